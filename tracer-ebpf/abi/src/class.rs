@@ -1,0 +1,66 @@
+//! What a traced system call does to descriptors: the kernel programs decide by this class, never by number, so that
+//! one object serves every architecture's numbering.
+
+use crate::layout::record;
+
+/// Length of the table that maps a system call's number to its [`Entry`].
+pub const SYSCALL_TABLE_LEN: u32 = 512;
+
+/// What a system call does to descriptors. An integer newtype, since a Rust enum read from a map would be undefined
+/// for a value that it does not list.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Class(pub u16);
+
+impl Class {
+    /// Not traced.
+    pub const NONE: Self = Self(0);
+    /// `socket`: a new descriptor with a socket.
+    pub const SOCKET: Self = Self(1);
+    /// `socketpair`, `pipe`, `pipe2`: two new descriptors, their numbers in the caller's memory.
+    pub const PAIR: Self = Self(2);
+    /// `bind`: a socket and an address.
+    pub const BIND: Self = Self(3);
+    /// `listen`.
+    pub const LISTEN: Self = Self(4);
+    /// `accept`, `accept4`: a new descriptor out of a listener's queue.
+    pub const ACCEPT: Self = Self(5);
+    /// `connect`: a socket and an address.
+    pub const CONNECT: Self = Self(6);
+    /// `shutdown`.
+    pub const SHUTDOWN: Self = Self(7);
+    /// `close`.
+    pub const CLOSE: Self = Self(8);
+    /// `close_range`.
+    pub const CLOSE_RANGE: Self = Self(9);
+    /// `dup`: a new descriptor for the file that the first argument names.
+    pub const DUP: Self = Self(10);
+    /// `dup2`, `dup3`: the same at a number that the caller chose, which is emptied first.
+    pub const DUP2: Self = Self(11);
+    /// `fcntl`: traced for `F_DUPFD`, `F_DUPFD_CLOEXEC` and `F_SETFD`.
+    pub const FCNTL: Self = Self(12);
+    /// `open` and its kin: a new descriptor for a path.
+    pub const OPEN: Self = Self(13);
+    /// Any other call whose result is a new descriptor.
+    pub const ANON: Self = Self(14);
+    /// `fork`, `vfork`, `clone`, `clone3`: told by the scheduler's tracepoint; only a failure is told by the call.
+    pub const FORK: Self = Self(15);
+    /// `execve`, `execveat`: likewise.
+    pub const EXEC: Self = Self(16);
+    /// `recvmsg`: traced where control data could carry descriptors.
+    pub const RECVMSG: Self = Self(17);
+    /// `ioctl`: traced for `FIOCLEX` and `FIONCLEX`.
+    pub const IOCTL: Self = Self(18);
+    /// `unshare`: traced for `CLONE_FILES`.
+    pub const UNSHARE: Self = Self(19);
+}
+
+record! {
+    /// One row of the system call table: what to do with a number.
+    pub struct Entry {
+        /// A [`Class`].
+        pub class: u16,
+        /// For [`Class::OPEN`]: which argument points to the path.
+        pub path_arg: u16,
+    }
+}

@@ -1,0 +1,172 @@
+//! What user space tells the programs before they are loaded.
+
+use crate::layout::record;
+
+/// Follow every process but the tracer itself.
+pub const SELECT_ALL: u32 = 1;
+/// Follow processes by the name in [`Config::comm`].
+pub const SELECT_COMM: u32 = 2;
+/// Follow processes below the control group [`Config::cgroup_id`].
+pub const SELECT_CGROUP: u32 = 4;
+/// Follow sockets by local or peer port [`Config::port`].
+pub const SELECT_PORT: u32 = 8;
+
+record! {
+    /// The user's selection. Processes chosen by number stand in the map of followed processes instead.
+    pub struct Config {
+        /// `SELECT_*` flags.
+        pub select: u32,
+        /// The tracer's own thread group, which is never followed.
+        pub own_pid: u32,
+        /// Identifier of the selected control group (its directory's inode number in the cgroup2 hierarchy).
+        pub cgroup_id: u64,
+        /// Depth of that group below the hierarchy's root.
+        pub cgroup_level: u32,
+        /// The selected port, host byte order; 0 for none.
+        pub port: u32,
+        /// The selected name, padded with zero bytes.
+        pub comm: [u8; 16],
+    }
+}
+
+/// Declares [`Offsets`] and the list by which user space fills it from the kernel's BTF.
+macro_rules! offsets {
+    ($($(#[$attr:meta])* $field:ident: $ty:literal . $member:literal,)*) => {
+        record! {
+            /// Where the kernel keeps what the programs read: byte offsets, found in the running kernel's BTF.
+            pub struct Offsets {
+                $($(#[$attr])* pub $field: u32,)*
+            }
+        }
+
+        impl Offsets {
+            /// An offset that this kernel does not have.
+            pub const ABSENT: u32 = u32::MAX;
+
+            /// Every offset as (kernel structure, member path), in the order of the fields. A member path with `|`
+            /// names alternatives, tried in order: kernels moved or renamed the member.
+            pub const LIST: &'static [(&'static str, &'static str)] = &[$(($ty, $member),)*];
+
+            /// All offsets absent.
+            #[must_use]
+            pub const fn absent() -> Self {
+                Self { $($field: Self::ABSENT,)* }
+            }
+
+            /// Sets the offset at `index` of [`Self::LIST`]; an index beyond the list is ignored.
+            pub fn set(&mut self, index: usize, offset: u32) {
+                let mut place = 0;
+                $(
+                    if index == place {
+                        self.$field = offset;
+                    }
+                    place += 1;
+                )*
+                let _ = place;
+            }
+        }
+    };
+}
+
+offsets! {
+    /// Descriptor table of a task.
+    task_files: "task_struct" . "files",
+    /// Thread group leader.
+    task_leader: "task_struct" . "group_leader",
+    /// Start, boot clock.
+    task_start: "task_struct" . "start_boottime",
+    /// Thread group id.
+    task_tgid: "task_struct" . "tgid",
+    /// Thread id.
+    task_pid: "task_struct" . "pid",
+    /// Name.
+    task_comm: "task_struct" . "comm",
+    /// Parent, for the process tree.
+    task_parent: "task_struct" . "real_parent",
+    /// Per-process signal state.
+    task_signal: "task_struct" . "signal",
+    /// Exit status.
+    task_exit_code: "task_struct" . "exit_code",
+    /// Threads that still live.
+    signal_live: "signal_struct" . "live",
+    /// Resource limits.
+    signal_rlim: "signal_struct" . "rlim",
+    /// Current descriptor array.
+    files_fdt: "files_struct" . "fdt",
+    /// Capacity of the array.
+    fdt_max: "fdtable" . "max_fds",
+    /// The array.
+    fdt_fd: "fdtable" . "fd",
+    /// Close-on-exec bits.
+    fdt_cloexec: "fdtable" . "close_on_exec",
+    /// Inode of an open file.
+    file_inode: "file" . "f_inode",
+    /// What a socket's file points to.
+    file_private: "file" . "private_data",
+    /// Path of an open file.
+    file_path: "file" . "f_path",
+    /// Open flags.
+    file_flags: "file" . "f_flags",
+    /// Directory entry in a path.
+    path_dentry: "path" . "dentry",
+    /// Name of a directory entry.
+    dentry_name: "dentry" . "d_name|__d_name",
+    /// Bytes of a name.
+    qstr_name: "qstr" . "name",
+    /// Inode type and permissions.
+    inode_mode: "inode" . "i_mode",
+    /// Inode number.
+    inode_ino: "inode" . "i_ino",
+    /// File system of an inode.
+    inode_sb: "inode" . "i_sb",
+    /// Device number of a file system.
+    sb_dev: "super_block" . "s_dev",
+    /// Protocol's socket behind the file's.
+    socket_sk: "socket" . "sk",
+    /// Type of a file's socket.
+    socket_type: "socket" . "type",
+    /// File's socket behind the protocol's.
+    sk_socket: "sock" . "sk_socket",
+    /// Address family.
+    sk_family: "sock" . "__sk_common.skc_family",
+    /// State.
+    sk_state: "sock" . "__sk_common.skc_state",
+    /// Peer's IPv4 address.
+    sk_daddr: "sock" . "__sk_common.skc_daddr",
+    /// Local IPv4 address.
+    sk_rcv_saddr: "sock" . "__sk_common.skc_rcv_saddr",
+    /// Peer's port, network byte order.
+    sk_dport: "sock" . "__sk_common.skc_dport",
+    /// Local port, host byte order.
+    sk_num: "sock" . "__sk_common.skc_num",
+    /// Peer's IPv6 address.
+    sk_v6_daddr: "sock" . "__sk_common.skc_v6_daddr",
+    /// Local IPv6 address.
+    sk_v6_rcv_saddr: "sock" . "__sk_common.skc_v6_rcv_saddr",
+    /// Network namespace.
+    sk_net: "sock" . "__sk_common.skc_net.net",
+    /// Type.
+    sk_type: "sock" . "sk_type",
+    /// Protocol.
+    sk_protocol: "sock" . "sk_protocol",
+    /// Accept queue: length.
+    sk_ack_backlog: "sock" . "sk_ack_backlog",
+    /// Accept queue: limit.
+    sk_max_ack_backlog: "sock" . "sk_max_ack_backlog",
+    /// Pending error.
+    sk_err: "sock" . "sk_err",
+    /// Common part of a namespace.
+    net_ns: "net" . "ns",
+    /// Inode number of a namespace.
+    ns_inum: "ns_common" . "inum",
+    /// Name of a unix socket.
+    unix_addr: "unix_sock" . "addr",
+    /// Other end of a unix socket.
+    unix_peer: "unix_sock" . "peer",
+    /// Length of a unix name, with the family's two bytes.
+    unix_addr_len: "unix_address" . "len",
+    /// The name as a `sockaddr_un`.
+    unix_addr_name: "unix_address" . "name",
+    /// Path that is executed.
+    bprm_filename: "linux_binprm" . "filename",
+}

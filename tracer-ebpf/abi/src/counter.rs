@@ -1,0 +1,25 @@
+//! Per-CPU counters that the kernel programs keep, apart from those that user space keeps.
+
+/// Index into the per-CPU counter array.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter(pub u32);
+
+impl Counter {
+    /// Records attempted: the number that the next record on this CPU gets as `cpu_seq`.
+    pub const SEQ: Self = Self(0);
+    /// Records for which the ring buffer had no room.
+    pub const RING_FULL: Self = Self(1);
+    /// Calls whose entry could not be kept because the table of calls in flight was full.
+    pub const IN_FLIGHT_FULL: Self = Self(2);
+    /// Sockets that could not be followed because the table of followed sockets was full.
+    pub const SOCKETS_FULL: Self = Self(3);
+    /// Processes that could not be followed because the table of followed processes was full.
+    pub const PROCESSES_FULL: Self = Self(4);
+    /// System calls of followed processes made through the 32-bit entry, which are not decoded.
+    pub const COMPAT_CALLS: Self = Self(5);
+    /// Descriptors passed by one `recvmsg` beyond those that are read.
+    pub const PASSED_BEYOND: Self = Self(6);
+    /// How many counters there are.
+    pub const COUNT: u32 = 7;
+}

@@ -1,0 +1,26 @@
+//! The contract between sockreel's kernel programs and user space.
+//!
+//! Every record that travels through the ring buffer, every row that an iterator writes and every value of a shared
+//! map is a `repr(C)` structure of this crate. There are no dependencies, no features and no padding (asserted at
+//! compile time), so that both sides see the same bytes. All integers are in the machine's own byte order; all times
+//! are `CLOCK_BOOTTIME` nanoseconds.
+//!
+//! A reader accepts a record that is longer than it knows (a newer producer) and skips a kind that it does not know.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod class;
+mod config;
+mod counter;
+mod layout;
+mod record;
+
+pub use class::{Class, Entry, SYSCALL_TABLE_LEN};
+pub use config::{Config, Offsets, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT};
+pub use counter::Counter;
+pub use layout::Field;
+pub use record::{
+    Call, CallAddr, CallPair, CallPath, CallSock, Exec, Exit, FORK_SHARES_FILES, FileRef, Follow, Fork, Header,
+    InFlight, Kind, NAME_LEN, PATH_LEN, Queued, SLOT_CLOEXEC, SLOT_PRESENT, SOCKADDR_LEN, Slot, SnapshotRow, Sock,
+    State, Tracked, UNIX_PATH_LEN, UnixName,
+};

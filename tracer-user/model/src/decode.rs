@@ -1,0 +1,1 @@
+//! From kernel records to inputs.

@@ -1,0 +1,252 @@
+//! What the model keeps: processes, descriptor tables, descriptors, open files and sockets, with references between
+//! them. The descriptor layer and the socket layer are two sets of objects; neither is keyed by (pid, fd).
+
+use crate::{
+    address::Address,
+    event::{FileKind, Side, SocketKind},
+    ids::{BootNs, DescriptorId, FileId, ProcessKey, SocketId, TableId},
+};
+
+/// How far a process's table can be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing was lost since the table was read or begun.
+    Exact,
+    /// Differences were found and set right.
+    Repaired {
+        /// How many.
+        count: u64,
+        /// Since when it is right again.
+        since: BootNs,
+    },
+    /// It may be wrong.
+    Doubtful {
+        /// Why.
+        why: &'static str,
+        /// Since when.
+        since: BootNs,
+    },
+}
+
+/// A process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Identity.
+    pub key: ProcessKey,
+    /// Parent's pid, where known.
+    pub parent: Option<u32>,
+    /// Name.
+    pub comm: String,
+    /// Path of the program, as `execve` was called.
+    pub exe: Option<Vec<u8>>,
+    /// Its descriptor table.
+    pub table: TableId,
+    /// When it was first seen.
+    pub seen: BootNs,
+    /// When it ended.
+    pub ended: Option<BootNs>,
+    /// Wait status (wait(2)) once it ended.
+    pub status: Option<u32>,
+    /// Soft limit on descriptors, where known.
+    pub fd_limit: Option<u64>,
+    /// How far its table can be trusted.
+    pub standing: Standing,
+    /// Revision of its last change.
+    pub rev: u64,
+}
+
+/// How a descriptor came into its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// A call; the event kind names it (`accept`, `dup`, `open`, ...).
+    By(crate::event::EventKind),
+    /// Inherited at a fork.
+    Inherited,
+    /// It was there when tracing began.
+    Snapshot,
+    /// Found by a repair.
+    Repair,
+}
+
+impl Opened {
+    /// Name in the contract.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::By(kind) => kind.name(),
+            Self::Inherited => "fork",
+            Self::Snapshot => "snapshot",
+            Self::Repair => "repair",
+        }
+    }
+}
+
+/// How a descriptor left its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// `close` or `close_range`.
+    Close,
+    /// `dup2` or `dup3` put another file there.
+    Replaced,
+    /// Close-on-exec.
+    Exec,
+    /// The last process of the table ended.
+    Exit,
+    /// Found missing by a repair, or replaced by a call whose cause was not seen.
+    Repair,
+}
+
+impl Closed {
+    /// Name in the contract.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Close => "close",
+            Self::Replaced => "dup",
+            Self::Exec => "exec",
+            Self::Exit => "exit",
+            Self::Repair => "repair",
+        }
+    }
+}
+
+/// One slot of one table, from filled to emptied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    /// Identity.
+    pub id: DescriptorId,
+    /// Table.
+    pub table: TableId,
+    /// Number.
+    pub fd: i32,
+    /// Open file description it points to.
+    pub file: FileId,
+    /// Kind of the file.
+    pub kind: FileKind,
+    /// Name: a path, an anonymous inode's name, or empty for a socket.
+    pub name: Vec<u8>,
+    /// Inode number.
+    pub ino: u64,
+    /// Device of the inode: major << 20 | minor.
+    pub dev: u32,
+    /// Close-on-exec.
+    pub cloexec: bool,
+    /// When it was filled.
+    pub opened: BootNs,
+    /// How.
+    pub opened_by: Opened,
+    /// When it was emptied, and how.
+    pub closed: Option<(BootNs, Closed)>,
+    /// The socket behind it.
+    pub socket: Option<SocketId>,
+    /// Revision of its last change.
+    pub rev: u64,
+}
+
+/// A step in a socket's life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// When.
+    pub ts: BootNs,
+    /// What the socket is from here on.
+    pub phase: Phase,
+    /// The kernel's state, where the family has one.
+    pub state: Option<u16>,
+    /// Error number that came with it.
+    pub error: Option<u32>,
+}
+
+/// Where a socket stands in its life, in the words of design and page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Made, without an address.
+    Created,
+    /// It has a local address.
+    Bound,
+    /// It takes connections.
+    Listening,
+    /// `connect` is under way.
+    Connecting,
+    /// In an accept queue.
+    Queued,
+    /// Both directions are open.
+    Connected,
+    /// One direction is closed.
+    HalfClosed,
+    /// Closed by this side, the kernel waits for the peer (`FIN_WAIT*`, `LAST_ACK`, `CLOSING`, `TIME_WAIT`).
+    Closing,
+    /// Gone, or unconnected again.
+    Closed,
+}
+
+impl Phase {
+    /// Every one.
+    pub const ALL: &'static [Self] = &[
+        Self::Created,
+        Self::Bound,
+        Self::Listening,
+        Self::Connecting,
+        Self::Queued,
+        Self::Connected,
+        Self::HalfClosed,
+        Self::Closing,
+        Self::Closed,
+    ];
+
+    /// Name in the contract.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Bound => "bound",
+            Self::Listening => "listening",
+            Self::Connecting => "connecting",
+            Self::Queued => "queued",
+            Self::Connected => "connected",
+            Self::HalfClosed => "half_closed",
+            Self::Closing => "closing",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// A socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// Identity.
+    pub id: SocketId,
+    /// Family, type, protocol.
+    pub kind: SocketKind,
+    /// Network namespace (inode number).
+    pub netns: u32,
+    /// Inode number; 0 while it waits in an accept queue.
+    pub ino: u64,
+    /// Local address.
+    pub local: Address,
+    /// Peer's address.
+    pub peer: Address,
+    /// Its life so far, oldest first; never empty.
+    pub steps: Vec<Step>,
+    /// The listener that it came from.
+    pub listener: Option<SocketId>,
+    /// `listener` was concluded, not read.
+    pub inferred: bool,
+    /// For a listener: how many children it has had.
+    pub children: u64,
+    /// For a listener: the backlog that `listen` was called with, where that was seen.
+    pub backlog: Option<u32>,
+    /// For a listener: accept queue length, limit, and when they were read.
+    pub queue: Option<(u32, u32, BootNs)>,
+    /// For a child: when it entered the queue, where that was seen.
+    pub queued: Option<BootNs>,
+    /// For a child: when it was accepted, where that was seen.
+    pub accepted: Option<BootNs>,
+    /// Who closed the connection first.
+    pub closed_first: Option<Side>,
+    /// Descriptors that point to it now.
+    pub holders: u32,
+    /// When it ended: no descriptor points to it and the protocol is done.
+    pub ended: Option<BootNs>,
+    /// Revision of its last change.
+    pub rev: u64,
+}

@@ -1,0 +1,215 @@
+//! What the model tells: one event a line of the dump.
+
+use crate::{
+    address::Address,
+    ids::{BootNs, ProcessKey, SocketId},
+    input::{LossCause, Origin},
+    syscall::Syscall,
+};
+use serde::{Deserialize, Serialize};
+
+macro_rules! named {
+    ($(#[$attr:meta])* $type:ident { $($(#[$variant_attr:meta])* $variant:ident $name:literal,)* }) => {
+        $(#[$attr])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $type { $($(#[$variant_attr])* $variant,)* }
+
+        impl $type {
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Name in the contract.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+named! {
+    /// Kind of an event: the base name of the call, or what happened without one.
+    #[expect(missing_docs, reason = "most variants are the call of that name")]
+    EventKind {
+        Socket "socket", Socketpair "socketpair", Bind "bind", Listen "listen", Accept "accept", Connect "connect",
+        Shutdown "shutdown", Close "close", Dup "dup", Open "open", Pipe "pipe", Eventfd "eventfd", Epoll "epoll",
+        Timerfd "timerfd", Signalfd "signalfd", Inotify "inotify", Fanotify "fanotify", Memfd "memfd",
+        Pidfd "pidfd", Userfaultfd "userfaultfd", PerfEvent "perf_event", IoUring "io_uring", Mqueue "mqueue",
+        Landlock "landlock",
+        /// A descriptor received over `SCM_RIGHTS` or by `pidfd_getfd`.
+        Pass "pass",
+        Fork "fork", Exec "exec", Exit "exit",
+        /// A socket's state changed.
+        State "state",
+        /// A connection entered an accept queue.
+        Queued "queued",
+        /// `F_SETFD`, `FIOCLEX`, `FIONCLEX`, `close_range` with `CLOSE_RANGE_CLOEXEC`.
+        Setfd "setfd",
+        Unshare "unshare",
+        /// A slot or a socket that existed when tracing began.
+        Snapshot "snapshot",
+        /// Something was lost.
+        Lost "lost",
+        /// A table was wrong after a loss and was set right.
+        Repair "repair",
+    }
+}
+
+named! {
+    /// How an event came about.
+    Via {
+        /// A system call.
+        Syscall "syscall",
+        /// An operation of an io_uring.
+        IoUring "io_uring",
+        /// Close-on-exec.
+        Exec "exec",
+        /// The end of a process.
+        Exit "exit",
+        /// Inheritance.
+        Fork "fork",
+        /// It existed when tracing began.
+        Snapshot "snapshot",
+        /// A repair after a loss.
+        Repair "repair",
+        /// The kernel, outside a system call of the process.
+        Kernel "kernel",
+    }
+}
+
+named! {
+    /// What a descriptor points to.
+    #[expect(missing_docs, reason = "each is the file type of inode(7) or the call that makes it")]
+    FileKind {
+        File "file", Directory "directory", CharDevice "char_device", BlockDevice "block_device", Symlink "symlink",
+        Pipe "pipe", Fifo "fifo", Socket "socket", Eventfd "eventfd", Epoll "epoll", Timerfd "timerfd",
+        Signalfd "signalfd", Inotify "inotify", Fanotify "fanotify", Memfd "memfd", Pidfd "pidfd",
+        Userfaultfd "userfaultfd", PerfEvent "perf_event", IoUring "io_uring", Mqueue "mqueue", Bpf "bpf",
+        /// An anonymous inode of another kind; its name tells which.
+        Anonymous "anonymous",
+        /// Not read.
+        Unknown "unknown",
+    }
+}
+
+named! {
+    /// One of the two ends of a connection.
+    Side {
+        /// The traced process.
+        Local "local",
+        /// The other end.
+        Peer "peer",
+    }
+}
+
+named! {
+    /// Direction of a passed descriptor.
+    Direction {
+        /// Received.
+        In "in",
+        /// Sent.
+        Out "out",
+    }
+}
+
+/// Family, type and protocol of a socket, as numbers; [`crate::names`] has their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SocketKind {
+    /// `AF_*`.
+    pub family: u16,
+    /// `SOCK_*`.
+    pub ty: u16,
+    /// `IPPROTO_*`.
+    pub protocol: u16,
+}
+
+/// One event. A field that has no meaning for it is `None`, empty or false.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Number of the line: 1, 2, 3 ... without gaps.
+    pub seq: u64,
+    /// When it happened (for a call: when it returned; while it runs: when that was told).
+    pub ts: BootNs,
+    /// The same in nanoseconds since the Unix epoch.
+    pub epoch_ns: u64,
+    /// Process; its pid is 0 for `lost`, which belongs to none.
+    pub process: ProcessKey,
+    /// Thread; 0 where none did it.
+    pub tid: u32,
+    /// Name of the process.
+    pub comm: String,
+    /// Kind.
+    pub kind: EventKind,
+    /// The exact system call.
+    pub call: Option<Syscall>,
+    /// Joins the two lines of a call that ran longer than 100 ms.
+    pub call_id: Option<u64>,
+    /// The call still runs.
+    pub pending: bool,
+    /// How it came about.
+    pub via: Via,
+    /// The descriptor that the call names, or the slot that the event is about.
+    pub fd: Option<i32>,
+    /// Return value.
+    pub ret: Option<i64>,
+    /// The descriptor that the call made.
+    pub new_fd: Option<i32>,
+    /// Slots that one call or fork filled or ended together.
+    pub fds: Vec<i32>,
+    /// Close-on-exec after the event, of the slot that it filled or changed.
+    pub cloexec: Option<bool>,
+    /// What the slot holds.
+    pub file_kind: Option<FileKind>,
+    /// Inode number of what the slot holds.
+    pub ino: Option<u64>,
+    /// The socket.
+    pub socket: Option<SocketId>,
+    /// The listener that the socket came from.
+    pub listener: Option<SocketId>,
+    /// Family, type, protocol.
+    pub socket_kind: Option<SocketKind>,
+    /// Local address, from the kernel's socket.
+    pub local: Option<Address>,
+    /// Peer's address, from the kernel's socket.
+    pub peer: Option<Address>,
+    /// The address in the caller's memory.
+    pub asked: Option<Address>,
+    /// The path in the caller's memory, or in a snapshot the kernel's.
+    pub path: Option<Vec<u8>>,
+    /// The backlog that `listen` was called with.
+    pub backlog: Option<u32>,
+    /// Accept queue: length.
+    pub queue_len: Option<u32>,
+    /// Accept queue: limit.
+    pub queue_limit: Option<u32>,
+    /// From queued to accepted.
+    pub wait_ns: Option<u64>,
+    /// How long the call ran.
+    pub dur_ns: Option<u64>,
+    /// State before, as the kernel numbers it.
+    pub from: Option<u16>,
+    /// State after; for a snapshot, the state.
+    pub to: Option<u16>,
+    /// Who closed a connection first.
+    pub closed_first: Option<Side>,
+    /// Error number of a failed call or of a socket's verdict.
+    pub error: Option<u32>,
+    /// Direction of a `pass`.
+    pub direction: Option<Direction>,
+    /// Fork: the child.
+    pub child: Option<ProcessKey>,
+    /// Exit: wait status.
+    pub status: Option<u32>,
+    /// `shutdown`: how (0 read, 1 write, 2 both, shutdown(2)).
+    pub how: Option<u32>,
+    /// A fact in this event was concluded, not read.
+    pub inferred: bool,
+    /// Its place in the order is later than its time.
+    pub late: bool,
+    /// Record that it came from.
+    pub origin: Option<Origin>,
+    /// `lost`: how many.
+    pub count: Option<u64>,
+    /// `lost`: why.
+    pub cause: Option<LossCause>,
+}

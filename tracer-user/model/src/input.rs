@@ -1,0 +1,305 @@
+//! What a source delivers, in order: the model's only way in, and what a recording holds.
+//!
+//! An input states what was read from the kernel, apart from `asked` and `path`, which the caller's memory held.
+
+use crate::{
+    address::Address,
+    ids::{BootNs, ProcessKey},
+    syscall::Syscall,
+};
+use serde::{Deserialize, Serialize};
+
+/// One input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// When it happened; for a call, when it returned.
+    pub ts: BootNs,
+    /// Which record of which CPU it was; `None` for what did not come through the ring buffer.
+    pub origin: Option<Origin>,
+    /// It arrived after later inputs had been released, and stands as near to its place as was possible.
+    pub late: bool,
+    /// What happened.
+    pub body: Body,
+}
+
+/// Place of a record in the stream of its CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// CPU number.
+    pub cpu: u32,
+    /// Number among the records attempted on that CPU.
+    pub cpu_seq: u64,
+}
+
+/// Kinds of input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Body {
+    /// The boot clock's distance to the epoch, valid from here on. The first input of every stream.
+    Anchor {
+        /// Nanoseconds to add to a boot-clock time to get nanoseconds since the Unix epoch.
+        epoch_minus_boot_ns: i64,
+    },
+    /// A system call that returned or that has been running for 100 ms.
+    Call(Box<Call>),
+    /// A new process.
+    Fork(Fork),
+    /// A process executes another program.
+    Exec(Exec),
+    /// A process ended.
+    Exit(Exit),
+    /// A socket changed its state.
+    State(State),
+    /// A connection entered an accept queue.
+    Queued(Queued),
+    /// A snapshot begins: rows follow, then its end.
+    SnapshotBegin(Reason),
+    /// One slot of one table.
+    Row(Box<Row>),
+    /// A snapshot ends: the rows since its begin are every slot of every followed process.
+    SnapshotEnd(Reason),
+    /// Something was lost here.
+    Lost(Lost),
+}
+
+/// Who did it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Process.
+    pub process: ProcessKey,
+    /// Thread; 0 where no thread of the process did it (softirq).
+    pub tid: u32,
+    /// Kernel address of the thread's descriptor table; 0 where there is none.
+    pub files: u64,
+}
+
+/// An open file, read from the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRef {
+    /// Kernel address of the open file description: its identity while it lives.
+    pub file: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Device: major << 20 | minor.
+    pub dev: u32,
+    /// `st_mode` (inode(7)); anonymous inodes may have no type.
+    pub mode: u32,
+}
+
+/// A slot of a table at the moment it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// Descriptor number.
+    pub fd: i32,
+    /// The file in it; `None` where it was empty.
+    pub file: Option<FileRef>,
+    /// Close-on-exec.
+    pub cloexec: bool,
+    /// The file's own name: last part of a path, or an anonymous inode's (`[eventpoll]`).
+    pub name: Vec<u8>,
+}
+
+/// A kernel socket at the moment it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sock {
+    /// Kernel address: its identity while it lives.
+    pub sk: u64,
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// Address family (`AF_*`).
+    pub family: u16,
+    /// Type (`SOCK_*`).
+    pub ty: u16,
+    /// Protocol.
+    pub protocol: u16,
+    /// State as the kernel numbers TCP's.
+    pub state: u16,
+    /// Local address.
+    pub local: Address,
+    /// Peer's address.
+    pub peer: Address,
+    /// Accept queue: length. For a TCP listener and a unix one.
+    pub queue_len: u32,
+    /// Accept queue: limit.
+    pub queue_limit: u32,
+}
+
+/// A system call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// Who called.
+    pub task: Task,
+    /// Which call.
+    pub call: Syscall,
+    /// When it began; `None` where it was already running when tracing began.
+    pub enter: Option<BootNs>,
+    /// Return value; `None` while it runs.
+    pub ret: Option<i64>,
+    /// First four arguments as 32-bit values.
+    pub args: [u32; 4],
+    /// The slot that the call's descriptor argument named, as it was at entry. For `dup2` and `dup3` the slot that
+    /// is replaced (`args[1]`), for `close` the one that is emptied.
+    pub subject: Option<Slot>,
+    /// The slots that the call filled or changed, as they were at exit: one for most, two for `pipe` and
+    /// `socketpair`, one input a descriptor for `recvmsg`.
+    pub results: Vec<Slot>,
+    /// The sockets in `results` that are sockets (same order), or, without results, the subject's socket after the
+    /// call.
+    pub socks: Vec<Sock>,
+    /// For an accept: kernel address of the listener.
+    pub listener: Option<u64>,
+    /// For an accept: when the child entered the queue.
+    pub queued: Option<BootNs>,
+    /// For an accept: length and limit of the listener's queue after the call.
+    pub queue: Option<(u32, u32)>,
+    /// The address that the caller passed.
+    pub asked: Option<Address>,
+    /// The path that the caller passed.
+    pub path: Option<Vec<u8>>,
+}
+
+/// A new process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fork {
+    /// Parent.
+    pub task: Task,
+    /// Which call; `None` where its entry was not seen.
+    pub call: Option<Syscall>,
+    /// When the call began.
+    pub enter: Option<BootNs>,
+    /// Child.
+    pub child: ProcessKey,
+    /// Kernel address of the child's table.
+    pub child_files: u64,
+    /// Parent and child share one table (`CLONE_FILES`).
+    pub shares_files: bool,
+    /// Child's name.
+    pub comm: Vec<u8>,
+}
+
+/// A process executes another program. Close-on-exec descriptors are closed by now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exec {
+    /// Who.
+    pub task: Task,
+    /// Which call; `None` where its entry was not seen.
+    pub call: Option<Syscall>,
+    /// When the call began.
+    pub enter: Option<BootNs>,
+    /// New name.
+    pub comm: Vec<u8>,
+    /// Path that is executed.
+    pub path: Vec<u8>,
+    /// The process is followed from here on; a snapshot of it follows.
+    pub newly_followed: bool,
+}
+
+/// A process ended: its descriptors are closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Who.
+    pub task: Task,
+    /// Wait status as wait(2) has it.
+    pub code: u32,
+}
+
+/// A socket changed its state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The socket's owner; `tid` is 0 unless the change happened in one of its calls.
+    pub task: Task,
+    /// State before.
+    pub from: u16,
+    /// State after.
+    pub to: u16,
+    /// Pending error of the socket (`sk_err`), 0 for none.
+    pub error: u32,
+    /// The socket.
+    pub sock: Sock,
+}
+
+/// A connection is complete and waits for an accept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queued {
+    /// The listener's owner.
+    pub task: Task,
+    /// Kernel address of the listener.
+    pub listener: u64,
+    /// Length of its queue, this connection included.
+    pub queue_len: u32,
+    /// Its limit.
+    pub queue_limit: u32,
+    /// The connection.
+    pub sock: Sock,
+}
+
+/// Why a snapshot was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reason {
+    /// Tracing begins.
+    Start,
+    /// A process was selected later.
+    Selected,
+    /// After a loss, to repair.
+    Repair,
+}
+
+/// One slot of one table, as a snapshot found it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Process.
+    pub process: ProcessKey,
+    /// Parent's pid.
+    pub parent: u32,
+    /// Kernel address of the table.
+    pub files: u64,
+    /// Name of the leader.
+    pub comm: Vec<u8>,
+    /// Soft limit on descriptors.
+    pub fd_limit: u64,
+    /// The slot. Its name is the file's whole path, or what `/proc/PID/fd` shows (`anon_inode:[eventpoll]`).
+    pub slot: Slot,
+    /// The socket in it.
+    pub sock: Option<Sock>,
+    /// Open flags (`f_flags`, open(2)).
+    pub open_flags: u32,
+}
+
+/// Something was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// How many records.
+    pub count: u64,
+    /// Why.
+    pub cause: LossCause,
+    /// On which CPU, where that is known.
+    pub cpu: Option<u32>,
+}
+
+/// Why records are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LossCause {
+    /// The ring buffer had no room.
+    RingFull,
+    /// The kernel did not run a program (recursion or preemption); records may be missing.
+    ProgramSkipped,
+    /// A table in the kernel was full: calls in flight, followed sockets or followed processes.
+    MapFull,
+    /// A record that could not be read.
+    Malformed,
+    /// A numbered record did not arrive, for none of the reasons above.
+    Unknown,
+}
+
+impl LossCause {
+    /// Name in the contract.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RingFull => "ring_full",
+            Self::ProgramSkipped => "program_skipped",
+            Self::MapFull => "map_full",
+            Self::Malformed => "malformed",
+            Self::Unknown => "unknown",
+        }
+    }
+}

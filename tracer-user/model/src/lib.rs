@@ -1,0 +1,17 @@
+//! The model: from ordered inputs to events, and to the state of every process, descriptor and socket.
+//!
+//! Purity is the invariant of this crate: no I/O, no clock, no logging, no panic on input of any kind; time is an
+//! argument. The same inputs give the same events, byte for byte, live or replayed.
+//!
+//! The way through: [`decode`] turns a kernel record into an [`Input`]; [`Model::ingest`] takes inputs in order and
+//! returns [`Event`]s; [`entity`] holds what can be asked in between.
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod decode;
+pub mod entity;
+pub mod event;
+pub mod ids;
+pub mod input;
+pub mod names;
+pub mod syscall;

@@ -1,0 +1,137 @@
+//! The system calls that are traced: name and what each does to descriptors.
+
+use core::fmt;
+use serde::{Deserialize, Serialize};
+use tracer_abi::Class;
+
+macro_rules! syscalls {
+    ($($variant:ident $name:literal $class:ident $(path $path:literal)?,)*) => {
+        /// A traced system call. Recordings store the place in this list: add at the end, remove nothing.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[expect(missing_docs, reason = "each variant is the call of section 2 of the manual that `name` gives")]
+        pub enum Syscall { $($variant,)* }
+
+        impl Syscall {
+            /// Every traced call.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Name as in section 2 of the manual and as strace prints it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What the call does to descriptors.
+            #[must_use]
+            pub const fn class(self) -> Class {
+                match self { $(Self::$variant => Class::$class,)* }
+            }
+
+            /// Which argument points to a path; 0 where none does.
+            #[must_use]
+            pub const fn path_arg(self) -> u16 {
+                match self { $(Self::$variant => 0 $(+ $path)?,)* }
+            }
+        }
+    };
+}
+
+syscalls! {
+    Socket "socket" SOCKET,
+    Socketpair "socketpair" PAIR,
+    Bind "bind" BIND,
+    Listen "listen" LISTEN,
+    Accept "accept" ACCEPT,
+    Accept4 "accept4" ACCEPT,
+    Connect "connect" CONNECT,
+    Shutdown "shutdown" SHUTDOWN,
+    Close "close" CLOSE,
+    CloseRange "close_range" CLOSE_RANGE,
+    Dup "dup" DUP,
+    Dup2 "dup2" DUP2,
+    Dup3 "dup3" DUP2,
+    Fcntl "fcntl" FCNTL,
+    Ioctl "ioctl" IOCTL,
+    Open "open" OPEN path 0,
+    Creat "creat" OPEN path 0,
+    Openat "openat" OPEN path 1,
+    Openat2 "openat2" OPEN path 1,
+    OpenByHandleAt "open_by_handle_at" ANON,
+    OpenTree "open_tree" OPEN path 1,
+    Fsopen "fsopen" ANON,
+    Fsmount "fsmount" ANON,
+    Fspick "fspick" OPEN path 1,
+    Pipe "pipe" PAIR,
+    Pipe2 "pipe2" PAIR,
+    Eventfd "eventfd" ANON,
+    Eventfd2 "eventfd2" ANON,
+    EpollCreate "epoll_create" ANON,
+    EpollCreate1 "epoll_create1" ANON,
+    TimerfdCreate "timerfd_create" ANON,
+    Signalfd "signalfd" ANON,
+    Signalfd4 "signalfd4" ANON,
+    InotifyInit "inotify_init" ANON,
+    InotifyInit1 "inotify_init1" ANON,
+    FanotifyInit "fanotify_init" ANON,
+    MemfdCreate "memfd_create" ANON,
+    MemfdSecret "memfd_secret" ANON,
+    PidfdOpen "pidfd_open" ANON,
+    PidfdGetfd "pidfd_getfd" ANON,
+    Userfaultfd "userfaultfd" ANON,
+    PerfEventOpen "perf_event_open" ANON,
+    IoUringSetup "io_uring_setup" ANON,
+    MqOpen "mq_open" OPEN path 0,
+    Recvmsg "recvmsg" RECVMSG,
+    Fork "fork" FORK,
+    Vfork "vfork" FORK,
+    Clone "clone" FORK,
+    Clone3 "clone3" FORK,
+    Execve "execve" EXEC,
+    Execveat "execveat" EXEC,
+    Unshare "unshare" UNSHARE,
+    LandlockCreateRuleset "landlock_create_ruleset" ANON,
+}
+
+impl Syscall {
+    /// The call of that name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|call| call.name() == name)
+    }
+}
+
+impl fmt::Display for Syscall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The running machine's numbering of the traced calls.
+#[derive(Clone, Debug, Default)]
+pub struct Numbering {
+    by_number: Vec<Option<Syscall>>,
+}
+
+impl Numbering {
+    /// Builds the table from (number, call) pairs; a number of [`tracer_abi::SYSCALL_TABLE_LEN`] or more is left out.
+    pub fn new(pairs: impl IntoIterator<Item = (u32, Syscall)>) -> Self {
+        let mut by_number = vec![None; tracer_abi::SYSCALL_TABLE_LEN as usize];
+        for (number, call) in pairs {
+            if let Some(place) = usize::try_from(number).ok().and_then(|index| by_number.get_mut(index)) {
+                *place = Some(call);
+            }
+        }
+        Self { by_number }
+    }
+
+    /// The call with that number.
+    #[must_use]
+    pub fn call(&self, number: u32) -> Option<Syscall> {
+        self.by_number.get(usize::try_from(number).ok()?).copied().flatten()
+    }
+
+    /// Every (number, call).
+    pub fn iter(&self) -> impl Iterator<Item = (u32, Syscall)> + '_ {
+        (0..).zip(&self.by_number).filter_map(|(number, call)| Some((number, (*call)?)))
+    }
+}

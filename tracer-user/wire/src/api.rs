@@ -1,0 +1,314 @@
+//! Types of the HTTP API and of the live stream (`/api/v1/`).
+//!
+//! Times are nanoseconds since the session's `t0` (first anchor of the stream, `Info::t0_ns`), as JSON numbers: exact
+//! up to 2^53, which is 104 days. Absolute times are strings of decimal digits (nanoseconds since the Unix epoch).
+//! 64-bit identities are strings. The TypeScript of the page is generated from these types.
+
+use crate::line::Line;
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+use utoipa::ToSchema;
+
+/// `GET /api/v1/info`: what this session is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Info {
+    /// Version of the program.
+    pub version: String,
+    /// Identity of the session: differs for every start of the daemon and for every recording.
+    pub session: String,
+    /// `live` or `recording`.
+    pub source: Source,
+    /// What is followed, as the user asked for it.
+    pub selection: String,
+    /// Nanoseconds since the Unix epoch of offset 0, decimal.
+    pub t0_ns: String,
+    /// The newest moment that the model has reached.
+    pub now: f64,
+    /// What is attached and what is missing.
+    pub attached: Vec<String>,
+    /// What this kernel cannot tell, in sentences.
+    pub missing: Vec<String>,
+    /// Status at this moment.
+    pub status: Status,
+}
+
+/// Where the events come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The kernel, now.
+    Live,
+    /// A recording.
+    Recording,
+}
+
+/// Counters that must always be in sight.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Status {
+    /// The newest moment that the model has reached.
+    pub now: f64,
+    /// Revision of the model.
+    pub rev: f64,
+    /// Events so far.
+    pub events: f64,
+    /// Records lost so far.
+    pub lost: f64,
+    /// Lost records by cause.
+    pub lost_by_cause: Vec<LostCount>,
+    /// Processes whose table is doubtful.
+    pub doubtful: u32,
+    /// Events that are still kept.
+    pub kept: f64,
+    /// `seq` of the oldest kept event.
+    pub first_seq: f64,
+    /// Time of the oldest kept event.
+    pub kept_since: f64,
+}
+
+/// One cause of loss.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct LostCount {
+    /// As in `lost` events.
+    pub cause: String,
+    /// How many.
+    pub count: f64,
+}
+
+/// A process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Process {
+    /// `pid@start`.
+    pub id: String,
+    /// Thread group id.
+    pub pid: u32,
+    /// Parent's pid.
+    pub ppid: Option<u32>,
+    /// Name.
+    pub comm: String,
+    /// Path of the program.
+    pub exe: Option<String>,
+    /// Descriptor table (`t3`); processes may share one (`CLONE_FILES`).
+    pub table: String,
+    /// When it was first seen.
+    pub seen: f64,
+    /// When it ended.
+    pub ended: Option<f64>,
+    /// Wait status, once it ended (wait(2)).
+    pub status: Option<u32>,
+    /// Soft limit on descriptors (`RLIMIT_NOFILE`).
+    pub fd_limit: Option<f64>,
+    /// `exact`, `repaired` or `doubtful`.
+    pub standing: String,
+    /// For `repaired`: how many differences.
+    pub repaired: Option<f64>,
+    /// For `doubtful`: why.
+    pub why: Option<String>,
+    /// For `repaired` and `doubtful`: since when.
+    pub since: Option<f64>,
+}
+
+/// A descriptor: one slot of one table, from filled to emptied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Descriptor {
+    /// `d7`.
+    pub id: String,
+    /// Table.
+    pub table: String,
+    /// Number.
+    pub fd: i32,
+    /// Open file description (`f12`): descriptors with the same one are duplicates of each other.
+    pub file: String,
+    /// Kind of the file, as in events.
+    pub kind: String,
+    /// Path or name; empty for a socket. Not markup: hostile text.
+    pub name: String,
+    /// Inode number, decimal.
+    pub ino: String,
+    /// Device of the inode, `major:minor`.
+    pub dev: String,
+    /// Close-on-exec.
+    pub cloexec: bool,
+    /// When it was filled.
+    pub opened: f64,
+    /// How: an event's name, or `fork`, `snapshot`, `repair`.
+    pub opened_by: String,
+    /// When it was emptied.
+    pub closed: Option<f64>,
+    /// How: `close`, `dup`, `exec`, `exit`, `repair`.
+    pub closed_by: Option<String>,
+    /// The socket behind it.
+    pub socket: Option<String>,
+}
+
+/// A step in a socket's life: what it is from `t` on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Step {
+    /// When.
+    pub t: f64,
+    /// `created`, `bound`, `listening`, `connecting`, `queued`, `connected`, `half_closed`, `closing`, `closed`.
+    pub phase: String,
+    /// The kernel's state without `TCP_`, where the family has one.
+    pub state: Option<String>,
+    /// Name of the error that came with it.
+    pub error: Option<String>,
+}
+
+/// A socket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Socket {
+    /// `s41`.
+    pub id: String,
+    /// `inet`, `unix`, ...; by number where unknown.
+    pub family: String,
+    /// `stream`, `dgram`, ...
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// `tcp`, `udp`, ...; absent where the family has none.
+    pub protocol: Option<String>,
+    /// Inode number of its network namespace.
+    pub netns: u32,
+    /// Inode number, decimal; `0` before it is accepted.
+    pub ino: String,
+    /// Local address; absent before it has one.
+    pub local: Option<String>,
+    /// Peer's address.
+    pub peer: Option<String>,
+    /// Its life, oldest first; never empty.
+    pub steps: Vec<Step>,
+    /// The listener that it came from.
+    pub listener: Option<String>,
+    /// `listener` was concluded, not read.
+    pub inferred: bool,
+    /// For a listener: children so far.
+    pub children: f64,
+    /// For a listener: the backlog asked for.
+    pub backlog: Option<u32>,
+    /// For a listener: accept queue length when last read.
+    pub queue_len: Option<u32>,
+    /// For a listener: its limit.
+    pub queue_limit: Option<u32>,
+    /// For a child: when it entered the queue.
+    pub queued: Option<f64>,
+    /// For a child: when it was accepted.
+    pub accepted: Option<f64>,
+    /// For a child: from queued to accepted, nanoseconds.
+    pub wait_ns: Option<f64>,
+    /// `local` or `peer`.
+    pub closed_first: Option<String>,
+    /// Descriptors that point to it now.
+    pub holders: u32,
+    /// When it ended.
+    pub ended: Option<f64>,
+}
+
+/// `GET /api/v1/processes`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Processes {
+    /// Every kept process, in the order in which they were first seen.
+    pub processes: Vec<Process>,
+}
+
+/// `GET /api/v1/sockets?state=&port=&listener=&at=`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Sockets {
+    /// Every kept socket that fits, in the order in which they were first seen.
+    pub sockets: Vec<Socket>,
+}
+
+/// `GET /api/v1/descriptors?process=&at=`: one process's table at an instant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Descriptors {
+    /// The process.
+    pub process: Process,
+    /// The instant.
+    pub at: f64,
+    /// The table's descriptors at that instant, by number.
+    pub descriptors: Vec<Descriptor>,
+    /// The sockets behind them.
+    pub sockets: Vec<Socket>,
+}
+
+/// `GET /api/v1/events?from_seq=&limit=&filter=&from=&to=`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Events {
+    /// Lines as `sockreel dump --json` prints them.
+    pub events: Vec<Line>,
+    /// `from_seq` of the next page; absent at the end.
+    pub next_seq: Option<f64>,
+}
+
+/// Server to page, one JSON object a WebSocket message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ServerMessage {
+    /// First message of every connection.
+    Hello {
+        /// The session.
+        info: Info,
+        /// True where what follows continues the revision that the client named, false where it starts anew.
+        resumed: bool,
+    },
+    /// What changed between two revisions: whole objects, to be put in place of those with the same `id`. The first
+    /// change after a `hello` that did not resume holds everything that is kept.
+    Change {
+        /// Revision that this change builds on.
+        from: f64,
+        /// Revision that it leads to.
+        to: f64,
+        /// Changed processes.
+        processes: Vec<Process>,
+        /// Changed descriptors.
+        descriptors: Vec<Descriptor>,
+        /// Changed sockets.
+        sockets: Vec<Socket>,
+        /// The newest events since the last change, oldest first.
+        events: Vec<Line>,
+        /// Events between the last change and this one that are left out here; `events` has them at `/api/v1/events`.
+        skipped: f64,
+        /// More changes are ready: the server sends them after this one is acknowledged.
+        more: bool,
+        /// Counters.
+        status: Status,
+    },
+    /// Objects that are not kept any longer.
+    Evict {
+        /// Descriptors.
+        descriptors: Vec<String>,
+        /// Sockets.
+        sockets: Vec<String>,
+        /// Processes.
+        processes: Vec<String>,
+    },
+}
+
+/// Page to server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ClientMessage {
+    /// First message of every connection; the server answers with `hello`.
+    Hello {
+        /// Session and revision to continue from.
+        resume: Option<Resume>,
+    },
+    /// A change was applied: the next one may come. The server keeps one change under way for each client.
+    Ack {
+        /// The change's `to`.
+        rev: f64,
+    },
+}
+
+/// Where a client left off.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Resume {
+    /// The session's identity.
+    pub session: String,
+    /// The last change's `to`.
+    pub rev: f64,
+}
+
+/// Body of every error answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Problem {
+    /// What is wrong, the cause and the way out.
+    pub error: String,
+}
