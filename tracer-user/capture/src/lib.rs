@@ -1,1 +1,133 @@
-//! Stub.
+//! From the kernel to ordered inputs: loads and attaches the programs, reads their records, orders them, takes
+//! snapshots and repairs after a loss. The only crate that names aya.
+
+mod selection;
+
+pub use selection::Selection;
+
+use std::time::Duration;
+use tracer_model::input::{Input, Reason};
+
+/// How to trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What to follow.
+    pub selection: Selection,
+    /// Size of the ring buffer in bytes; rounded up to a power of two of whole pages.
+    pub ring_bytes: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { selection: Selection::default(), ring_bytes: 16 << 20 }
+    }
+}
+
+/// Why tracing cannot begin.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// The kernel refused for want of privilege.
+    #[error("not permitted to load kernel programs ({0}): run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE")]
+    NotPermitted(String),
+    /// The kernel does not describe its types.
+    #[error("this kernel has no type information at /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF): {0}")]
+    NoBtf(String),
+    /// The binary was built without the kernel programs.
+    #[error("this binary was built without the kernel programs: build it with `cargo xtask build`")]
+    NoPrograms,
+    /// A selected process does not exist.
+    #[error("no process with pid {0}")]
+    NoProcess(u32),
+    /// A selected control group does not exist or is not of the cgroup2 hierarchy.
+    #[error("cannot select the control group {path}: {cause}")]
+    NoCgroup {
+        /// As given.
+        path: String,
+        /// Why.
+        cause: String,
+    },
+    /// A program that everything rests on does not load or attach.
+    #[error("cannot {what}: {cause}")]
+    Kernel {
+        /// What was tried.
+        what: String,
+        /// The kernel's answer.
+        cause: String,
+    },
+}
+
+/// Why tracing cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CaptureError {
+    /// A snapshot could not be read.
+    #[error("cannot read the snapshot: {0}")]
+    Snapshot(std::io::Error),
+    /// The ring buffer could not be waited for.
+    #[error("cannot wait for records: {0}")]
+    Wait(std::io::Error),
+}
+
+/// What was attached and what is missing, in sentences.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What is attached.
+    pub attached: Vec<String>,
+    /// What is missing and what that costs.
+    pub missing: Vec<String>,
+}
+
+/// One line of `sockreel doctor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub subject: String,
+    /// Whether it is as tracing needs it.
+    pub ok: bool,
+    /// What was found.
+    pub detail: String,
+    /// What its lack costs.
+    pub cost: Option<String>,
+    /// The command that mends it.
+    pub mend: Option<String>,
+}
+
+/// Tracing under way. Dropping it detaches everything.
+pub struct Capture {
+    report: Report,
+}
+
+impl Capture {
+    /// Loads and attaches every program.
+    pub fn attach(_settings: &Settings) -> Result<Self, AttachError> {
+        Err(AttachError::NoPrograms)
+    }
+
+    /// What was attached.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Reads every followed process's table; the rows come out of [`Self::poll`] at their place.
+    pub fn snapshot(&mut self, _reason: Reason) -> Result<(), CaptureError> {
+        Ok(())
+    }
+
+    /// Waits at most `timeout` and appends inputs in order; the first one ever is an anchor.
+    pub fn poll(&mut self, _timeout: Duration, _out: &mut Vec<Input>) -> Result<(), CaptureError> {
+        Ok(())
+    }
+
+    /// Detaches and appends everything that is left.
+    pub fn finish(&mut self, _out: &mut Vec<Input>) -> Result<(), CaptureError> {
+        Ok(())
+    }
+}
+
+/// What this machine allows.
+#[must_use]
+pub fn findings() -> Vec<Finding> {
+    Vec::new()
+}
