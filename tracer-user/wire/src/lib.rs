@@ -3,4 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod errno;
 pub mod line;
+pub mod number;
+pub mod typescript;

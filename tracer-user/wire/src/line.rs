@@ -1,26 +1,217 @@
 //! One event as one JSON object: the line of `--json` and of `/api/v1/events`.
 
+use crate::{errno, number};
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+use std::borrow::Cow;
+use tracer_model::{
+    address::Address,
+    event::{Event, EventKind},
+    ids::BootNs,
+    names,
+};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
 /// One event as scripts see it. A field that has no meaning for an event is left out.
+///
+/// Names, paths and addresses are bytes in the kernel; those that are no UTF-8 carry U+FFFD in their place.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(default)]
+#[ts(optional_fields)]
 pub struct Line {
-    /// Number of the line.
-    #[ts(type = "number")]
+    /// Number of the line: 1, 2, 3 ... without gaps.
     pub seq: u64,
-    /// Nanoseconds since the Unix epoch. Beyond 2^53: scripts that need it exact read it as an integer; the page uses
-    /// `t`.
-    #[ts(type = "number")]
+    /// Nanoseconds since the Unix epoch; for a call, when it returned. Beyond 2^53: scripts that need it exact read
+    /// it as an integer; the page uses `t`.
     pub ts_ns: u64,
     /// Nanoseconds since the session's `t0`; only in the API.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[ts(optional)]
     pub t: Option<f64>,
-    /// `pid@start`.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[ts(optional)]
+    /// `pid@start`; absent for `lost`, which belongs to no process.
     pub process: Option<String>,
-    // The fields of the contract follow here in its order: see ../../../ARCHITECTURE.md.
+    /// Thread group id.
+    pub pid: Option<u32>,
+    /// Thread id; absent where no thread of the process did it.
+    pub tid: Option<u32>,
+    /// Name of the process.
+    pub comm: Option<String>,
+    /// Kind of the event: the base name of the call, or what happened without one.
+    pub event: Cow<'static, str>,
+    /// The exact system call, as strace prints it.
+    pub call: Option<Cow<'static, str>>,
+    /// Joins the two lines of a call that ran longer than 100 ms.
+    pub call_id: Option<u64>,
+    /// The call still runs.
+    #[serde(skip_serializing_if = "is_false")]
+    #[ts(as = "Option<bool>")]
+    pub pending: bool,
+    /// The descriptor that the call names, or the slot that the event is about.
+    pub fd: Option<i32>,
+    /// The kernel's return value; negative: `-errno`.
+    pub ret: Option<i64>,
+    /// Name of the error of a failed call or of a socket's verdict: `EADDRINUSE`, `ERESTARTSYS`.
+    pub error: Option<Cow<'static, str>>,
+    /// The descriptor that the call made.
+    pub new_fd: Option<i32>,
+    /// Slots that one call or fork filled or ended together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<i32>>")]
+    pub fds: Vec<i32>,
+    /// Close-on-exec after the event, of the slot that it filled or changed.
+    pub cloexec: Option<bool>,
+    /// What the slot holds: `socket`, `file`, `pipe`, `epoll` ...
+    pub kind: Option<Cow<'static, str>>,
+    /// Inode number of what the slot holds.
+    pub inode: Option<u64>,
+    /// The path in the caller's memory; in a snapshot the kernel's.
+    pub path: Option<String>,
+    /// The socket (`s41`).
+    pub socket: Option<String>,
+    /// The listener that the socket came from.
+    pub listener: Option<String>,
+    /// Address family: `inet`, `inet6`, `unix` ...; by number where it has no name.
+    pub family: Option<Cow<'static, str>>,
+    /// Socket type: `stream`, `dgram` ...
+    #[serde(rename = "type")]
+    pub ty: Option<Cow<'static, str>>,
+    /// Protocol: `tcp`, `udp` ...; absent where the family has none.
+    pub protocol: Option<Cow<'static, str>>,
+    /// Local address, from the kernel's socket after the call.
+    pub local: Option<String>,
+    /// Peer's address, from the kernel's socket after the call.
+    pub peer: Option<String>,
+    /// The address that the caller passed, copied once from its memory at entry.
+    pub asked: Option<String>,
+    /// The backlog that `listen` was called with.
+    pub backlog: Option<u32>,
+    /// Accept queue: length.
+    pub queue_len: Option<u32>,
+    /// Accept queue: limit, min of backlog and somaxconn (listen(2)).
+    pub queue_limit: Option<u32>,
+    /// From queued to accepted.
+    pub wait_ns: Option<u64>,
+    /// How long the call ran; it began at `ts_ns - dur_ns`.
+    pub dur_ns: Option<u64>,
+    /// The socket's state before, as the kernel names it without `TCP_`.
+    pub from: Option<Cow<'static, str>>,
+    /// The socket's state after; for a snapshot, the state.
+    pub to: Option<Cow<'static, str>>,
+    /// Direction of a `pass`: `in` or `out`.
+    pub dir: Option<Cow<'static, str>>,
+    /// Who closed a connection first: `local` or `peer`.
+    pub closed_first: Option<Cow<'static, str>>,
+    /// `fork`: the new process, `pid@start`.
+    pub child: Option<String>,
+    /// `exit`: wait status (wait(2)).
+    pub status: Option<u32>,
+    /// `shutdown`: `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR` (shutdown(2)); by number where it is none of them.
+    pub how: Option<Cow<'static, str>>,
+    /// `lost`: how many records.
+    pub count: Option<u64>,
+    /// `lost`: why.
+    pub cause: Option<Cow<'static, str>>,
+    /// How the event came about: `syscall`, `io_uring`, `exec`, `exit`, `fork`, `snapshot`, `repair`, `kernel`.
+    pub via: Cow<'static, str>,
+    /// A fact in this event was concluded, not read.
+    #[serde(skip_serializing_if = "is_false")]
+    #[ts(as = "Option<bool>")]
+    pub inferred: bool,
+    /// Its place in the order is later than its time.
+    #[serde(skip_serializing_if = "is_false")]
+    #[ts(as = "Option<bool>")]
+    pub late: bool,
+    /// CPU whose record it came from.
+    pub cpu: Option<u32>,
+    /// Number of that record on its CPU: complete numbers prove a complete stream.
+    pub cpu_seq: Option<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl Line {
+    /// The line of an event.
+    #[must_use]
+    pub fn new(event: &Event) -> Self {
+        let of_process = event.kind != EventKind::Lost;
+        let kind = event.socket_kind;
+        Self {
+            seq: event.seq,
+            ts_ns: event.epoch_ns,
+            t: None,
+            process: of_process.then(|| event.process.to_string()),
+            pid: of_process.then_some(event.process.pid),
+            tid: (of_process && event.tid != 0).then_some(event.tid),
+            comm: of_process.then(|| event.comm.clone()),
+            event: event.kind.name().into(),
+            call: event.call.map(|call| call.name().into()),
+            call_id: event.call_id,
+            pending: event.pending,
+            fd: event.fd,
+            ret: event.ret,
+            error: event.error.map(errno::name),
+            new_fd: event.new_fd,
+            fds: event.fds.clone(),
+            cloexec: event.cloexec,
+            kind: event.file_kind.map(|kind| kind.name().into()),
+            inode: event.ino,
+            path: event.path.as_deref().map(lossy),
+            socket: event.socket.map(|id| id.to_string()),
+            listener: event.listener.map(|id| id.to_string()),
+            family: kind.map(|kind| names::family_name(kind.family).into()),
+            ty: kind.map(|kind| names::type_name(kind.ty).into()),
+            protocol: kind.and_then(|kind| names::protocol_name(kind.family, kind.protocol)).map(Cow::from),
+            local: event.local.as_ref().map(Address::to_string),
+            peer: event.peer.as_ref().map(Address::to_string),
+            asked: event.asked.as_ref().map(Address::to_string),
+            backlog: event.backlog,
+            queue_len: event.queue_len,
+            queue_limit: event.queue_limit,
+            wait_ns: event.wait_ns,
+            dur_ns: event.dur_ns,
+            from: event.from.map(state),
+            to: event.to.map(state),
+            dir: event.direction.map(|direction| direction.name().into()),
+            closed_first: event.closed_first.map(|side| side.name().into()),
+            child: event.child.map(|child| child.to_string()),
+            status: event.status,
+            how: event.how.map(how),
+            count: event.count,
+            cause: event.cause.map(|cause| cause.name().into()),
+            via: event.via.name().into(),
+            inferred: event.inferred,
+            late: event.late,
+            cpu: event.origin.map(|origin| origin.cpu),
+            cpu_seq: event.origin.map(|origin| origin.cpu_seq),
+        }
+    }
+
+    /// The line of an event as the API gives it: with its offset from the session's `t0`.
+    #[must_use]
+    pub fn at(event: &Event, t0: BootNs) -> Self {
+        Self { t: Some(number::offset(event.ts, t0)), ..Self::new(event) }
+    }
+}
+
+/// Bytes as text: what is no UTF-8 becomes U+FFFD.
+pub(crate) fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Name of a socket's state; a number that the kernel does not use stays a number.
+pub(crate) fn state(state: u16) -> Cow<'static, str> {
+    names::state_name(state).map_or_else(|| state.to_string().into(), Cow::from)
+}
+
+/// Name of `shutdown`'s second argument (shutdown(2)).
+fn how(how: u32) -> Cow<'static, str> {
+    match how {
+        0 => "SHUT_RD".into(),
+        1 => "SHUT_WR".into(),
+        2 => "SHUT_RDWR".into(),
+        other => other.to_string().into(),
+    }
 }

@@ -1,0 +1,677 @@
+// Generated from tracer-user/wire by `BLESS=1 cargo test -p tracer-wire`; do not edit.
+
+/**
+ * A process.
+ */
+export type Process = {
+/**
+ * `pid@start`.
+ */
+id: string,
+/**
+ * Thread group id.
+ */
+pid: number,
+/**
+ * Parent's pid.
+ */
+ppid: number | null,
+/**
+ * Name.
+ */
+comm: string,
+/**
+ * Path of the program.
+ */
+exe: string | null,
+/**
+ * Descriptor table (`t3`); processes may share one (`CLONE_FILES`).
+ */
+table: string,
+/**
+ * When it was first seen.
+ */
+seen: number,
+/**
+ * When it ended.
+ */
+ended: number | null,
+/**
+ * Wait status, once it ended (wait(2)).
+ */
+status: number | null,
+/**
+ * Soft limit on descriptors (`RLIMIT_NOFILE`).
+ */
+fd_limit: number | null,
+/**
+ * `exact`, `repaired` or `doubtful`.
+ */
+standing: string,
+/**
+ * For `repaired`: how many differences.
+ */
+repaired: number | null,
+/**
+ * For `doubtful`: why.
+ */
+why: string | null,
+/**
+ * For `repaired` and `doubtful`: since when.
+ */
+since: number | null, };
+
+/**
+ * A step in a socket's life: what it is from `t` on.
+ */
+export type Step = {
+/**
+ * When.
+ */
+t: number,
+/**
+ * `created`, `bound`, `listening`, `connecting`, `queued`, `connected`, `half_closed`, `closing`, `closed`.
+ */
+phase: string,
+/**
+ * The kernel's state without `TCP_`, where the family has one.
+ */
+state: string | null,
+/**
+ * Name of the error that came with it.
+ */
+error: string | null, };
+
+/**
+ * A socket.
+ */
+export type Socket = {
+/**
+ * `s41`.
+ */
+id: string,
+/**
+ * `inet`, `unix`, ...; by number where unknown.
+ */
+family: string,
+/**
+ * `stream`, `dgram`, ...
+ */
+type: string,
+/**
+ * `tcp`, `udp`, ...; absent where the family has none.
+ */
+protocol: string | null,
+/**
+ * Inode number of its network namespace.
+ */
+netns: number,
+/**
+ * Inode number, decimal; `0` before it is accepted.
+ */
+ino: string,
+/**
+ * Local address; absent before it has one.
+ */
+local: string | null,
+/**
+ * Peer's address.
+ */
+peer: string | null,
+/**
+ * Its life, oldest first; never empty.
+ */
+steps: Array<Step>,
+/**
+ * The listener that it came from.
+ */
+listener: string | null,
+/**
+ * `listener` was concluded, not read.
+ */
+inferred: boolean,
+/**
+ * For a listener: children so far.
+ */
+children: number,
+/**
+ * For a listener: the backlog asked for.
+ */
+backlog: number | null,
+/**
+ * For a listener: accept queue length when last read.
+ */
+queue_len: number | null,
+/**
+ * For a listener: its limit.
+ */
+queue_limit: number | null,
+/**
+ * For a child: when it entered the queue.
+ */
+queued: number | null,
+/**
+ * For a child: when it was accepted.
+ */
+accepted: number | null,
+/**
+ * For a child: from queued to accepted, nanoseconds.
+ */
+wait_ns: number | null,
+/**
+ * `local` or `peer`.
+ */
+closed_first: string | null,
+/**
+ * Descriptors that point to it now.
+ */
+holders: number,
+/**
+ * When it ended.
+ */
+ended: number | null, };
+
+/**
+ * One cause of loss.
+ */
+export type LostCount = {
+/**
+ * As in `lost` events.
+ */
+cause: string,
+/**
+ * How many.
+ */
+count: number, };
+
+/**
+ * Counters that must always be in sight.
+ */
+export type Status = {
+/**
+ * The newest moment that the model has reached.
+ */
+now: number,
+/**
+ * Revision of the model.
+ */
+rev: number,
+/**
+ * Events so far.
+ */
+events: number,
+/**
+ * Records lost so far.
+ */
+lost: number,
+/**
+ * Lost records by cause.
+ */
+lost_by_cause: Array<LostCount>,
+/**
+ * Processes whose table is doubtful.
+ */
+doubtful: number,
+/**
+ * Events that are still kept.
+ */
+kept: number,
+/**
+ * `seq` of the oldest kept event.
+ */
+first_seq: number,
+/**
+ * Time of the oldest kept event.
+ */
+kept_since: number, };
+
+/**
+ * Where the events come from.
+ */
+export type Source = "live" | "recording";
+
+/**
+ * `GET /api/v1/info`: what this session is.
+ */
+export type Info = {
+/**
+ * Version of the program.
+ */
+version: string,
+/**
+ * Identity of the session: differs for every start of the daemon and for every recording.
+ */
+session: string,
+/**
+ * `live` or `recording`.
+ */
+source: Source,
+/**
+ * What is followed, as the user asked for it.
+ */
+selection: string,
+/**
+ * Nanoseconds since the Unix epoch of offset 0, decimal.
+ */
+t0_ns: string,
+/**
+ * The newest moment that the model has reached.
+ */
+now: number,
+/**
+ * What is attached and what is missing.
+ */
+attached: Array<string>,
+/**
+ * What this kernel cannot tell, in sentences.
+ */
+missing: Array<string>,
+/**
+ * Status at this moment.
+ */
+status: Status, };
+
+/**
+ * One event as scripts see it. A field that has no meaning for an event is left out.
+ *
+ * Names, paths and addresses are bytes in the kernel; those that are no UTF-8 carry U+FFFD in their place.
+ */
+export type Line = {
+/**
+ * Number of the line: 1, 2, 3 ... without gaps.
+ */
+seq: number,
+/**
+ * Nanoseconds since the Unix epoch; for a call, when it returned. Beyond 2^53: scripts that need it exact read
+ * it as an integer; the page uses `t`.
+ */
+ts_ns: number,
+/**
+ * Nanoseconds since the session's `t0`; only in the API.
+ */
+t?: number,
+/**
+ * `pid@start`; absent for `lost`, which belongs to no process.
+ */
+process?: string,
+/**
+ * Thread group id.
+ */
+pid?: number,
+/**
+ * Thread id; absent where no thread of the process did it.
+ */
+tid?: number,
+/**
+ * Name of the process.
+ */
+comm?: string,
+/**
+ * Kind of the event: the base name of the call, or what happened without one.
+ */
+event: string,
+/**
+ * The exact system call, as strace prints it.
+ */
+call?: string,
+/**
+ * Joins the two lines of a call that ran longer than 100 ms.
+ */
+call_id?: number,
+/**
+ * The call still runs.
+ */
+pending?: boolean,
+/**
+ * The descriptor that the call names, or the slot that the event is about.
+ */
+fd?: number,
+/**
+ * The kernel's return value; negative: `-errno`.
+ */
+ret?: number,
+/**
+ * Name of the error of a failed call or of a socket's verdict: `EADDRINUSE`, `ERESTARTSYS`.
+ */
+error?: string,
+/**
+ * The descriptor that the call made.
+ */
+new_fd?: number,
+/**
+ * Slots that one call or fork filled or ended together.
+ */
+fds?: Array<number>,
+/**
+ * Close-on-exec after the event, of the slot that it filled or changed.
+ */
+cloexec?: boolean,
+/**
+ * What the slot holds: `socket`, `file`, `pipe`, `epoll` ...
+ */
+kind?: string,
+/**
+ * Inode number of what the slot holds.
+ */
+inode?: number,
+/**
+ * The path in the caller's memory; in a snapshot the kernel's.
+ */
+path?: string,
+/**
+ * The socket (`s41`).
+ */
+socket?: string,
+/**
+ * The listener that the socket came from.
+ */
+listener?: string,
+/**
+ * Address family: `inet`, `inet6`, `unix` ...; by number where it has no name.
+ */
+family?: string,
+/**
+ * Socket type: `stream`, `dgram` ...
+ */
+type?: string,
+/**
+ * Protocol: `tcp`, `udp` ...; absent where the family has none.
+ */
+protocol?: string,
+/**
+ * Local address, from the kernel's socket after the call.
+ */
+local?: string,
+/**
+ * Peer's address, from the kernel's socket after the call.
+ */
+peer?: string,
+/**
+ * The address that the caller passed, copied once from its memory at entry.
+ */
+asked?: string,
+/**
+ * The backlog that `listen` was called with.
+ */
+backlog?: number,
+/**
+ * Accept queue: length.
+ */
+queue_len?: number,
+/**
+ * Accept queue: limit, min of backlog and somaxconn (listen(2)).
+ */
+queue_limit?: number,
+/**
+ * From queued to accepted.
+ */
+wait_ns?: number,
+/**
+ * How long the call ran; it began at `ts_ns - dur_ns`.
+ */
+dur_ns?: number,
+/**
+ * The socket's state before, as the kernel names it without `TCP_`.
+ */
+from?: string,
+/**
+ * The socket's state after; for a snapshot, the state.
+ */
+to?: string,
+/**
+ * Direction of a `pass`: `in` or `out`.
+ */
+dir?: string,
+/**
+ * Who closed a connection first: `local` or `peer`.
+ */
+closed_first?: string,
+/**
+ * `fork`: the new process, `pid@start`.
+ */
+child?: string,
+/**
+ * `exit`: wait status (wait(2)).
+ */
+status?: number,
+/**
+ * `shutdown`: `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR` (shutdown(2)); by number where it is none of them.
+ */
+how?: string,
+/**
+ * `lost`: how many records.
+ */
+count?: number,
+/**
+ * `lost`: why.
+ */
+cause?: string,
+/**
+ * How the event came about: `syscall`, `io_uring`, `exec`, `exit`, `fork`, `snapshot`, `repair`, `kernel`.
+ */
+via: string,
+/**
+ * A fact in this event was concluded, not read.
+ */
+inferred?: boolean,
+/**
+ * Its place in the order is later than its time.
+ */
+late?: boolean,
+/**
+ * CPU whose record it came from.
+ */
+cpu?: number,
+/**
+ * Number of that record on its CPU: complete numbers prove a complete stream.
+ */
+cpu_seq?: number, };
+
+/**
+ * A descriptor: one slot of one table, from filled to emptied.
+ */
+export type Descriptor = {
+/**
+ * `d7`.
+ */
+id: string,
+/**
+ * Table.
+ */
+table: string,
+/**
+ * Number.
+ */
+fd: number,
+/**
+ * Open file description (`f12`): descriptors with the same one are duplicates of each other.
+ */
+file: string,
+/**
+ * Kind of the file, as in events.
+ */
+kind: string,
+/**
+ * Path or name; empty for a socket. Not markup: hostile text.
+ */
+name: string,
+/**
+ * Inode number, decimal.
+ */
+ino: string,
+/**
+ * Device of the inode, `major:minor`.
+ */
+dev: string,
+/**
+ * Close-on-exec.
+ */
+cloexec: boolean,
+/**
+ * When it was filled.
+ */
+opened: number,
+/**
+ * How: an event's name, or `fork`, `snapshot`, `repair`.
+ */
+opened_by: string,
+/**
+ * When it was emptied.
+ */
+closed: number | null,
+/**
+ * How: `close`, `dup`, `exec`, `exit`, `repair`.
+ */
+closed_by: string | null,
+/**
+ * The socket behind it.
+ */
+socket: string | null, };
+
+/**
+ * Server to page, one JSON object a WebSocket message.
+ */
+export type ServerMessage = { "kind": "hello",
+/**
+ * The session.
+ */
+info: Info,
+/**
+ * True where what follows continues the revision that the client named, false where it starts anew.
+ */
+resumed: boolean, } | { "kind": "change",
+/**
+ * Revision that this change builds on.
+ */
+from: number,
+/**
+ * Revision that it leads to.
+ */
+to: number,
+/**
+ * Changed processes.
+ */
+processes: Array<Process>,
+/**
+ * Changed descriptors.
+ */
+descriptors: Array<Descriptor>,
+/**
+ * Changed sockets.
+ */
+sockets: Array<Socket>,
+/**
+ * The newest events since the last change, oldest first.
+ */
+events: Array<Line>,
+/**
+ * Events between the last change and this one that are left out here; `events` has them at `/api/v1/events`.
+ */
+skipped: number,
+/**
+ * More changes are ready: the server sends them after this one is acknowledged.
+ */
+more: boolean,
+/**
+ * Counters.
+ */
+status: Status, } | { "kind": "evict",
+/**
+ * Descriptors.
+ */
+descriptors: Array<string>,
+/**
+ * Sockets.
+ */
+sockets: Array<string>,
+/**
+ * Processes.
+ */
+processes: Array<string>, };
+
+/**
+ * Where a client left off.
+ */
+export type Resume = {
+/**
+ * The session's identity.
+ */
+session: string,
+/**
+ * The last change's `to`.
+ */
+rev: number, };
+
+/**
+ * Page to server.
+ */
+export type ClientMessage = { "kind": "hello",
+/**
+ * Session and revision to continue from.
+ */
+resume: Resume | null, } | { "kind": "ack",
+/**
+ * The change's `to`.
+ */
+rev: number, };
+
+/**
+ * `GET /api/v1/processes`.
+ */
+export type Processes = {
+/**
+ * Every kept process, in the order in which they were first seen.
+ */
+processes: Array<Process>, };
+
+/**
+ * `GET /api/v1/sockets?state=&port=&listener=&at=`.
+ */
+export type Sockets = {
+/**
+ * Every kept socket that fits, in the order in which they were first seen.
+ */
+sockets: Array<Socket>, };
+
+/**
+ * `GET /api/v1/descriptors?process=&at=`: one process's table at an instant.
+ */
+export type Descriptors = {
+/**
+ * The process.
+ */
+process: Process,
+/**
+ * The instant.
+ */
+at: number,
+/**
+ * The table's descriptors at that instant, by number.
+ */
+descriptors: Array<Descriptor>,
+/**
+ * The sockets behind them.
+ */
+sockets: Array<Socket>, };
+
+/**
+ * `GET /api/v1/events?from_seq=&limit=&filter=&from=&to=`.
+ */
+export type Events = {
+/**
+ * Lines as `sockreel dump --json` prints them.
+ */
+events: Array<Line>,
+/**
+ * `from_seq` of the next page; absent at the end.
+ */
+next_seq: number | null, };
+
+/**
+ * Body of every error answer.
+ */
+export type Problem = {
+/**
+ * What is wrong, the cause and the way out.
+ */
+error: string, };
