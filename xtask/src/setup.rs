@@ -1,0 +1,42 @@
+//! `cargo xtask setup`: installs what is missing, and says what it took.
+
+use crate::{
+    apt,
+    shell::timed,
+    toolchain::{self, Toolchain},
+    web,
+};
+use anyhow::Result;
+
+/// Debian's compiler with its library sources, and what `bpf-linker` is built with.
+const BUILD_PACKAGES: &[&str] =
+    &["llvm-22-dev", "libzstd-dev", "zlib1g-dev", "libxml2-dev", "rustc-web", "cargo-web", "rust-web-src"];
+
+/// Servers and clients that the tests trace, and the browser that opens the page.
+const TEST_PACKAGES: &[&str] =
+    &["nginx", "redis-server", "python3", "curl", "chromium", "util-linux", "rust-web-clippy"];
+
+/// Installs what the build needs, and with `tests` what the tests need.
+pub(crate) fn run(tests: bool) -> Result<Toolchain> {
+    timed("set-up", || {
+        let toolchain = Toolchain::find().or_else(|_| {
+            report(&apt::install(BUILD_PACKAGES)?);
+            toolchain::build_linker()?;
+            Toolchain::find()
+        })?;
+        eprintln!("kernel programs: {}", toolchain.name);
+        web::setup()?;
+        eprintln!("page: npm, packages as web/package-lock.json has them");
+        if tests {
+            report(&apt::install(TEST_PACKAGES)?);
+            eprintln!("tests: {}", TEST_PACKAGES.join(" "));
+        }
+        Ok(toolchain)
+    })
+}
+
+fn report(installed: &[&str]) {
+    if !installed.is_empty() {
+        eprintln!("installed Debian's {}", installed.join(" "));
+    }
+}
