@@ -4,7 +4,7 @@ use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
-/// Address families that are shown by name (`AF_*`, address_families(7)).
+/// Address families that are shown by name (`AF_*`, `address_families(7)`).
 pub mod family {
     /// `AF_UNIX`.
     pub const UNIX: u16 = 1;
@@ -67,10 +67,12 @@ impl Address {
                 }
                 None => Self::Other(family, rest.to_vec()),
             },
-            family::INET6 => match (rest.first_chunk::<2>(), rest.get(6..22).and_then(<[u8]>::first_chunk::<16>)) {
-                (Some(port), Some(ip)) => Self::Inet6(Ipv6Addr::from(*ip), u16::from_be_bytes(*port)),
-                _ => Self::Other(family, rest.to_vec()),
-            },
+            family::INET6 => {
+                match (rest.first_chunk::<2>(), rest.get(6..22).and_then(<[u8]>::first_chunk::<16>)) {
+                    (Some(port), Some(ip)) => Self::Inet6(Ipv6Addr::from(*ip), u16::from_be_bytes(*port)),
+                    _ => Self::Other(family, rest.to_vec()),
+                }
+            }
             family::UNIX => Self::Unix(unix_name(rest)),
             _ => Self::Other(family, rest.to_vec()),
         })

@@ -3,7 +3,7 @@
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// A moment on the boot clock (`CLOCK_BOOTTIME`, clock_gettime(2)): nanoseconds since boot, suspend included.
+/// A moment on the boot clock (`CLOCK_BOOTTIME`, `clock_gettime(2)`): nanoseconds since boot, suspend included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BootNs(pub u64);
 

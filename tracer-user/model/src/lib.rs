@@ -3,15 +3,17 @@
 //! Purity is the invariant of this crate: no I/O, no clock, no logging, no panic on input of any kind; time is an
 //! argument. The same inputs give the same events, byte for byte, live or replayed.
 //!
-//! The way through: [`decode`] turns a kernel record into an [`Input`]; [`Model::ingest`] takes inputs in order and
-//! returns [`Event`]s; [`entity`] holds what can be asked in between.
+//! The way through: [`decode`] turns a kernel record into an [`Input`](input::Input); [`Session::ingest`](session::Session::ingest)
+//! takes inputs in order and returns [`Event`](event::Event)s; [`entity`] holds what can be asked in between.
 #![forbid(unsafe_code)]
 
 pub mod address;
 pub mod decode;
 pub mod entity;
 pub mod event;
+pub mod history;
 pub mod ids;
 pub mod input;
 pub mod names;
+pub mod session;
 pub mod syscall;

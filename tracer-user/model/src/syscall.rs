@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tracer_abi::Class;
 
 macro_rules! syscalls {
-    ($($variant:ident $name:literal $class:ident $(path $path:literal)?,)*) => {
+    ($($variant:ident $name:literal $class:ident $(pointer $pointer:literal)?,)*) => {
         /// A traced system call. Recordings store the place in this list: add at the end, remove nothing.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[expect(missing_docs, reason = "each variant is the call of section 2 of the manual that `name` gives")]
@@ -27,10 +27,10 @@ macro_rules! syscalls {
                 match self { $(Self::$variant => Class::$class,)* }
             }
 
-            /// Which argument points to a path; 0 where none does.
+            /// Which argument points to a path, a pair of descriptors or a message header; 0 where none does.
             #[must_use]
-            pub const fn path_arg(self) -> u16 {
-                match self { $(Self::$variant => 0 $(+ $path)?,)* }
+            pub const fn pointer_arg(self) -> u16 {
+                match self { $(Self::$variant => 0 $(+ $pointer)?,)* }
             }
         }
     };
@@ -38,7 +38,7 @@ macro_rules! syscalls {
 
 syscalls! {
     Socket "socket" SOCKET,
-    Socketpair "socketpair" PAIR,
+    Socketpair "socketpair" PAIR pointer 3,
     Bind "bind" BIND,
     Listen "listen" LISTEN,
     Accept "accept" ACCEPT,
@@ -52,17 +52,17 @@ syscalls! {
     Dup3 "dup3" DUP2,
     Fcntl "fcntl" FCNTL,
     Ioctl "ioctl" IOCTL,
-    Open "open" OPEN path 0,
-    Creat "creat" OPEN path 0,
-    Openat "openat" OPEN path 1,
-    Openat2 "openat2" OPEN path 1,
+    Open "open" OPEN pointer 0,
+    Creat "creat" OPEN pointer 0,
+    Openat "openat" OPEN pointer 1,
+    Openat2 "openat2" OPEN pointer 1,
     OpenByHandleAt "open_by_handle_at" ANON,
-    OpenTree "open_tree" OPEN path 1,
+    OpenTree "open_tree" OPEN pointer 1,
     Fsopen "fsopen" ANON,
     Fsmount "fsmount" ANON,
-    Fspick "fspick" OPEN path 1,
-    Pipe "pipe" PAIR,
-    Pipe2 "pipe2" PAIR,
+    Fspick "fspick" OPEN pointer 1,
+    Pipe "pipe" PAIR pointer 0,
+    Pipe2 "pipe2" PAIR pointer 0,
     Eventfd "eventfd" ANON,
     Eventfd2 "eventfd2" ANON,
     EpollCreate "epoll_create" ANON,
@@ -80,8 +80,8 @@ syscalls! {
     Userfaultfd "userfaultfd" ANON,
     PerfEventOpen "perf_event_open" ANON,
     IoUringSetup "io_uring_setup" ANON,
-    MqOpen "mq_open" OPEN path 0,
-    Recvmsg "recvmsg" RECVMSG,
+    MqOpen "mq_open" OPEN pointer 0,
+    Recvmsg "recvmsg" RECVMSG pointer 1,
     Fork "fork" FORK,
     Vfork "vfork" FORK,
     Clone "clone" FORK,
