@@ -3,7 +3,11 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod convert;
 pub mod errno;
+pub mod escape;
+pub mod filter;
+pub mod instant;
 pub mod line;
 pub mod number;
 pub mod typescript;

@@ -1,234 +1,112 @@
 // Generated from tracer-user/wire by `BLESS=1 cargo test -p tracer-wire`; do not edit.
 
 /**
- * A process.
+ * Page to server.
  */
-export type Process = {
+export type ClientMessage = { "kind": "hello",
 /**
- * `pid@start`.
+ * Session and revision to continue from.
+ */
+resume: Resume | null, } | { "kind": "ack",
+/**
+ * The change's `to`.
+ */
+rev: number, };
+
+/**
+ * A descriptor: one slot of one table, from filled to emptied.
+ */
+export type Descriptor = {
+/**
+ * `d7`.
  */
 id: string,
 /**
- * Thread group id.
- */
-pid: number,
-/**
- * Parent's pid.
- */
-ppid: number | null,
-/**
- * Name.
- */
-comm: string,
-/**
- * Path of the program.
- */
-exe: string | null,
-/**
- * Descriptor table (`t3`); processes may share one (`CLONE_FILES`).
+ * Table.
  */
 table: string,
 /**
- * When it was first seen.
+ * Number.
  */
-seen: number,
+fd: number,
 /**
- * When it ended.
+ * Open file description (`f12`): descriptors with the same one are duplicates of each other.
  */
-ended: number | null,
+file: string,
 /**
- * Wait status, once it ended (wait(2)).
+ * Kind of the file, as in events.
  */
-status: number | null,
+kind: string,
 /**
- * Soft limit on descriptors (`RLIMIT_NOFILE`).
+ * Path or name; empty for a socket. Not markup: hostile text.
  */
-fd_limit: number | null,
+name: string,
 /**
- * `exact`, `repaired` or `doubtful`.
- */
-standing: string,
-/**
- * For `repaired`: how many differences.
- */
-repaired: number | null,
-/**
- * For `doubtful`: why.
- */
-why: string | null,
-/**
- * For `repaired` and `doubtful`: since when.
- */
-since: number | null, };
-
-/**
- * A step in a socket's life: what it is from `t` on.
- */
-export type Step = {
-/**
- * When.
- */
-t: number,
-/**
- * `created`, `bound`, `listening`, `connecting`, `queued`, `connected`, `half_closed`, `closing`, `closed`.
- */
-phase: string,
-/**
- * The kernel's state without `TCP_`, where the family has one.
- */
-state: string | null,
-/**
- * Name of the error that came with it.
- */
-error: string | null, };
-
-/**
- * A socket.
- */
-export type Socket = {
-/**
- * `s41`.
- */
-id: string,
-/**
- * `inet`, `unix`, ...; by number where unknown.
- */
-family: string,
-/**
- * `stream`, `dgram`, ...
- */
-type: string,
-/**
- * `tcp`, `udp`, ...; absent where the family has none.
- */
-protocol: string | null,
-/**
- * Inode number of its network namespace.
- */
-netns: number,
-/**
- * Inode number, decimal; `0` before it is accepted.
+ * Inode number, decimal.
  */
 ino: string,
 /**
- * Local address; absent before it has one.
+ * Device of the inode, `major:minor`.
  */
-local: string | null,
+dev: string,
 /**
- * Peer's address.
+ * Close-on-exec.
  */
-peer: string | null,
+cloexec: boolean,
 /**
- * Its life, oldest first; never empty.
+ * When it was filled.
  */
-steps: Array<Step>,
+opened: number,
 /**
- * The listener that it came from.
+ * How: an event's name, or `fork`, `snapshot`, `repair`.
  */
-listener: string | null,
+opened_by: string,
 /**
- * `listener` was concluded, not read.
+ * When it was emptied.
  */
-inferred: boolean,
+closed: number | null,
 /**
- * For a listener: children so far.
+ * How: `close`, `dup`, `exec`, `exit`, `repair`.
  */
-children: number,
+closed_by: string | null,
 /**
- * For a listener: the backlog asked for.
+ * The socket behind it.
  */
-backlog: number | null,
-/**
- * For a listener: accept queue length when last read.
- */
-queue_len: number | null,
-/**
- * For a listener: its limit.
- */
-queue_limit: number | null,
-/**
- * For a child: when it entered the queue.
- */
-queued: number | null,
-/**
- * For a child: when it was accepted.
- */
-accepted: number | null,
-/**
- * For a child: from queued to accepted, nanoseconds.
- */
-wait_ns: number | null,
-/**
- * `local` or `peer`.
- */
-closed_first: string | null,
-/**
- * Descriptors that point to it now.
- */
-holders: number,
-/**
- * When it ended.
- */
-ended: number | null, };
+socket: string | null, };
 
 /**
- * One cause of loss.
+ * `GET /api/v1/descriptors?process=&at=`: one process's table at an instant.
  */
-export type LostCount = {
+export type Descriptors = {
 /**
- * As in `lost` events.
+ * The process.
  */
-cause: string,
+process: Process,
 /**
- * How many.
+ * The instant.
  */
-count: number, };
+at: number,
+/**
+ * The table's descriptors at that instant, by number.
+ */
+descriptors: Array<Descriptor>,
+/**
+ * The sockets behind them.
+ */
+sockets: Array<Socket>, };
 
 /**
- * Counters that must always be in sight.
+ * `GET /api/v1/events?from_seq=&limit=&filter=&from=&to=`.
  */
-export type Status = {
+export type Events = {
 /**
- * The newest moment that the model has reached.
+ * Lines as `sockreel dump --json` prints them.
  */
-now: number,
+events: Array<Line>,
 /**
- * Revision of the model.
+ * `from_seq` of the next page; absent at the end.
  */
-rev: number,
-/**
- * Events so far.
- */
-events: number,
-/**
- * Records lost so far.
- */
-lost: number,
-/**
- * Lost records by cause.
- */
-lost_by_cause: Array<LostCount>,
-/**
- * Processes whose table is doubtful.
- */
-doubtful: number,
-/**
- * Events that are still kept.
- */
-kept: number,
-/**
- * `seq` of the oldest kept event.
- */
-first_seq: number,
-/**
- * Time of the oldest kept event.
- */
-kept_since: number, };
-
-/**
- * Where the events come from.
- */
-export type Source = "live" | "recording";
+next_seq: number | null, };
 
 /**
  * `GET /api/v1/info`: what this session is.
@@ -468,65 +346,109 @@ cpu?: number,
 cpu_seq?: number, };
 
 /**
- * A descriptor: one slot of one table, from filled to emptied.
+ * One cause of loss.
  */
-export type Descriptor = {
+export type LostCount = {
 /**
- * `d7`.
+ * As in `lost` events.
+ */
+cause: string,
+/**
+ * How many.
+ */
+count: number, };
+
+/**
+ * Body of every error answer.
+ */
+export type Problem = {
+/**
+ * What is wrong, the cause and the way out.
+ */
+error: string, };
+
+/**
+ * A process.
+ */
+export type Process = {
+/**
+ * `pid@start`.
  */
 id: string,
 /**
- * Table.
+ * Thread group id.
+ */
+pid: number,
+/**
+ * Parent's pid.
+ */
+ppid: number | null,
+/**
+ * Name.
+ */
+comm: string,
+/**
+ * Path of the program.
+ */
+exe: string | null,
+/**
+ * Descriptor table (`t3`); processes may share one (`CLONE_FILES`).
  */
 table: string,
 /**
- * Number.
+ * When it was first seen.
  */
-fd: number,
+seen: number,
 /**
- * Open file description (`f12`): descriptors with the same one are duplicates of each other.
+ * When it ended.
  */
-file: string,
+ended: number | null,
 /**
- * Kind of the file, as in events.
+ * Wait status, once it ended (wait(2)).
  */
-kind: string,
+status: number | null,
 /**
- * Path or name; empty for a socket. Not markup: hostile text.
+ * Soft limit on descriptors (`RLIMIT_NOFILE`).
  */
-name: string,
+fd_limit: number | null,
 /**
- * Inode number, decimal.
+ * `exact`, `repaired` or `doubtful`.
  */
-ino: string,
+standing: string,
 /**
- * Device of the inode, `major:minor`.
+ * For `repaired`: how many differences.
  */
-dev: string,
+repaired: number | null,
 /**
- * Close-on-exec.
+ * For `doubtful`: why.
  */
-cloexec: boolean,
+why: string | null,
 /**
- * When it was filled.
+ * For `repaired` and `doubtful`: since when.
  */
-opened: number,
+since: number | null, };
+
 /**
- * How: an event's name, or `fork`, `snapshot`, `repair`.
+ * `GET /api/v1/processes`.
  */
-opened_by: string,
+export type Processes = {
 /**
- * When it was emptied.
+ * Every kept process, in the order in which they were first seen.
  */
-closed: number | null,
+processes: Array<Process>, };
+
 /**
- * How: `close`, `dup`, `exec`, `exit`, `repair`.
+ * Where a client left off.
  */
-closed_by: string | null,
+export type Resume = {
 /**
- * The socket behind it.
+ * The session's identity.
  */
-socket: string | null, };
+session: string,
+/**
+ * The last change's `to`.
+ */
+rev: number, };
 
 /**
  * Server to page, one JSON object a WebSocket message.
@@ -590,39 +512,93 @@ sockets: Array<string>,
 processes: Array<string>, };
 
 /**
- * Where a client left off.
+ * A socket.
  */
-export type Resume = {
+export type Socket = {
 /**
- * The session's identity.
+ * `s41`.
  */
-session: string,
+id: string,
 /**
- * The last change's `to`.
+ * `inet`, `unix`, ...; by number where unknown.
  */
-rev: number, };
-
+family: string,
 /**
- * Page to server.
+ * `stream`, `dgram`, ...
  */
-export type ClientMessage = { "kind": "hello",
+type: string,
 /**
- * Session and revision to continue from.
+ * `tcp`, `udp`, ...; absent where the family has none.
  */
-resume: Resume | null, } | { "kind": "ack",
+protocol: string | null,
 /**
- * The change's `to`.
+ * Inode number of its network namespace.
  */
-rev: number, };
-
+netns: number,
 /**
- * `GET /api/v1/processes`.
+ * Inode number, decimal; `0` before it is accepted.
  */
-export type Processes = {
+ino: string,
 /**
- * Every kept process, in the order in which they were first seen.
+ * Local address; absent before it has one.
  */
-processes: Array<Process>, };
+local: string | null,
+/**
+ * Peer's address.
+ */
+peer: string | null,
+/**
+ * Its life, oldest first; never empty.
+ */
+steps: Array<Step>,
+/**
+ * The listener that it came from.
+ */
+listener: string | null,
+/**
+ * `listener` was concluded, not read.
+ */
+inferred: boolean,
+/**
+ * For a listener: children so far.
+ */
+children: number,
+/**
+ * For a listener: the backlog asked for.
+ */
+backlog: number | null,
+/**
+ * For a listener: accept queue length when last read.
+ */
+queue_len: number | null,
+/**
+ * For a listener: its limit.
+ */
+queue_limit: number | null,
+/**
+ * For a child: when it entered the queue.
+ */
+queued: number | null,
+/**
+ * For a child: when it was accepted.
+ */
+accepted: number | null,
+/**
+ * For a child: from queued to accepted, nanoseconds.
+ */
+wait_ns: number | null,
+/**
+ * `local` or `peer`.
+ */
+closed_first: string | null,
+/**
+ * Descriptors that point to it now.
+ */
+holders: number,
+/**
+ * When it ended.
+ */
+ended: number | null, };
 
 /**
  * `GET /api/v1/sockets?state=&port=&listener=&at=`.
@@ -634,44 +610,68 @@ export type Sockets = {
 sockets: Array<Socket>, };
 
 /**
- * `GET /api/v1/descriptors?process=&at=`: one process's table at an instant.
+ * Where the events come from.
  */
-export type Descriptors = {
-/**
- * The process.
- */
-process: Process,
-/**
- * The instant.
- */
-at: number,
-/**
- * The table's descriptors at that instant, by number.
- */
-descriptors: Array<Descriptor>,
-/**
- * The sockets behind them.
- */
-sockets: Array<Socket>, };
+export type Source = "live" | "recording";
 
 /**
- * `GET /api/v1/events?from_seq=&limit=&filter=&from=&to=`.
+ * Counters that must always be in sight.
  */
-export type Events = {
+export type Status = {
 /**
- * Lines as `sockreel dump --json` prints them.
+ * The newest moment that the model has reached.
  */
-events: Array<Line>,
+now: number,
 /**
- * `from_seq` of the next page; absent at the end.
+ * Revision of the model.
  */
-next_seq: number | null, };
+rev: number,
+/**
+ * Events so far.
+ */
+events: number,
+/**
+ * Records lost so far.
+ */
+lost: number,
+/**
+ * Lost records by cause.
+ */
+lost_by_cause: Array<LostCount>,
+/**
+ * Processes whose table is doubtful.
+ */
+doubtful: number,
+/**
+ * Events that are still kept.
+ */
+kept: number,
+/**
+ * `seq` of the oldest kept event.
+ */
+first_seq: number,
+/**
+ * Time of the oldest kept event.
+ */
+kept_since: number, };
 
 /**
- * Body of every error answer.
+ * A step in a socket's life: what it is from `t` on.
  */
-export type Problem = {
+export type Step = {
 /**
- * What is wrong, the cause and the way out.
+ * When.
  */
-error: string, };
+t: number,
+/**
+ * `created`, `bound`, `listening`, `connecting`, `queued`, `connected`, `half_closed`, `closing`, `closed`.
+ */
+phase: string,
+/**
+ * The kernel's state without `TCP_`, where the family has one.
+ */
+state: string | null,
+/**
+ * Name of the error that came with it.
+ */
+error: string | null, };
