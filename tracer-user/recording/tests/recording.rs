@@ -1,4 +1,5 @@
 //! Recordings as others see them: what is written is read, and what is cut, damaged, foreign or hostile is told.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use mcap::{Compression, WriteOptions, records::MessageHeader, write::Metadata};
 use proptest::prelude::*;
@@ -105,7 +106,9 @@ fn inputs(count: u64) -> Vec<Input> {
 fn record(path: &Path, inputs: &[Input], per_chunk: usize) {
     let mut writer = Writer::begin(NewFile::create(path).unwrap(), &head()).unwrap();
     for part in inputs.chunks(per_chunk) {
-        part.iter().for_each(|input| writer.write(input).unwrap());
+        for input in part {
+            writer.write(input).unwrap();
+        }
         writer.flush().unwrap();
     }
     assert_eq!(writer.finish().unwrap(), inputs.len() as u64);
@@ -201,7 +204,9 @@ fn what_was_flushed_outlives_a_writer_that_never_finishes() {
     let path = dir.path().join("r");
     let inputs = inputs(3);
     let mut writer = Writer::begin(NewFile::create(&path).unwrap(), &head()).unwrap();
-    inputs[..5].iter().for_each(|input| writer.write(input).unwrap());
+    for input in &inputs[..5] {
+        writer.write(input).unwrap();
+    }
     writer.flush().unwrap();
     writer.write(&inputs[5]).unwrap();
     // As after kill -9: what the file holds now is all there is.
