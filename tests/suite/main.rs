@@ -1,1 +1,9 @@
-//! End-to-end tests.
+//! End-to-end tests: sockreel as it is shipped, on real servers, compared with what the kernel and the clients know.
+//!
+//! They trace only what they start, on loopback ports that the kernel gives, and end only that. They take root and
+//! `SOCKREEL_BIN`; `cargo xtask test` gives both.
+
+mod bad_input;
+mod client_side;
+mod harness;
+mod real_servers;

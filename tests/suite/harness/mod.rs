@@ -1,0 +1,42 @@
+//! What the tests stand on: the program under test, servers, clients, and independent witnesses (`/proc`, Chromium).
+
+mod account;
+mod api;
+mod client;
+mod group;
+mod page;
+mod server;
+mod sockreel;
+mod witness;
+
+pub(crate) use account::{Account, Expected};
+pub(crate) use api::Api;
+pub(crate) use client::{Visit, hold, visits};
+pub(crate) use group::{Group, descendants};
+pub(crate) use page::Page;
+pub(crate) use server::{Server, free_port};
+pub(crate) use sockreel::{Sockreel, lines};
+pub(crate) use witness::{Table, is_accepted, is_listening, table};
+
+use anyhow::{Result, bail};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Longer than anything here takes on a slow and busy machine.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Looks again and again until what is waited for is there; what was seen last is the error at the deadline.
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<T>) -> Result<T> {
+    let start = Instant::now();
+    loop {
+        match look() {
+            Ok(found) => return Ok(found),
+            Err(seen) if start.elapsed() > DEADLINE => {
+                bail!("waited {} s for {what}; seen: {seen:#}", DEADLINE.as_secs())
+            }
+            Err(_) => thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}

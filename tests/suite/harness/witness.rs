@@ -1,0 +1,86 @@
+//! What the kernel itself says, through `/proc`: the source that the model is compared with.
+
+use anyhow::{Context as _, Result};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
+    path::Path,
+};
+
+/// A descriptor table: number to kind and inode.
+pub(crate) type Table = BTreeMap<i64, (String, u64)>;
+
+/// The table of a process, by `/proc/PID/fd` (`proc_pid_fd(5)`).
+pub(crate) fn table(pid: u32) -> Result<Table> {
+    let dir = format!("/proc/{pid}/fd");
+    let mut table = Table::new();
+    for entry in fs::read_dir(&dir).with_context(|| format!("cannot read {dir}"))? {
+        let entry = entry?;
+        let number = entry.file_name().to_string_lossy().parse()?;
+        let text = fs::read_link(entry.path())?;
+        // The link is followed to the very file, whatever its text says.
+        let inode = fs::metadata(entry.path())?.ino();
+        table.insert(number, (kind(&text.to_string_lossy(), &entry.path())?, inode));
+    }
+    Ok(table)
+}
+
+/// The contract's name for what a link of `/proc/PID/fd` shows.
+fn kind(text: &str, link: &Path) -> Result<String> {
+    let anonymous = text.strip_prefix("anon_inode:").map(|name| name.trim_matches(['[', ']']));
+    Ok(match anonymous {
+        Some("eventpoll") => "epoll",
+        Some(
+            name @ ("eventfd" | "timerfd" | "signalfd" | "inotify" | "io_uring" | "pidfd" | "userfaultfd"),
+        ) => name,
+        Some(_) => "anonymous",
+        None if text.starts_with("socket:") => "socket",
+        None if text.starts_with("pipe:") => "pipe",
+        None if text.starts_with("pidfd:") => "pidfd",
+        None if text.starts_with("/memfd:") => "memfd",
+        None => {
+            let file_type = fs::metadata(link)?.file_type();
+            match () {
+                () if file_type.is_dir() => "directory",
+                () if file_type.is_char_device() => "char_device",
+                () if file_type.is_block_device() => "block_device",
+                () if file_type.is_fifo() => "fifo",
+                () => "file",
+            }
+        }
+    }
+    .to_owned())
+}
+
+/// Whether something listens on that port of 127.0.0.1. Asking costs no connection.
+pub(crate) fn is_listening(port: u16) -> Result<()> {
+    find(|row| row.local_port == port && row.state == "0A")
+        .with_context(|| format!("nothing listens on {port}"))
+}
+
+/// Whether the server has taken the connection from that port out of its queue: then it has an inode.
+pub(crate) fn is_accepted(server: u16, client: u16) -> Result<()> {
+    find(|row| row.local_port == server && row.peer_port == client && row.inode != "0")
+        .with_context(|| format!("the connection from {client} is not accepted"))
+}
+
+struct Row<'a> {
+    local_port: u16,
+    peer_port: u16,
+    state: &'a str,
+    inode: &'a str,
+}
+
+/// Looks for a row of `/proc/net/tcp` (`proc_pid_net(5)`).
+fn find(wanted: impl Fn(&Row<'_>) -> bool) -> Result<()> {
+    let text = fs::read_to_string("/proc/net/tcp")?;
+    let found = text.lines().skip(1).any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let port = |field: &str| u16::from_str_radix(field.rsplit(':').next()?, 16).ok();
+        let [_, local, peer, state, _, _, _, _, _, inode, ..] = fields.as_slice() else { return false };
+        let (Some(local_port), Some(peer_port)) = (port(local), port(peer)) else { return false };
+        wanted(&Row { local_port, peer_port, state, inode })
+    });
+    found.then_some(()).context("no such row in /proc/net/tcp")
+}
