@@ -10,4 +10,8 @@ pub mod filter;
 pub mod instant;
 pub mod line;
 pub mod number;
+#[cfg(test)]
+mod sample;
+mod sentence;
+pub mod text;
 pub mod typescript;

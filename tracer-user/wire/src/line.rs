@@ -207,11 +207,67 @@ pub(crate) fn state(state: u16) -> Cow<'static, str> {
 }
 
 /// Name of `shutdown`'s second argument (shutdown(2)).
-fn how(how: u32) -> Cow<'static, str> {
+pub(crate) fn how(how: u32) -> Cow<'static, str> {
     match how {
         0 => "SHUT_RD".into(),
         1 => "SHUT_WR".into(),
         2 => "SHUT_RDWR".into(),
         other => other.to_string().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Line;
+    use crate::sample::{accept, event};
+    use tracer_model::{
+        event::{Event, EventKind, Via},
+        ids::BootNs,
+        input::LossCause,
+    };
+
+    #[test]
+    fn the_contracts_example_field_by_field() {
+        let json = serde_json::to_string(&Line::new(&accept())).unwrap();
+        assert_eq!(
+            json,
+            r#"{"seq":812,"ts_ns":1795348800123456789,"process":"812@5119676157000","pid":812,"tid":812,"comm":"nginx","event":"accept","call":"accept4","fd":6,"ret":9,"new_fd":9,"socket":"s41","listener":"s7","family":"inet","type":"stream","protocol":"tcp","local":"127.0.0.1:80","peer":"127.0.0.1:51234","wait_ns":18200,"dur_ns":920,"via":"syscall"}"#
+        );
+        assert_eq!(serde_json::from_str::<Line>(&json).unwrap(), Line::new(&accept()));
+    }
+
+    #[test]
+    fn a_loss_belongs_to_no_process() {
+        let lost = Event {
+            count: Some(3),
+            cause: Some(LossCause::MapFull),
+            via: Via::Kernel,
+            tid: 0,
+            ..event(EventKind::Lost)
+        };
+        assert_eq!(
+            serde_json::to_string(&Line::new(&lost)).unwrap(),
+            r#"{"seq":812,"ts_ns":1795348800123456789,"event":"lost","count":3,"cause":"map_full","via":"kernel"}"#
+        );
+    }
+
+    #[test]
+    fn an_internal_error_has_its_name_and_bytes_are_made_text() {
+        let open = Event {
+            ret: Some(-512),
+            error: Some(512),
+            path: Some(b"/\xff\n\"".to_vec()),
+            tid: 0,
+            pending: true,
+            late: true,
+            ..event(EventKind::Open)
+        };
+        let json = serde_json::to_string(&Line::at(&open, BootNs(10))).unwrap();
+        assert_eq!(
+            json,
+            "{\"seq\":812,\"ts_ns\":1795348800123456789,\"t\":32.0,\"process\":\"812@5119676157000\",\"pid\":812,\
+             \"comm\":\"nginx\",\"event\":\"open\",\"pending\":true,\"ret\":-512,\"error\":\"ERESTARTSYS\",\
+             \"path\":\"/\u{fffd}\\n\\\"\",\"via\":\"syscall\",\"late\":true}"
+        );
     }
 }

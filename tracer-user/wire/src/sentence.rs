@@ -1,0 +1,316 @@
+//! What an event means, as a sentence for people.
+
+use crate::{errno, escape::Escaped, line::state, text::address};
+use tracer_model::{
+    address::Address,
+    event::{Direction, Event, EventKind, FileKind, Side, Via},
+    input::LossCause,
+    names,
+};
+
+/// `EAGAIN`: nothing to take (accept(2)).
+const EAGAIN: u32 = 11;
+/// `EINPROGRESS`: a non-blocking connect goes on (connect(2)).
+const EINPROGRESS: u32 = 115;
+
+/// The sentence of an event; empty where the call says it all.
+pub(crate) fn of(event: &Event) -> String {
+    let mut sentence = if event.pending {
+        pending(event)
+    } else if event.ret.is_some_and(|ret| ret < 0) {
+        failed(event)
+    } else {
+        done(event)
+    };
+    if event.inferred {
+        sentence.push_str(" (inferred)");
+    }
+    if event.late {
+        sentence.push_str(" (late)");
+    }
+    sentence
+}
+
+fn pending(event: &Event) -> String {
+    match event.dur_ns {
+        Some(dur_ns) => format!("still running after {}", duration(dur_ns)),
+        None => "still running".to_owned(),
+    }
+}
+
+fn failed(event: &Event) -> String {
+    match (event.kind, event.error) {
+        (EventKind::Accept, Some(EAGAIN)) => format!("nothing to accept on {}", subject(event)),
+        (EventKind::Connect, Some(EINPROGRESS)) => {
+            let to =
+                event.asked.as_ref().or(event.peer.as_ref()).map(|peer| format!(" to {}", address(peer)));
+            let from = set(event.local.as_ref()).map(|local| format!(" from {local}"));
+            format!("{} is connecting{}{}", slot(event), to.unwrap_or_default(), from.unwrap_or_default())
+        }
+        (EventKind::Bind | EventKind::Connect, _) => event
+            .asked
+            .as_ref()
+            .map(|asked| format!("{} asked for {}", slot(event), address(asked)))
+            .unwrap_or_default(),
+        _ => event.local.as_ref().map(|_| subject(event)).unwrap_or_default(),
+    }
+}
+
+fn done(event: &Event) -> String {
+    match event.kind {
+        EventKind::Socket => format!("{} ← {}", made(event), socket_words(event)),
+        EventKind::Socketpair => format!("{} ← pair: {}", made(event), socket_words(event)),
+        EventKind::Bind => bound(event),
+        EventKind::Listen => listening(event),
+        EventKind::Accept => accepted(event),
+        EventKind::Connect => connected(event),
+        EventKind::Shutdown => {
+            let way = match event.how {
+                Some(0) => " for reading",
+                Some(1) => " for writing",
+                _ => "",
+            };
+            join(&format!("{} shut down{way}", subject(event)), closed_first(event))
+        }
+        EventKind::Close => closed(event),
+        EventKind::Dup => format!("{} ← copy of {}", made(event), subject(event)),
+        EventKind::Pass if event.direction == Some(Direction::Out) => format!("{} sent", subject(event)),
+        EventKind::Pass => format!("{} ← received: {}", made(event), contents(event)),
+        EventKind::Fork => forked(event),
+        EventKind::Exec => executed(event),
+        EventKind::Exit => exited(event),
+        EventKind::State => changed(event),
+        EventKind::Queued => queued(event),
+        EventKind::Setfd => {
+            let switch = match event.cloexec {
+                Some(true) => "closes on exec",
+                Some(false) => "stays open on exec",
+                None => "flags set",
+            };
+            format!("{} {switch}", slot(event))
+        }
+        EventKind::Unshare => "has a descriptor table of its own".to_owned(),
+        EventKind::Snapshot => format!("{} is {}", slot(event), contents(event)),
+        EventKind::Repair => format!("{} set right: {}", slot(event), contents(event)),
+        EventKind::Lost => lost(event),
+        _ => format!("{} ← {}", made(event), contents(event)),
+    }
+}
+
+fn bound(event: &Event) -> String {
+    let local = event.local.as_ref().map_or_else(|| "?".to_owned(), address);
+    match event.asked.as_ref().map(address).filter(|asked| *asked != local) {
+        Some(asked) => format!("{} bound to {local}, asked for {asked}", slot(event)),
+        None => format!("{} bound to {local}", slot(event)),
+    }
+}
+
+fn listening(event: &Event) -> String {
+    let on = set(event.local.as_ref()).map(|local| format!(" on {local}")).unwrap_or_default();
+    let backlog = event.backlog.map(|backlog| format!("backlog {}", backlog.cast_signed()));
+    let limit = event.queue_limit.map(|limit| format!("queue limit {limit}"));
+    join(&join(&format!("{} listening{on}", slot(event)), backlog), limit)
+}
+
+fn accepted(event: &Event) -> String {
+    let from = event.peer.as_ref().map(|peer| format!(" from {}", address(peer))).unwrap_or_default();
+    let wait = event.wait_ns.map(|wait_ns| format!("waited {}", duration(wait_ns)));
+    let queue = event.queue_len.filter(|len| *len > 0).map(|_| format!("{} more queued", queue(event)));
+    join(&join(&format!("{} ← accept on {}{from}", made(event), subject(event)), wait), queue)
+}
+
+fn connected(event: &Event) -> String {
+    let to = event.peer.as_ref().or(event.asked.as_ref()).map(|peer| format!(" to {}", address(peer)));
+    let from = set(event.local.as_ref()).map(|local| format!(" from {local}"));
+    let took = event.dur_ns.map(|dur_ns| format!("took {}", duration(dur_ns)));
+    join(&format!("{} connected{}{}", slot(event), to.unwrap_or_default(), from.unwrap_or_default()), took)
+}
+
+fn closed(event: &Event) -> String {
+    let cause = match event.via {
+        Via::Exec => " by exec",
+        Via::Exit => " by exit",
+        Via::Repair => " unseen, found by a repair",
+        _ => "",
+    };
+    let what = if event.fds.is_empty() { slot(event) } else { numbers(&event.fds) };
+    let what = match (connection(event), event.fds.is_empty()) {
+        (Some(connection), true) => format!("{what} ({connection})"),
+        _ => what,
+    };
+    join(&format!("{what} closed{cause}"), closed_first(event))
+}
+
+fn forked(event: &Event) -> String {
+    let child = event.child.map_or_else(|| "?".to_owned(), |child| child.pid.to_string());
+    if event.fds.is_empty() {
+        format!("→ process {child}")
+    } else {
+        format!("→ process {child} with {}", numbers(&event.fds))
+    }
+}
+
+fn executed(event: &Event) -> String {
+    let path =
+        event.path.as_ref().map_or_else(|| "another program".to_owned(), |path| Escaped(path).to_string());
+    join(&format!("runs {path}"), (!event.fds.is_empty()).then(|| format!("closes {}", numbers(&event.fds))))
+}
+
+/// Wait status as wait(2) takes it apart: the low seven bits are a signal, the next byte the exit status.
+fn exited(event: &Event) -> String {
+    let how = match event.status {
+        None => "ended".to_owned(),
+        Some(status) if status.trailing_zeros() >= 7 => {
+            format!("exited with status {}", (status >> 8) & 0xff)
+        }
+        Some(status) => {
+            let core = if status & 0x80 == 0 { "" } else { ", core dumped" };
+            format!("killed by signal {}{core}", status & 0x7f)
+        }
+    };
+    join(&how, (!event.fds.is_empty()).then(|| format!("closes {}", numbers(&event.fds))))
+}
+
+fn changed(event: &Event) -> String {
+    let name = |number: Option<u16>| number.map_or_else(|| "?".into(), state);
+    let what = connection(event).map(|connection| format!(" ({connection})")).unwrap_or_default();
+    let who = event.fd.map_or_else(
+        || event.socket.map_or_else(|| "socket".to_owned(), |id| id.to_string()),
+        |fd| format!("fd {fd}"),
+    );
+    let change = format!("{who}{what} {} → {}", name(event.from), name(event.to));
+    let error = event.error.map(|error| format!("{} ({})", errno::name(error), errno::meaning(error)));
+    join(&join(&change, error), closed_first(event))
+}
+
+fn queued(event: &Event) -> String {
+    let peer = event.peer.as_ref().map_or_else(|| "a connection".to_owned(), address);
+    let local = event.local.as_ref().map(|local| format!(" for {}", address(local))).unwrap_or_default();
+    match event.queue_len {
+        Some(_) => format!("{peer} queued{local}, {}", queue(event)),
+        None => format!("{peer} queued{local}"),
+    }
+}
+
+fn lost(event: &Event) -> String {
+    let count = event.count.unwrap_or_default();
+    let records = if count == 1 { "record" } else { "records" };
+    let cause = match event.cause {
+        Some(LossCause::RingFull) => "the ring buffer was full",
+        Some(LossCause::ProgramSkipped) => "the kernel skipped runs of a probe",
+        Some(LossCause::MapFull) => "a table in the kernel was full",
+        Some(LossCause::Malformed) => "they could not be read",
+        Some(LossCause::Unknown) | None => "the cause is unknown",
+    };
+    let cpu = event.origin.map(|origin| format!(" on CPU {}", origin.cpu)).unwrap_or_default();
+    format!("━━━ LOST {count} {records}{cpu}: {cause} ━━━")
+}
+
+/// The slot that the event is about.
+fn slot(event: &Event) -> String {
+    event.fd.or(event.new_fd).map_or_else(|| "a descriptor".to_owned(), |fd| format!("fd {fd}"))
+}
+
+/// The slot and the address of the socket in it.
+fn subject(event: &Event) -> String {
+    let slot = slot(event);
+    set(event.local.as_ref()).map_or_else(|| slot.clone(), |local| format!("{slot} ({local})"))
+}
+
+/// The slot that the call filled.
+fn made(event: &Event) -> String {
+    match (event.fds.as_slice(), event.new_fd) {
+        ([_, _, ..], _) => numbers(&event.fds),
+        (_, Some(fd)) => format!("fd {fd}"),
+        _ => slot(event),
+    }
+}
+
+/// `fds 0-2, 7`.
+fn numbers(fds: &[i32]) -> String {
+    let mut fds = fds.to_vec();
+    fds.sort_unstable();
+    let runs = fds.chunk_by(|before, after| before.checked_add(1) == Some(*after));
+    let runs: Vec<_> = runs
+        .filter_map(|run| match run {
+            [] => None,
+            [only] => Some(only.to_string()),
+            [first, .., last] => Some(format!("{first}-{last}")),
+        })
+        .collect();
+    format!("{} {}", if fds.len() == 1 { "fd" } else { "fds" }, runs.join(", "))
+}
+
+/// What a slot holds.
+fn contents(event: &Event) -> String {
+    if event.socket.is_some() || event.file_kind == Some(FileKind::Socket) {
+        let words = socket_words(event);
+        let kind = match event.to {
+            Some(names::state::LISTEN) => format!("a listening {words}"),
+            Some(number) => format!("a {words}, {}", state(number)),
+            None => format!("a {words}"),
+        };
+        let on = connection(event).map(|connection| format!(" on {connection}")).unwrap_or_default();
+        return join(&format!("{kind}{on}"), event.queue_limit.map(|_| queue(event)));
+    }
+    let kind = event.file_kind.map_or("a file", FileKind::name);
+    match &event.path {
+        Some(path) if event.call.is_none() => format!("{kind} {}", Escaped(path)),
+        _ => kind.to_owned(),
+    }
+}
+
+/// `inet stream tcp socket`.
+fn socket_words(event: &Event) -> String {
+    let kind = event.socket_kind.map(|kind| {
+        let protocol = names::protocol_name(kind.family, kind.protocol).filter(|_| kind.protocol != 0);
+        (names::family_name(kind.family), names::type_name(kind.ty), protocol)
+    });
+    match kind {
+        Some((family, ty, Some(protocol))) => format!("{family} {ty} {protocol} socket"),
+        Some((family, ty, None)) => format!("{family} {ty} socket"),
+        None => "socket".to_owned(),
+    }
+}
+
+/// Both ends of a socket, or the one that it has.
+fn connection(event: &Event) -> Option<String> {
+    match (set(event.local.as_ref()), set(event.peer.as_ref())) {
+        (Some(local), Some(peer)) => Some(format!("{local} ↔ {peer}")),
+        (Some(local), None) => Some(local),
+        (None, Some(peer)) => Some(format!("↔ {peer}")),
+        (None, None) => None,
+    }
+}
+
+fn set(of: Option<&Address>) -> Option<String> {
+    of.filter(|address| !address.is_unset()).map(address)
+}
+
+fn queue(event: &Event) -> String {
+    let len = event.queue_len.map_or_else(|| "?".to_owned(), |len| len.to_string());
+    event.queue_limit.map_or_else(|| len.clone(), |limit| format!("{len} of {limit}"))
+}
+
+fn closed_first(event: &Event) -> Option<String> {
+    event.closed_first.map(|side| match side {
+        Side::Local => "this side closed first".to_owned(),
+        Side::Peer => "the peer closed first".to_owned(),
+    })
+}
+
+fn join(sentence: &str, more: Option<String>) -> String {
+    more.map_or_else(|| sentence.to_owned(), |more| format!("{sentence}, {more}"))
+}
+
+/// A duration with two significant digits or all whole ones: `920 ns`, `1.2 ms`, `18 µs`, `350 ms`.
+fn duration(ns: u64) -> String {
+    let (unit, name) = match ns {
+        0..1_000 => return format!("{ns} ns"),
+        1_000..1_000_000 => (1_000, "µs"),
+        1_000_000..1_000_000_000 => (1_000_000, "ms"),
+        _ => (1_000_000_000, "s"),
+    };
+    let (whole, tenth) = (ns / unit, ns % unit * 10 / unit);
+    if whole < 10 && tenth > 0 { format!("{whole}.{tenth} {name}") } else { format!("{whole} {name}") }
+}
