@@ -18,10 +18,15 @@ fn object() -> PathBuf {
     root().join("target/ebpf/bpfel-unknown-none/release/sockreel-ebpf")
 }
 
-/// Tells a cargo command what to embed: the build scripts of tracer-capture and tracer-serve read these. Every cargo
-/// run of ours has both, so that none rebuilds what another built.
+/// Tells a cargo command what to embed, as far as it is built: the build scripts of tracer-capture and tracer-serve
+/// read these. Every cargo run of ours has both, so that none rebuilds what another built.
 pub(crate) fn embedding(cargo: &mut Command) -> &mut Command {
-    cargo.env("SOCKREEL_EBPF_OBJECT", object()).env("SOCKREEL_WEB_DIST", web::dist())
+    for (name, built) in [("SOCKREEL_EBPF_OBJECT", object()), ("SOCKREEL_WEB_DIST", web::dist())] {
+        if built.exists() {
+            cargo.env(name, built);
+        }
+    }
+    cargo
 }
 
 /// Builds `target/release/sockreel`.

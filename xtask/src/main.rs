@@ -38,13 +38,15 @@ enum Verb {
         #[arg(last = true)]
         args: Vec<std::ffi::OsString>,
     },
+    /// Check format, lints (Rust, kernel programs, page) and the rules of the tree
+    Check,
     /// Set up, build, and run every check and every test; the last line counts the tests
     Test {
         /// At full sizes
         #[arg(long)]
         full: bool,
     },
-    /// Check what no compiler checks: file sizes, marks, machine paths, who names which library
+    /// Check only what no compiler checks: file sizes, marks, machine paths, who names which library
     Tidy,
 }
 
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Verb::Setup { tests } => setup::run(tests).map(|_| ExitCode::SUCCESS),
         Verb::Build => build::run().map(|()| ExitCode::SUCCESS),
         Verb::Run { args } => run::run(&args),
+        Verb::Check => check().map(|()| ExitCode::SUCCESS),
         Verb::Test { full } => Ok(test::run(full)),
         Verb::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
     };
@@ -60,4 +63,8 @@ fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn check() -> Result<()> {
+    test::checks(&setup::run(false)?, &mut count::Count::default())
 }

@@ -30,27 +30,31 @@ pub(crate) fn run(full: bool) -> ExitCode {
 }
 
 fn stages(full: bool, count: &mut Count) -> Result<()> {
-    let cargo = |args: &[&str]| {
-        let mut cargo = shell::cargo();
-        embedding(&mut cargo).args(args);
-        cargo
-    };
     let toolchain = setup::run(true)?;
-    tidy::run()?;
-    check("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     build::run()?;
-    check("lints", &mut cargo(&["clippy", "--all-targets", "--", "-D", "warnings"]))?;
-    check(
-        "lints of the tests",
-        &mut cargo(&["clippy", "-p", "tracer-tests", "--all-targets", "--", "-D", "warnings"]),
-    )?;
-    kernel_lints(&toolchain, count)?;
+    checks(&toolchain, count)?;
     // Among them: the page's types as they are generated differ from those in the tree.
     tests("unit tests", &mut cargo(&["test"]), count)?;
-    check("page: types and lints", &mut web::npm(&["run", "check"]))?;
     tests("page: unit tests", &mut web::npm(&["test"]), count)?;
     tests("page: in Chromium", &mut web::npm(&["run", "test:browser"]), count)?;
     real_servers(full, &mut cargo(&["test", "--package", "tracer-tests"]), count)
+}
+
+/// Format, lints and rules of the tree.
+pub(crate) fn checks(toolchain: &Toolchain, count: &mut Count) -> Result<()> {
+    const STRICT: [&str; 4] = ["--all-targets", "--", "-D", "warnings"];
+    tidy::run()?;
+    check("format", &mut cargo(&["fmt", "--all", "--check"]))?;
+    check("lints", cargo(&["clippy"]).args(STRICT))?;
+    check("lints of the tests", cargo(&["clippy", "--package", "tracer-tests"]).args(STRICT))?;
+    kernel_lints(toolchain, count)?;
+    check("page: types and lints", &mut web::npm(&["run", "check"]))
+}
+
+fn cargo(args: &[&str]) -> Command {
+    let mut cargo = shell::cargo();
+    embedding(&mut cargo).args(args);
+    cargo
 }
 
 /// Lints of the kernel programs, by the clippy of the toolchain that builds them.
