@@ -86,8 +86,8 @@ impl History {
         events.find(|event| event.ts >= ts).map_or(self.last_seq + 1, |event| event.seq)
     }
 
-    /// Appends an event, whose `seq` follows on the last one's.
-    pub(crate) fn push(&mut self, event: &Event) {
+    /// Appends an event, whose `seq` follows on the last one's; it is changed only while it is packed.
+    pub(crate) fn push(&mut self, event: &mut Event) {
         if self.chunks.back().is_none_or(|chunk| chunk.len >= self.chunk_events) {
             if let Some(full) = self.chunks.back_mut() {
                 full.packed.shrink_to_fit();
@@ -122,17 +122,16 @@ impl Chunk {
         self.first_seq + self.len as u64 - 1
     }
 
-    fn push(&mut self, event: &Event, newest: BootNs) {
-        let relative = Event {
-            seq: event.seq.wrapping_sub(self.first_seq),
-            ts: BootNs(event.ts.0.wrapping_sub(self.first_ts.0)),
-            epoch_ns: event.epoch_ns.wrapping_sub(self.first_epoch_ns),
-            ..event.clone()
-        };
+    fn push(&mut self, event: &mut Event, newest: BootNs) {
+        let (seq, ts, epoch_ns) = (event.seq, event.ts, event.epoch_ns);
+        event.seq = seq.wrapping_sub(self.first_seq);
+        event.ts = BootNs(ts.0.wrapping_sub(self.first_ts.0));
+        event.epoch_ns = epoch_ns.wrapping_sub(self.first_epoch_ns);
         // Writing to memory fails for no event: postcard refuses only sequences of unknown length.
-        if let Ok(bytes) = postcard::to_allocvec(&relative) {
+        if let Ok(bytes) = postcard::to_allocvec(event) {
             self.packed.extend_from_slice(&bytes);
         }
+        (event.seq, event.ts, event.epoch_ns) = (seq, ts, epoch_ns);
         self.len += 1;
         self.newest = newest;
     }

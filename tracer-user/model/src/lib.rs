@@ -17,3 +17,18 @@ pub mod input;
 pub mod names;
 pub mod session;
 pub mod syscall;
+
+mod calls;
+mod kinds;
+mod lifecycle;
+mod lives;
+mod loss;
+mod pending;
+mod processes;
+mod reconcile;
+mod revisions;
+mod sockets;
+mod states;
+mod tables;
+mod tell;
+mod world;

@@ -1,11 +1,17 @@
 //! One session: the model's way in and the way to everything it knows.
 
 use crate::{
-    entity::{Descriptor, Process, Socket},
+    entity::{Descriptor, Process, Socket, Standing},
     event::Event,
     history::History,
     ids::{BootNs, DescriptorId, ProcessKey, SocketId, TableId},
     input::{Body, Input, LossCause},
+    loss::Loss,
+    pending::Pending,
+    reconcile,
+    revisions::Entity,
+    tell::Stamp,
+    world::World,
 };
 
 /// How much is kept. What is open or alive is always kept; of what ended, the oldest is evicted first.
@@ -71,11 +77,19 @@ pub struct Changes<'a> {
 /// The owner of the model's state: inputs go in, in order; events come out; entities and history can be asked.
 #[derive(Debug)]
 pub struct Session {
-    history: History,
-    events: Vec<Event>,
-    now: BootNs,
+    pub(crate) world: World,
+    pub(crate) history: History,
+    /// Events of the newest input.
+    pub(crate) events: Vec<Event>,
+    pub(crate) seq: u64,
+    pub(crate) now: BootNs,
+    pub(crate) epoch_minus_boot_ns: i64,
+    pub(crate) pending: Pending,
+    pub(crate) loss: Loss,
+    /// The snapshot that is being read.
+    pub(crate) open: Option<reconcile::Open>,
+    pub(crate) missed: reconcile::AllMissed,
     t0: Option<BootNs>,
-    epoch_minus_boot_ns: i64,
 }
 
 impl Session {
@@ -83,25 +97,49 @@ impl Session {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
+            world: World::new(limits),
             history: History::new(limits.kept_events),
             events: Vec::new(),
+            seq: 0,
             now: BootNs(0),
-            t0: None,
             epoch_minus_boot_ns: 0,
+            pending: Pending::default(),
+            loss: Loss::default(),
+            open: None,
+            missed: reconcile::AllMissed::new(),
+            t0: None,
         }
     }
 
     /// Takes the next input. Returns the events of this input; they are in the history too.
+    ///
+    /// Time is what the inputs say: nothing is due before an input has come that is late enough. An anchor comes at
+    /// least once a second.
     pub fn ingest(&mut self, input: &Input) -> &[Event] {
         self.events.clear();
+        self.world.revisions.begin();
         self.now = self.now.max(input.ts);
-        if let Body::Anchor { epoch_minus_boot_ns } = input.body {
-            self.epoch_minus_boot_ns = epoch_minus_boot_ns;
-            self.t0.get_or_insert(input.ts);
+        let stamp = Stamp::of(input);
+        match &input.body {
+            Body::Anchor { epoch_minus_boot_ns } => {
+                self.epoch_minus_boot_ns = *epoch_minus_boot_ns;
+                self.t0.get_or_insert(input.ts);
+            }
+            Body::Call(call) => self.call(&stamp, call),
+            Body::Fork(fork) => self.fork(&stamp, fork),
+            Body::Exec(exec) => self.exec(&stamp, exec),
+            Body::Exit(exit) => self.exit(&stamp, exit),
+            Body::State(state) => self.state(&stamp, state),
+            Body::Queued(queued) => self.queued(&stamp, queued),
+            Body::SnapshotBegin(_) => self.snapshot_begin(input.ts),
+            Body::Row(row) => self.row(input.ts, row),
+            Body::SnapshotEnd(reason) => self.snapshot_end(&stamp, *reason),
+            Body::Lost(lost) => self.lost(&stamp, *lost),
         }
-        for event in &self.events {
-            self.history.push(event);
+        if let Some(origin) = input.origin {
+            self.loss.arrived(origin);
         }
+        self.expire(&Stamp { ts: self.now, origin: None, late: false });
         &self.events
     }
 
@@ -126,65 +164,75 @@ impl Session {
     /// Revision: grows with every change of an entity.
     #[must_use]
     pub fn rev(&self) -> u64 {
-        0
+        self.world.revisions.current()
     }
 
     /// Counters.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        Totals::default()
+        let doubtful = |process: &&Process| {
+            process.ended.is_none() && matches!(process.standing, Standing::Doubtful { .. })
+        };
+        Totals {
+            events: self.seq,
+            lost: self.loss.total(),
+            lost_by_cause: self.loss.by_cause().to_vec(),
+            doubtful: self.processes().filter(doubtful).count(),
+        }
     }
 
     /// Every kept process, in the order in which they were first seen.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
-        std::iter::empty()
+        self.world.processes.iter().map(|kept| &kept.process)
     }
 
     /// A process.
     #[must_use]
-    pub fn process(&self, _key: ProcessKey) -> Option<&Process> {
-        None
+    pub fn process(&self, key: ProcessKey) -> Option<&Process> {
+        self.world.process(key)
     }
 
     /// The latest process with that pid.
     #[must_use]
-    pub fn process_by_pid(&self, _pid: u32) -> Option<&Process> {
-        None
+    pub fn process_by_pid(&self, pid: u32) -> Option<&Process> {
+        self.process(self.world.processes.latest(pid)?)
     }
 
     /// Every kept descriptor, in the order in which they were first seen.
     pub fn descriptors(&self) -> impl Iterator<Item = &Descriptor> {
-        std::iter::empty()
+        self.world.tables.iter()
     }
 
     /// A descriptor.
     #[must_use]
-    pub fn descriptor(&self, _id: DescriptorId) -> Option<&Descriptor> {
-        None
+    pub fn descriptor(&self, id: DescriptorId) -> Option<&Descriptor> {
+        self.world.tables.get(id).map(|kept| &kept.descriptor)
     }
 
     /// The descriptors of a table at an instant, by number: opened at or before it and not closed by then.
     #[must_use]
-    pub fn table_at(&self, _table: TableId, _at: BootNs) -> Vec<&Descriptor> {
-        Vec::new()
+    pub fn table_at(&self, table: TableId, at: BootNs) -> Vec<&Descriptor> {
+        self.world.tables.table_at(table, at)
     }
 
     /// Every kept socket, in the order in which they were first seen.
     pub fn sockets(&self) -> impl Iterator<Item = &Socket> {
-        std::iter::empty()
+        self.world.sockets.iter().map(|kept| &kept.socket)
     }
 
     /// A socket.
     #[must_use]
-    pub fn socket(&self, _id: SocketId) -> Option<&Socket> {
-        None
+    pub fn socket(&self, id: SocketId) -> Option<&Socket> {
+        self.world.sockets.get(id).map(|kept| &kept.socket)
     }
 
-    /// At most `limit` entities with a revision above `rev`, oldest change first.
+    /// At most `limit` entities with a revision above `rev`, oldest change first, and what was evicted on the way to
+    /// [`Changes::to`]. Nothing was evicted for who starts from 0.
     #[must_use]
-    pub fn changes_since(&self, rev: u64, _limit: usize) -> Changes<'_> {
-        Changes {
-            to: rev,
+    pub fn changes_since(&self, rev: u64, limit: usize) -> Changes<'_> {
+        let revisions = &self.world.revisions;
+        let mut changes = Changes {
+            to: revisions.current().max(rev),
             more: false,
             processes: Vec::new(),
             descriptors: Vec::new(),
@@ -192,8 +240,32 @@ impl Session {
             evicted_processes: Vec::new(),
             evicted_descriptors: Vec::new(),
             evicted_sockets: Vec::new(),
-            complete_from: 0,
+            complete_from: revisions.complete_from(),
+        };
+        let mut last = rev;
+        for (count, (at, entity)) in revisions.changed_after(rev).enumerate() {
+            if count == limit {
+                (changes.to, changes.more) = (last, true);
+                break;
+            }
+            last = at;
+            match entity {
+                Entity::Process(key) => changes.processes.extend(self.process(key)),
+                Entity::Descriptor(id) => changes.descriptors.extend(self.descriptor(id)),
+                Entity::Socket(id) => changes.sockets.extend(self.socket(id)),
+            }
         }
+        if rev == 0 {
+            return changes;
+        }
+        for (_, entity) in revisions.evicted_after(rev).take_while(|(at, _)| *at <= changes.to) {
+            match entity {
+                Entity::Process(key) => changes.evicted_processes.push(key),
+                Entity::Descriptor(id) => changes.evicted_descriptors.push(id),
+                Entity::Socket(id) => changes.evicted_sockets.push(id),
+            }
+        }
+        changes
     }
 
     /// The log of events.

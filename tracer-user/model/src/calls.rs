@@ -1,0 +1,462 @@
+//! What each call does: to the caller's table, to its sockets, and as an event.
+
+use crate::{
+    address::Address,
+    entity::{Closed, Opened, Phase, Step},
+    event::{Direction, Event, EventKind, FileKind, Via},
+    ids::{BootNs, DescriptorId, SocketId, TableId},
+    input::{Call, FileRef, Slot, Sock},
+    kinds, lifecycle,
+    session::Session,
+    syscall::Syscall,
+    tables::Content,
+    tell::Stamp,
+};
+use tracer_abi::Class;
+
+/// `EBADF` (errno(3)).
+const EBADF: u32 = 9;
+/// `EINPROGRESS`: a non-blocking connect is under way.
+const EINPROGRESS: u32 = 115;
+/// Errors of a connect that decide nothing: the connection stands, is under way or goes on (connect(2); the last four
+/// are the kernel's `ERESTART*`).
+const UNDECIDED: &[u32] = &[4, 11, 106, 114, EINPROGRESS, 512, 513, 514, 516];
+/// Largest error number that a return value stands for (include/linux/err.h, `MAX_ERRNO`).
+const MAX_ERRNO: i64 = 4095;
+
+/// A call on its way through the model.
+struct Doing<'a> {
+    ts: BootNs,
+    call: &'a Call,
+    kind: EventKind,
+    /// `None` where the process has ended.
+    table: Option<TableId>,
+    /// The call was told before, as running.
+    again: bool,
+}
+
+impl Doing<'_> {
+    fn done(&self) -> bool {
+        self.call.ret.is_some_and(|ret| ret >= 0)
+    }
+
+    fn began(&self) -> BootNs {
+        self.call.enter.unwrap_or(self.ts)
+    }
+
+    /// The file that the call's descriptor argument named, and where.
+    fn subject(&self) -> Option<((TableId, i32), FileRef)> {
+        let slot = self.call.subject.as_ref()?;
+        Some(((self.table?, slot.fd), slot.file?))
+    }
+}
+
+/// Error number that a return value stands for.
+fn errno(ret: i64) -> Option<u32> {
+    (-MAX_ERRNO..0).contains(&ret).then(|| u32::try_from(-ret).ok()).flatten()
+}
+
+/// An argument that is a descriptor number.
+fn number(arg: u32) -> i32 {
+    arg.cast_signed()
+}
+
+impl Session {
+    /// A call that returned or still runs.
+    pub(crate) fn call(&mut self, stamp: &Stamp, call: &Call) {
+        let process = call.task.process;
+        let thread = (process, call.task.tid);
+        let call_id = if call.ret.is_some() {
+            self.pending.returns(thread, call.enter)
+        } else {
+            match self.pending.runs(thread, call.enter) {
+                Some(id) => Some(id),
+                None => return,
+            }
+        };
+        self.succeed(stamp, process);
+        let table = self.world.table_of(&call.task, stamp.ts);
+        let kind = kinds::event_kind(call);
+        let again = call.ret.is_some() && call_id.is_some();
+        let doing = Doing { ts: stamp.ts, call, kind, table, again };
+
+        let mut event = self.blank(stamp, process, kind, Via::Syscall);
+        event.tid = call.task.tid;
+        event.call = Some(call.call);
+        event.call_id = call_id;
+        event.pending = call.ret.is_none();
+        event.ret = call.ret;
+        event.error = call.ret.and_then(errno);
+        event.dur_ns = call.enter.map(|enter| stamp.ts.0.saturating_sub(enter.0));
+        event.asked.clone_from(&call.asked);
+        event.path.clone_from(&call.path);
+        match call.call.class() {
+            Class::BIND | Class::LISTEN | Class::CONNECT | Class::SHUTDOWN => {
+                self.on_socket(&doing, &mut event);
+            }
+            Class::ACCEPT => self.on_accept(&doing, &mut event),
+            Class::CLOSE => self.on_close(&doing, &mut event),
+            Class::CLOSE_RANGE => self.on_close_range(&doing, &mut event),
+            Class::DUP2 => self.on_dup2(&doing, &mut event),
+            Class::FCNTL | Class::IOCTL if kind == EventKind::Setfd => self.on_setfd(&doing, &mut event),
+            Class::FORK | Class::EXEC | Class::UNSHARE => {}
+            _ => self.on_fill(&doing, &mut event),
+        }
+        self.emit(event);
+    }
+
+    /// A call whose results are new descriptors.
+    fn on_fill(&mut self, doing: &Doing<'_>, event: &mut Event) {
+        let call = doing.call;
+        event.fd = match call.call {
+            Syscall::Dup | Syscall::Fcntl | Syscall::Recvmsg | Syscall::PidfdGetfd => {
+                Some(number(call.args[0]))
+            }
+            // An existing signalfd is changed by its number, -1 makes a new one (signalfd(2)).
+            Syscall::Signalfd | Syscall::Signalfd4 if number(call.args[0]) >= 0 => Some(number(call.args[0])),
+            _ => None,
+        };
+        event.direction = (doing.kind == EventKind::Pass).then_some(Direction::In);
+        if !doing.done() {
+            return;
+        }
+        let filled = self.fill_results(doing);
+        event.cloexec = call.results.first().filter(|slot| slot.file.is_some()).map(|slot| slot.cloexec);
+        if call.call.class() == Class::PAIR {
+            event.fds = call.results.iter().map(|slot| slot.fd).collect();
+        } else if call.call.class() == Class::RECVMSG {
+            event.new_fd = call.results.first().map(|slot| slot.fd);
+        } else {
+            event.new_fd = call.ret.and_then(|ret| i32::try_from(ret).ok());
+        }
+        match filled.first() {
+            Some(id) => self.show_file(event, *id),
+            None => Self::show_results(doing, event),
+        }
+    }
+
+    /// Describes the results of a call whose table has ended.
+    fn show_results(doing: &Doing<'_>, event: &mut Event) {
+        let slot = doing.call.results.first();
+        if let Some((slot, file)) = slot.and_then(|slot| Some((slot, slot.file?))) {
+            event.file_kind = Some(kinds::made_by(doing.call.call, doing.kind, &file, &slot.name));
+            event.ino = Some(file.ino);
+        }
+    }
+
+    /// Fills the slots that a call says it filled.
+    fn fill_results(&mut self, doing: &Doing<'_>) -> Vec<DescriptorId> {
+        let Some(table) = doing.table else { return Vec::new() };
+        let mut socks = doing.call.socks.iter();
+        let mut filled = Vec::new();
+        for slot in &doing.call.results {
+            let Some(file) = slot.file else { continue };
+            let content = self.content(doing, slot, file, &mut socks);
+            filled.extend(self.world.fill((table, slot.fd), content, (doing.ts, Opened::By(doing.kind))));
+        }
+        filled
+    }
+
+    /// What a call put in a slot. A file that another descriptor points to is known already.
+    fn content(
+        &mut self,
+        doing: &Doing<'_>,
+        slot: &Slot,
+        file: FileRef,
+        socks: &mut std::slice::Iter<'_, Sock>,
+    ) -> Content {
+        let known = self.world.tables.file(&file).map(|open| (open.kind, open.name.clone(), open.socket));
+        let (kind, name, mut socket) = known.unwrap_or_else(|| {
+            let kind = kinds::made_by(doing.call.call, doing.kind, &file, &slot.name);
+            let path = doing.call.path.as_ref().filter(|path| !path.is_empty());
+            (kind, kinds::shown_name(kind, path.unwrap_or(&slot.name)).to_vec(), None)
+        });
+        if kind == FileKind::Socket
+            && let Some(sock) = socks.next().filter(|sock| sock.sk != 0)
+        {
+            let phase = match doing.kind {
+                EventKind::Socket => Phase::Created,
+                EventKind::Socketpair => Phase::Connected,
+                _ => lifecycle::phase_found(sock.state, &sock.local),
+            };
+            socket = Some(self.see(sock, file.ino, (doing.ts, phase)));
+        }
+        Content { file, kind, name, cloexec: slot.cloexec, socket }
+    }
+
+    /// `bind`, `listen`, `connect` and `shutdown`.
+    fn on_socket(&mut self, doing: &Doing<'_>, event: &mut Event) {
+        let call = doing.call;
+        event.fd = Some(number(call.args[0]));
+        match doing.kind {
+            EventKind::Listen => event.backlog = Some(call.args[1]),
+            EventKind::Shutdown => event.how = Some(call.args[1]),
+            _ => {}
+        }
+        let Some(id) = self.subject_socket(doing) else { return };
+        match doing.kind {
+            EventKind::Bind if doing.done() => self.bound(doing, id),
+            EventKind::Listen if doing.done() => self.listens(doing, id),
+            EventKind::Connect => self.connects(doing, id, event.error),
+            EventKind::Shutdown if doing.done() => self.shut_down(doing, id),
+            _ => {}
+        }
+        self.show_socket(event, id);
+        let failed = event.error.is_some_and(|error| error != EINPROGRESS);
+        if failed && matches!(doing.kind, EventKind::Bind | EventKind::Connect) {
+            (event.local, event.peer) = (None, None);
+        }
+        if doing.kind == EventKind::Listen {
+            self.show_queue(event, id);
+        }
+    }
+
+    fn show_queue(&self, event: &mut Event, listener: SocketId) {
+        if let Some((len, limit, _)) = self.world.sockets.get(listener).and_then(|kept| kept.socket.queue) {
+            (event.queue_len, event.queue_limit) = (Some(len), Some(limit));
+        }
+    }
+
+    /// The socket that a call is about, brought up to what was read after the call.
+    fn subject_socket(&mut self, doing: &Doing<'_>) -> Option<SocketId> {
+        let subject = doing.subject();
+        if let Some(sock) = doing.call.socks.first().filter(|sock| sock.sk != 0) {
+            let ino = subject.map_or(0, |(_, file)| file.ino);
+            return Some(self.see(sock, ino, (doing.ts, lifecycle::phase_found(sock.state, &sock.local))));
+        }
+        let ((table, fd), file) = subject?;
+        self.world.tables.find(table, fd, &file)?.descriptor.socket
+    }
+
+    pub(crate) fn see(&mut self, sock: &Sock, ino: u64, first: (BootNs, Phase)) -> SocketId {
+        self.world.sockets.see(sock, ino, first, &mut self.world.revisions)
+    }
+
+    fn step(&mut self, id: SocketId, ts: BootNs, phase: Phase, error: Option<u32>) {
+        let Some(kept) = self.world.sockets.get(id) else { return };
+        let state = lifecycle::state_of(kept.socket.kind, kept.state);
+        self.world.sockets.step(id, Step { ts, phase, state, error }, &mut self.world.revisions);
+    }
+
+    fn phase(&self, id: SocketId) -> Phase {
+        self.world.sockets.get(id).map_or(Phase::Closed, |kept| lifecycle::phase(&kept.socket))
+    }
+
+    /// Whether the kernel has told what the call did: a change of state since the call began.
+    fn told(&self, doing: &Doing<'_>, id: SocketId) -> bool {
+        self.world.sockets.get(id).is_some_and(|kept| {
+            lifecycle::tells_states(kept.socket.kind)
+                && kept.socket.steps.last().is_some_and(|step| step.ts >= doing.began())
+        })
+    }
+
+    fn bound(&mut self, doing: &Doing<'_>, id: SocketId) {
+        if matches!(self.phase(id), Phase::Created | Phase::Closed) {
+            self.step(id, doing.ts, Phase::Bound, None);
+        }
+    }
+
+    fn listens(&mut self, doing: &Doing<'_>, id: SocketId) {
+        if !self.told(doing, id) {
+            self.step(id, doing.ts, Phase::Listening, None);
+        }
+        let backlog = doing.call.args[1];
+        self.world.sockets.change(id, &mut self.world.revisions, |kept| kept.socket.backlog = Some(backlog));
+    }
+
+    fn connects(&mut self, doing: &Doing<'_>, id: SocketId, error: Option<u32>) {
+        let phase = self.phase(id);
+        let fresh = matches!(phase, Phase::Created | Phase::Bound | Phase::Closed);
+        let under_way = phase == Phase::Connecting;
+        let told = self.told(doing, id);
+        match (doing.call.ret, error) {
+            (None, _) | (_, Some(EINPROGRESS)) if fresh && !told => {
+                self.step(id, doing.ts, Phase::Connecting, None);
+            }
+            (Some(0), _) if matches!(doing.call.asked, Some(Address::Other(0, _))) => {
+                self.disconnects(doing, id);
+            }
+            (Some(0), _) if under_way || fresh && !told => self.step(id, doing.ts, Phase::Connected, None),
+            (Some(_), Some(error)) if under_way && !UNDECIDED.contains(&error) => {
+                self.step(id, doing.ts, Phase::Closed, Some(error));
+            }
+            _ => {}
+        }
+    }
+
+    /// A connect to `AF_UNSPEC` dissolves the association (connect(2)).
+    fn disconnects(&mut self, doing: &Doing<'_>, id: SocketId) {
+        if !self.told(doing, id) {
+            self.step(id, doing.ts, Phase::Closed, None);
+        }
+        if let Some(sock) = doing.call.socks.first() {
+            self.world.sockets.change(id, &mut self.world.revisions, |kept| {
+                kept.socket.peer.clone_from(&sock.peer);
+            });
+        }
+    }
+
+    /// The kernel tells what a shutdown does to TCP; other families have no states to tell.
+    fn shut_down(&mut self, doing: &Doing<'_>, id: SocketId) {
+        let tells = self.world.sockets.get(id).is_none_or(|kept| lifecycle::tells_states(kept.socket.kind));
+        match (doing.call.args[1], self.phase(id)) {
+            _ if tells => {}
+            (2, Phase::Connected | Phase::HalfClosed) => self.step(id, doing.ts, Phase::Closed, None),
+            (0 | 1, Phase::Connected) => self.step(id, doing.ts, Phase::HalfClosed, None),
+            _ => {}
+        }
+    }
+
+    fn on_accept(&mut self, doing: &Doing<'_>, event: &mut Event) {
+        let call = doing.call;
+        event.fd = Some(number(call.args[0]));
+        let listener = call.listener.and_then(|sk| self.world.sockets.at(sk)).or_else(|| {
+            let ((table, fd), file) = doing.subject()?;
+            self.world.tables.find(table, fd, &file)?.descriptor.socket
+        });
+        if let (Some(listener), Some((len, limit))) = (listener, call.queue) {
+            self.world.sockets.change(listener, &mut self.world.revisions, |kept| {
+                kept.socket.queue = Some((len, limit, doing.ts));
+            });
+        }
+        if doing.done() {
+            event.new_fd = call.ret.and_then(|ret| i32::try_from(ret).ok());
+            event.cloexec = call.results.first().filter(|slot| slot.file.is_some()).map(|slot| slot.cloexec);
+            let child = self.accepted(doing, listener);
+            match self.fill_results(doing).first() {
+                Some(id) => self.show_file(event, *id),
+                None => Self::show_results(doing, event),
+            }
+            if let Some(child) = child {
+                self.show_socket(event, child);
+                let queued = self.world.sockets.get(child).and_then(|kept| kept.socket.queued);
+                event.wait_ns = queued.map(|queued| doing.ts.0.saturating_sub(queued.0));
+            }
+        }
+        event.listener = event.listener.or(listener);
+        if let Some((len, limit)) = call.queue {
+            (event.queue_len, event.queue_limit) = (Some(len), Some(limit));
+        }
+    }
+
+    /// The child that an accept took out of the queue.
+    fn accepted(&mut self, doing: &Doing<'_>, listener: Option<SocketId>) -> Option<SocketId> {
+        let call = doing.call;
+        let sock = call.socks.first().filter(|sock| sock.sk != 0)?;
+        let ino = call.results.first().and_then(|slot| slot.file).map_or(0, |file| file.ino);
+        let phase = lifecycle::phase_of(sock.state, false, true).filter(|phase| *phase != Phase::Closed);
+        let phase = phase.unwrap_or(Phase::Connected);
+        let first = call.queued.map_or((doing.ts, phase), |queued| (queued, Phase::Queued));
+        let child = self.see(sock, ino, first);
+        self.step(child, doing.ts, phase, None);
+        let from = call.listener.unwrap_or(0);
+        self.world.sockets.change(child, &mut self.world.revisions, |kept| {
+            kept.socket.accepted = kept.socket.accepted.or(Some(doing.ts));
+            kept.socket.queued = kept.socket.queued.or(call.queued);
+            kept.came_from = from;
+        });
+        if let Some(listener) = listener {
+            self.world.sockets.link(child, listener, false, &mut self.world.revisions);
+        }
+        Some(child)
+    }
+
+    /// Linux empties the slot whatever `close` returns, apart from `EBADF` (close(2), "Dealing with error returns").
+    fn on_close(&mut self, doing: &Doing<'_>, event: &mut Event) {
+        event.fd = Some(number(doing.call.args[0]));
+        let Some(((table, fd), file)) = doing.subject() else { return };
+        if event.error == Some(EBADF) {
+            return;
+        }
+        if !doing.again {
+            self.world.empty((table, fd), &file, doing.began(), Closed::Close);
+            self.world.note_emptied(table, fd, file.file, doing.ts);
+        }
+        if let Some(id) = self.world.tables.find(table, fd, &file).map(|kept| kept.descriptor.id) {
+            self.show_file(event, id);
+        } else {
+            self.close_unread(doing, &file, event);
+        }
+        event.closed_first = self.closed_first(event);
+    }
+
+    /// The close of a descriptor that was never read: what is known is the file, and perhaps the socket.
+    fn close_unread(&mut self, doing: &Doing<'_>, file: &FileRef, event: &mut Event) {
+        let name = doing.call.subject.as_ref().map_or(&[][..], |slot| &slot.name);
+        event.file_kind = Some(kinds::by_name(file, name));
+        event.ino = Some(file.ino);
+        let sock = doing.call.socks.first().filter(|sock| sock.sk != 0);
+        if let Some(id) = sock.and_then(|sock| self.world.sockets.find(sock, file.ino)) {
+            self.world.sockets.settle(id, doing.began(), &mut self.world.revisions);
+            self.show_socket(event, id);
+        }
+    }
+
+    fn on_close_range(&mut self, doing: &Doing<'_>, event: &mut Event) {
+        let [first, last, flags, _] = doing.call.args;
+        let first = i32::try_from(first).unwrap_or(i32::MAX);
+        let last = i32::try_from(last).unwrap_or(i32::MAX);
+        if doing.kind == EventKind::Setfd {
+            event.cloexec = Some(true);
+        }
+        let Some(table) = doing.table.filter(|_| doing.done()) else { return };
+        let began = doing.began();
+        for id in self.world.tables.open(table, first, last) {
+            let Some(kept) = self.world.tables.get(id) else { continue };
+            let descriptor = &kept.descriptor;
+            // What another thread opened while the call ran stands behind the sweep.
+            if descriptor.opened > began && descriptor.opened_by != Opened::Inherited {
+                continue;
+            }
+            event.fds.push(descriptor.fd);
+            if flags & kinds::CLOSE_RANGE_CLOEXEC == 0 {
+                self.world.end(id, began, Closed::Close);
+            } else {
+                self.set_cloexec(id, true, doing.ts);
+            }
+        }
+        if flags & kinds::CLOSE_RANGE_CLOEXEC == 0 {
+            for id in self.world.tables.displaced_in(table, first, last) {
+                self.world.tables.correct(id, began, Closed::Close, &mut self.world.revisions);
+            }
+            self.world.note_swept(table, (first, last), false, doing.ts);
+        }
+    }
+
+    fn set_cloexec(&mut self, id: DescriptorId, cloexec: bool, ts: BootNs) {
+        self.world.tables.change(id, &mut self.world.revisions, |kept| {
+            kept.descriptor.cloexec = cloexec;
+            kept.cloexec_at = ts;
+        });
+    }
+
+    /// `dup2` and `dup3` replace a slot; to the same number, `dup2` does nothing (dup(2)).
+    fn on_dup2(&mut self, doing: &Doing<'_>, event: &mut Event) {
+        let [old, new, ..] = doing.call.args;
+        if doing.done() && old != new {
+            let result = doing.call.results.first().and_then(|slot| slot.file);
+            if let Some((place, file)) = doing.subject()
+                && result != Some(file)
+            {
+                self.world.empty(place, &file, doing.began(), Closed::Replaced);
+                self.world.note_emptied(place.0, place.1, file.file, doing.ts);
+            }
+            self.on_fill(doing, event);
+        }
+        event.fd = Some(number(old));
+        event.new_fd = doing.call.ret.and_then(|ret| i32::try_from(ret).ok()).filter(|new| *new >= 0);
+    }
+
+    /// Close-on-exec of a slot was set or cleared; the slot was read again after the call.
+    fn on_setfd(&mut self, doing: &Doing<'_>, event: &mut Event) {
+        event.fd = Some(number(doing.call.args[0]));
+        let result = doing.call.results.first().and_then(|slot| Some((slot, slot.file?)));
+        let Some((slot, file)) = result.filter(|_| doing.done()) else { return };
+        event.cloexec = Some(slot.cloexec);
+        let found = doing.table.and_then(|table| self.world.tables.slot(table, slot.fd));
+        if let Some(id) = found.filter(|kept| kept.holds(&file)).map(|kept| kept.descriptor.id) {
+            self.set_cloexec(id, slot.cloexec, doing.ts);
+            self.show_file(event, id);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What a file is, from its mode, its name and the call that made it; and which event a call is.
+
+use crate::{
+    event::{EventKind, FileKind},
+    input::{Call, FileRef},
+    syscall::Syscall,
+};
+use tracer_abi::Class;
+
+/// `F_DUPFD` (include/uapi/asm-generic/fcntl.h).
+const F_DUPFD: u32 = 0;
+/// `F_DUPFD_CLOEXEC` (include/uapi/linux/fcntl.h).
+const F_DUPFD_CLOEXEC: u32 = 1030;
+/// `CLOSE_RANGE_CLOEXEC` (`include/uapi/linux/close_range.h`).
+pub(crate) const CLOSE_RANGE_CLOEXEC: u32 = 4;
+
+/// The event of a call: the base name of what it does.
+pub(crate) fn event_kind(call: &Call) -> EventKind {
+    let flags = call.args[2];
+    match call.call {
+        Syscall::Socket => EventKind::Socket,
+        Syscall::Socketpair => EventKind::Socketpair,
+        Syscall::Bind => EventKind::Bind,
+        Syscall::Listen => EventKind::Listen,
+        Syscall::Accept | Syscall::Accept4 => EventKind::Accept,
+        Syscall::Connect => EventKind::Connect,
+        Syscall::Shutdown => EventKind::Shutdown,
+        Syscall::CloseRange if flags & CLOSE_RANGE_CLOEXEC != 0 => EventKind::Setfd,
+        Syscall::Close | Syscall::CloseRange => EventKind::Close,
+        Syscall::Dup | Syscall::Dup2 | Syscall::Dup3 => EventKind::Dup,
+        Syscall::Fcntl if matches!(call.args[1], F_DUPFD | F_DUPFD_CLOEXEC) => EventKind::Dup,
+        Syscall::Fcntl | Syscall::Ioctl => EventKind::Setfd,
+        Syscall::Open
+        | Syscall::Creat
+        | Syscall::Openat
+        | Syscall::Openat2
+        | Syscall::OpenByHandleAt
+        | Syscall::OpenTree
+        | Syscall::Fsopen
+        | Syscall::Fsmount
+        | Syscall::Fspick => EventKind::Open,
+        Syscall::Pipe | Syscall::Pipe2 => EventKind::Pipe,
+        Syscall::Eventfd | Syscall::Eventfd2 => EventKind::Eventfd,
+        Syscall::EpollCreate | Syscall::EpollCreate1 => EventKind::Epoll,
+        Syscall::TimerfdCreate => EventKind::Timerfd,
+        Syscall::Signalfd | Syscall::Signalfd4 => EventKind::Signalfd,
+        Syscall::InotifyInit | Syscall::InotifyInit1 => EventKind::Inotify,
+        Syscall::FanotifyInit => EventKind::Fanotify,
+        Syscall::MemfdCreate | Syscall::MemfdSecret => EventKind::Memfd,
+        Syscall::PidfdOpen => EventKind::Pidfd,
+        Syscall::PidfdGetfd | Syscall::Recvmsg => EventKind::Pass,
+        Syscall::Userfaultfd => EventKind::Userfaultfd,
+        Syscall::PerfEventOpen => EventKind::PerfEvent,
+        Syscall::IoUringSetup => EventKind::IoUring,
+        Syscall::MqOpen => EventKind::Mqueue,
+        Syscall::Fork | Syscall::Vfork | Syscall::Clone | Syscall::Clone3 => EventKind::Fork,
+        Syscall::Execve | Syscall::Execveat => EventKind::Exec,
+        Syscall::Unshare => EventKind::Unshare,
+        Syscall::LandlockCreateRuleset => EventKind::Landlock,
+    }
+}
+
+/// Kind of the file that a call made. The call decides where it can make one kind only; newer kernels give anonymous
+/// inodes the mode of a regular file.
+pub(crate) fn made_by(call: Syscall, event: EventKind, file: &FileRef, name: &[u8]) -> FileKind {
+    match event {
+        EventKind::Socket | EventKind::Socketpair | EventKind::Accept => FileKind::Socket,
+        EventKind::Pipe => FileKind::Pipe,
+        EventKind::Eventfd => FileKind::Eventfd,
+        EventKind::Epoll => FileKind::Epoll,
+        EventKind::Timerfd => FileKind::Timerfd,
+        EventKind::Signalfd => FileKind::Signalfd,
+        EventKind::Inotify => FileKind::Inotify,
+        EventKind::Fanotify => FileKind::Fanotify,
+        EventKind::Memfd => FileKind::Memfd,
+        EventKind::Pidfd => FileKind::Pidfd,
+        EventKind::Userfaultfd => FileKind::Userfaultfd,
+        EventKind::PerfEvent => FileKind::PerfEvent,
+        EventKind::IoUring => FileKind::IoUring,
+        EventKind::Mqueue => FileKind::Mqueue,
+        EventKind::Landlock => FileKind::Anonymous,
+        // A path may end in any name, so only the mode counts; the calls without a path make anonymous inodes.
+        EventKind::Open if call.class() == Class::OPEN => {
+            by_mode(file.mode, name).unwrap_or(FileKind::Unknown)
+        }
+        _ => by_name(file, name),
+    }
+}
+
+/// Kind of a file of unknown making, by its own name: the last part of a path or an anonymous inode's name.
+pub(crate) fn by_name(file: &FileRef, name: &[u8]) -> FileKind {
+    match by_mode(file.mode, name) {
+        None | Some(FileKind::File) if name.starts_with(b"memfd:") => FileKind::Memfd,
+        None | Some(FileKind::File) if name.starts_with(b"[") || anonymous(name) != FileKind::Anonymous => {
+            anonymous(name)
+        }
+        Some(kind) => kind,
+        None => FileKind::Unknown,
+    }
+}
+
+/// Kind of a file as a snapshot names it: a whole path, or what `/proc/PID/fd` shows (proc(5)).
+pub(crate) fn by_link(file: &FileRef, link: &[u8]) -> FileKind {
+    if let Some(name) = link.strip_prefix(b"anon_inode:") {
+        return anonymous(name);
+    }
+    let unlinked = link.ends_with(b" (deleted)");
+    if unlinked && (link.starts_with(b"/memfd:") || link.starts_with(b"/secretmem")) {
+        return FileKind::Memfd;
+    }
+    if link.starts_with(b"/") {
+        return by_mode(file.mode, link).unwrap_or(FileKind::Unknown);
+    }
+    by_name(file, link)
+}
+
+/// The name a descriptor shows for a link: sockets and pipes have none of their own.
+pub(crate) fn shown_name(kind: FileKind, name: &[u8]) -> &[u8] {
+    match kind {
+        FileKind::Socket | FileKind::Pipe => b"",
+        _ => name.strip_prefix(b"anon_inode:").unwrap_or(name),
+    }
+}
+
+/// Kind by the type bits of a mode (inode(7)); a pipe's own name is empty or `pipe:[inode]`, a FIFO has one.
+fn by_mode(mode: u32, name: &[u8]) -> Option<FileKind> {
+    Some(match mode & 0o170_000 {
+        0o010_000 if name.is_empty() || name.starts_with(b"pipe:") => FileKind::Pipe,
+        0o010_000 => FileKind::Fifo,
+        0o020_000 => FileKind::CharDevice,
+        0o040_000 => FileKind::Directory,
+        0o060_000 => FileKind::BlockDevice,
+        0o100_000 => FileKind::File,
+        0o120_000 => FileKind::Symlink,
+        0o140_000 => FileKind::Socket,
+        _ => return None,
+    })
+}
+
+/// Kind by an anonymous inode's name, the first argument of the kernel's `anon_inode_getfd` and its kin.
+fn anonymous(name: &[u8]) -> FileKind {
+    match name {
+        b"[eventpoll]" => FileKind::Epoll,
+        b"[timerfd]" => FileKind::Timerfd,
+        b"[signalfd]" => FileKind::Signalfd,
+        b"inotify" | b"[inotify]" => FileKind::Inotify,
+        b"[fanotify]" => FileKind::Fanotify,
+        b"[io_uring]" => FileKind::IoUring,
+        b"[pidfd]" => FileKind::Pidfd,
+        b"[userfaultfd]" => FileKind::Userfaultfd,
+        b"[perf_event]" => FileKind::PerfEvent,
+        b"bpf-map" | b"bpf-prog" | b"bpf_link" | b"bpf_iter" | b"btf" => FileKind::Bpf,
+        _ if name.starts_with(b"[eventfd") => FileKind::Eventfd,
+        _ => FileKind::Anonymous,
+    }
+}

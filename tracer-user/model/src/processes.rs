@@ -1,0 +1,119 @@
+//! Processes: identity, standing, and which tables they use.
+
+use crate::{
+    entity::{Process, Standing},
+    ids::{BootNs, ProcessKey, TableId},
+    revisions::{Entity, Revisions},
+};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// Why a table is doubtful that was never read in full.
+pub(crate) const UNREAD: &str = "unread";
+
+/// A process and what only the model needs to know of it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) process: Process,
+    /// Tables that only some threads use (`unshare(CLONE_FILES)` in a thread).
+    pub(crate) others: Vec<TableId>,
+    /// Its table is known in full: read by a snapshot, or copied from one that is.
+    pub(crate) known: bool,
+    /// Differences found by repairs so far.
+    pub(crate) repairs: u64,
+    /// The newest doubt: a repair that began before does not settle it.
+    pub(crate) doubted: BootNs,
+    /// The newest input that it made.
+    pub(crate) active: BootNs,
+}
+
+/// Every kept process.
+#[derive(Debug, Default)]
+pub(crate) struct Processes {
+    kept: BTreeMap<u64, Kept>,
+    order: HashMap<ProcessKey, u64>,
+    by_pid: HashMap<u32, ProcessKey>,
+    ended: VecDeque<ProcessKey>,
+    next: u64,
+}
+
+impl Processes {
+    /// In the order in which they were first seen.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Kept> {
+        self.kept.values()
+    }
+
+    pub(crate) fn get(&self, key: ProcessKey) -> Option<&Kept> {
+        self.kept.get(self.order.get(&key)?)
+    }
+
+    /// Changes a process; its revision grows.
+    pub(crate) fn change<T>(
+        &mut self,
+        key: ProcessKey,
+        revisions: &mut Revisions,
+        change: impl FnOnce(&mut Kept) -> T,
+    ) -> Option<T> {
+        let kept = self.kept.get_mut(self.order.get(&key)?)?;
+        revisions.touch(Entity::Process(key), &mut kept.process.rev);
+        Some(change(kept))
+    }
+
+    /// The process did something at `ts`: no change that a reader sees.
+    pub(crate) fn acted(&mut self, key: ProcessKey, ts: BootNs) {
+        if let Some(kept) = self.order.get(&key).and_then(|order| self.kept.get_mut(order)) {
+            kept.active = kept.active.max(ts);
+        }
+    }
+
+    /// The latest process with that pid.
+    pub(crate) fn latest(&self, pid: u32) -> Option<ProcessKey> {
+        self.by_pid.get(&pid).copied()
+    }
+
+    pub(crate) fn add(&mut self, key: ProcessKey, table: TableId, ts: BootNs, revisions: &mut Revisions) {
+        let mut process = Process {
+            key,
+            parent: None,
+            comm: String::new(),
+            exe: None,
+            table,
+            seen: ts,
+            ended: None,
+            status: None,
+            fd_limit: None,
+            standing: Standing::Doubtful { why: UNREAD, since: ts },
+            rev: 0,
+        };
+        revisions.touch(Entity::Process(key), &mut process.rev);
+        let kept =
+            Kept { process, others: Vec::new(), known: false, repairs: 0, doubted: BootNs(0), active: ts };
+        self.kept.insert(self.next, kept);
+        self.order.insert(key, self.next);
+        self.by_pid.insert(key.pid, key);
+        self.next += 1;
+    }
+
+    /// Notes that a process ended; evicts the oldest beyond `keep`.
+    pub(crate) fn retire(&mut self, key: ProcessKey, keep: usize, revisions: &mut Revisions) {
+        self.ended.push_back(key);
+        while self.ended.len() > keep {
+            let Some(oldest) = self.ended.pop_front() else { break };
+            if self.get(oldest).is_none_or(|kept| kept.process.ended.is_none()) {
+                continue;
+            }
+            if let Some(gone) = self.order.remove(&oldest).and_then(|order| self.kept.remove(&order)) {
+                revisions.evict(Entity::Process(oldest), gone.process.rev);
+            }
+            if self.by_pid.get(&oldest.pid) == Some(&oldest) {
+                self.by_pid.remove(&oldest.pid);
+            }
+        }
+    }
+}
+
+impl Kept {
+    /// Every table that its threads use.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = TableId> + '_ {
+        std::iter::once(self.process.table).chain(self.others.iter().copied())
+    }
+}

@@ -1,0 +1,501 @@
+//! Snapshots against the model: what the rows add, what they miss, and what happened since they were read.
+//!
+//! Rows are kept until the snapshot's end, so that listeners are known before the connections that came from them are
+//! told. What a live event has changed since a row was read wins over the row.
+//!
+//! A slot that the rows miss is not ended at once: its close may still be on its way. It ends as a repair when
+//! [`GRACE_NS`] have passed.
+//!
+//! Standing: a process whose table was never read in full is doubtful until a snapshot has read it. A loss makes every
+//! living process doubtful, and a snapshot for repair that began after that loss settles it: to `Exact` where the
+//! table has never needed a repair in this session, otherwise to `Repaired` with the number of all differences so far.
+
+use crate::{
+    entity::{Closed, Opened, Phase, Standing, Step},
+    event::{EventKind, Via},
+    ids::{BootNs, DescriptorId, ProcessKey, SocketId, TableId},
+    input::{FileRef, LossCause, Lost, Reason, Row},
+    kinds, lifecycle,
+    names::state,
+    processes::UNREAD,
+    session::Session,
+    tables::Content,
+    tell::Stamp,
+    world::World,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+/// How long the close of a slot that a snapshot misses may be on its way, nanoseconds.
+const GRACE_NS: u64 = 300_000_000;
+/// Rows of one snapshot that are kept; more are lost, and counted so.
+const ROWS: usize = 4_000_000;
+/// Emptied slots that are remembered while a snapshot is open; beyond, the oldest rows may win.
+const EMPTIED: usize = 1_000_000;
+
+/// A snapshot whose end has not come.
+#[derive(Debug)]
+pub(crate) struct Open {
+    begin: BootNs,
+    rows: Vec<(BootNs, Row)>,
+    beyond: u64,
+}
+
+/// What was emptied while a snapshot is open, and when that was told.
+#[derive(Debug, Default)]
+pub(crate) struct Emptied {
+    slots: HashMap<(TableId, i32, u64), BootNs>,
+    swept: Vec<Swept>,
+}
+
+#[derive(Debug)]
+struct Swept {
+    table: TableId,
+    fds: (i32, i32),
+    cloexec_only: bool,
+    at: BootNs,
+}
+
+/// Something that a snapshot missed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Missed {
+    process: ProcessKey,
+    /// `None`: the process itself.
+    descriptor: Option<DescriptorId>,
+    snapshot: BootNs,
+}
+
+/// A row's outcome: what is told of it.
+struct Told {
+    stamp: Stamp,
+    process: ProcessKey,
+    id: DescriptorId,
+    repair: bool,
+    path: Vec<u8>,
+}
+
+/// What one snapshot came to.
+#[derive(Default)]
+struct Outcome {
+    told: Vec<Told>,
+    differences: BTreeMap<ProcessKey, u64>,
+    /// Sockets that were first seen in it.
+    fresh: Vec<SocketId>,
+    /// Slots that have a row.
+    seen: BTreeSet<(TableId, i32)>,
+    /// Processes that have rows.
+    processes: BTreeSet<ProcessKey>,
+}
+
+impl World {
+    /// A slot was emptied of a file; told at `ts`.
+    pub(crate) fn note_emptied(&mut self, table: TableId, fd: i32, file: u64, ts: BootNs) {
+        if let Some(emptied) = self.emptied.as_mut().filter(|emptied| emptied.slots.len() < EMPTIED) {
+            emptied.slots.insert((table, fd, file), ts);
+        }
+    }
+
+    /// A range of slots was emptied, whatever they held.
+    pub(crate) fn note_swept(&mut self, table: TableId, fds: (i32, i32), cloexec_only: bool, at: BootNs) {
+        if let Some(emptied) = self.emptied.as_mut().filter(|emptied| emptied.swept.len() < EMPTIED) {
+            emptied.swept.push(Swept { table, fds, cloexec_only, at });
+        }
+    }
+
+    /// Whether a slot was emptied at or after `ts`.
+    pub(crate) fn was_emptied(
+        &self,
+        table: TableId,
+        fd: i32,
+        (file, cloexec): (u64, bool),
+        ts: BootNs,
+    ) -> bool {
+        let Some(emptied) = &self.emptied else { return false };
+        let swept = |swept: &Swept| {
+            swept.table == table
+                && (swept.fds.0..=swept.fds.1).contains(&fd)
+                && (cloexec || !swept.cloexec_only)
+                && swept.at >= ts
+        };
+        emptied.slots.get(&(table, fd, file)).is_some_and(|at| *at >= ts) || emptied.swept.iter().any(swept)
+    }
+}
+
+impl Session {
+    /// A snapshot begins. One that is open already goes on, with the rows that it has.
+    pub(crate) fn snapshot_begin(&mut self, ts: BootNs) {
+        if self.open.is_none() {
+            self.open = Some(Open { begin: ts, rows: Vec::new(), beyond: 0 });
+            self.world.emptied = Some(Emptied::default());
+        }
+    }
+
+    /// A row outside of a snapshot says nothing.
+    pub(crate) fn row(&mut self, ts: BootNs, row: &Row) {
+        if let Some(open) = &mut self.open {
+            if open.rows.len() < ROWS {
+                open.rows.push((ts, row.clone()));
+            } else {
+                open.beyond += 1;
+            }
+        }
+    }
+
+    /// A snapshot ends.
+    pub(crate) fn snapshot_end(&mut self, stamp: &Stamp, reason: Reason) {
+        let Some(mut open) = self.open.take() else { return };
+        open.rows.sort_by_key(|(ts, row)| (row.process, row.files, row.slot.fd, *ts));
+        let mut outcome = Outcome::default();
+        let mains = self.main_tables(&open.rows);
+        for (ts, row) in &open.rows {
+            let stamp = Stamp { ts: *ts, ..*stamp };
+            self.take_row(&stamp, row, mains.get(&row.process).copied(), &mut outcome);
+        }
+        let added: Vec<_> = outcome.told.iter().map(|told| (told.process, told.id)).collect();
+        self.forks_while_open(&outcome, &added);
+        self.link_found(&outcome.fresh);
+        for told in std::mem::take(&mut outcome.told) {
+            self.tell_row(told);
+        }
+        self.miss(stamp, reason, open.begin, &outcome);
+        self.stand(stamp, reason, open.begin, &outcome);
+        self.world.emptied = None;
+        if open.beyond > 0 {
+            self.lost(stamp, Lost { count: open.beyond, cause: LossCause::MapFull, cpu: None });
+        }
+    }
+
+    /// Kernel address of each process's own table: threads with a table of their own have rows too. It is the one that
+    /// is known, otherwise the one with the lowest address, so that the choice is the same on every replay.
+    fn main_tables(&self, rows: &[(BootNs, Row)]) -> HashMap<ProcessKey, u64> {
+        let mut mains = HashMap::new();
+        for (_, row) in rows {
+            let known =
+                self.world.process(row.process).map(|process| self.world.tables.address(process.table));
+            if known == Some(row.files) {
+                mains.insert(row.process, row.files);
+            } else {
+                mains.entry(row.process).or_insert(row.files);
+            }
+        }
+        mains
+    }
+
+    fn take_row(&mut self, stamp: &Stamp, row: &Row, main: Option<u64>, outcome: &mut Outcome) {
+        let key = row.process;
+        let newer = self.world.processes.latest(key.pid).is_some_and(|latest| latest.start_ns > key.start_ns);
+        let over = self.world.process(key).is_some_and(|process| {
+            process.ended.is_some_and(|ended| process.status.is_some() || ended >= stamp.ts)
+        });
+        if newer || over {
+            return;
+        }
+        self.succeed(stamp, key);
+        let tid = if main == Some(row.files) { key.pid } else { u32::MAX };
+        let task = crate::input::Task { process: key, tid, files: row.files };
+        let Some(table) = self.world.table_of(&task, stamp.ts) else { return };
+        self.introduce(row);
+        outcome.processes.insert(key);
+        let fd = row.slot.fd;
+        outcome.seen.insert((table, fd));
+        let Some(file) = row.slot.file else { return };
+        if self.world.was_emptied(table, fd, (file.file, row.slot.cloexec), stamp.ts) {
+            return;
+        }
+        let known = self.world.processes.get(key).is_some_and(|kept| kept.known);
+        let current = self.world.tables.slot(table, fd);
+        let current = current
+            .map(|kept| (kept.descriptor.id, kept.holds(&file), kept.descriptor.opened.max(kept.cloexec_at)));
+        let content = match current {
+            Some((_, false, changed)) if changed >= stamp.ts => return,
+            _ => self.found(row, file, stamp.ts, &mut outcome.fresh),
+        };
+        if let Some((id, true, changed)) = current {
+            if self.complete(id, content, changed < stamp.ts) && known {
+                *outcome.differences.entry(key).or_default() += 1;
+            }
+            return;
+        }
+        let by = if known { Opened::Repair } else { Opened::Snapshot };
+        if known {
+            *outcome.differences.entry(key).or_default() += 1;
+        }
+        if let Some(id) = self.world.fill((table, fd), content, (stamp.ts, by)) {
+            let told = Told { stamp: *stamp, process: key, id, repair: known, path: row.slot.name.clone() };
+            outcome.told.push(told);
+        }
+    }
+
+    /// What a row tells of its process.
+    fn introduce(&mut self, row: &Row) {
+        let Some(process) = self.world.process(row.process) else { return };
+        let comm = String::from_utf8_lossy(&row.comm);
+        let news = process.comm != comm
+            || process.parent != Some(row.parent)
+            || process.fd_limit != Some(row.fd_limit);
+        if news {
+            self.world.processes.change(row.process, &mut self.world.revisions, |kept| {
+                kept.process.comm = comm.into_owned();
+                kept.process.parent = Some(row.parent);
+                kept.process.fd_limit = Some(row.fd_limit);
+            });
+        }
+    }
+
+    /// What a row says that a slot holds.
+    fn found(&mut self, row: &Row, file: FileRef, ts: BootNs, fresh: &mut Vec<SocketId>) -> Content {
+        let open = self.world.tables.file(&file).map(|open| (open.kind, open.socket));
+        let kind = open.map_or_else(|| kinds::by_link(&file, &row.slot.name), |(kind, _)| kind);
+        let mut socket = open.and_then(|(_, socket)| socket);
+        if let Some(sock) = row.sock.as_ref().filter(|sock| sock.sk != 0) {
+            let unseen = self.world.sockets.find(sock, file.ino).is_none();
+            let id = self.see(sock, file.ino, (ts, lifecycle::phase_found(sock.state, &sock.local)));
+            if unseen {
+                fresh.push(id);
+            } else {
+                self.heal_state(id, sock.state, ts);
+            }
+            socket = Some(id);
+        }
+        let name = kinds::shown_name(kind, &row.slot.name).to_vec();
+        Content { file, kind, name, cloexec: row.slot.cloexec, socket }
+    }
+
+    /// A state that the kernel's own telling of it was lost for.
+    fn heal_state(&mut self, id: SocketId, to: u16, ts: BootNs) {
+        let Some(kept) = self.world.sockets.get(id) else { return };
+        let last = kept.socket.steps.last();
+        let stale = last.is_some_and(|step| step.ts < ts && step.state.is_some_and(|state| state != to));
+        if let Some(phase) = lifecycle::phase_of(to, false, true)
+            && stale
+            && lifecycle::tells_states(kept.socket.kind)
+        {
+            let step = Step { ts, phase, state: Some(to), error: None };
+            self.world.sockets.step(id, step, &mut self.world.revisions);
+        }
+    }
+
+    /// Takes from a row what is better known there than from the call: the whole path, and close-on-exec where
+    /// nothing has changed it since. Returns whether the model was wrong.
+    fn complete(&mut self, id: DescriptorId, content: Content, newer: bool) -> bool {
+        let Some(kept) = self.world.tables.get(id) else { return false };
+        let wrong = newer && kept.descriptor.cloexec != content.cloexec;
+        let name = !content.name.is_empty() && kept.descriptor.name != content.name;
+        let socket = content.socket.filter(|_| kept.descriptor.socket.is_none());
+        if wrong || name || socket.is_some() {
+            self.world.tables.change(id, &mut self.world.revisions, |kept| {
+                if wrong {
+                    kept.descriptor.cloexec = content.cloexec;
+                }
+                if name {
+                    kept.descriptor.name = content.name;
+                }
+                kept.descriptor.socket = kept.descriptor.socket.or(socket);
+            });
+        }
+        if let Some(socket) = socket {
+            self.world.sockets.hold(socket, &mut self.world.revisions);
+        }
+        wrong
+    }
+
+    /// Children that were forked while the snapshot was open, from a parent whose table was not read yet.
+    fn forks_while_open(&mut self, outcome: &Outcome, added: &[(ProcessKey, DescriptorId)]) {
+        let mut children = Vec::new();
+        for kept in self.world.processes.iter() {
+            let key = kept.process.key;
+            let parent = kept.process.parent.and_then(|pid| self.world.processes.latest(pid));
+            let unread = !kept.known && kept.process.ended.is_none() && !outcome.processes.contains(&key);
+            if let Some(parent) = parent.filter(|parent| unread && outcome.processes.contains(parent)) {
+                children.push((key, parent));
+            }
+        }
+        for (child, parent) in children {
+            let found: Vec<_> =
+                added.iter().filter(|(process, _)| *process == parent).map(|(_, id)| *id).collect();
+            self.inherit_found(child, &found);
+        }
+    }
+
+    /// Finds the listener of connections whose accept was not seen: by the address that an accept gave before its
+    /// listener was read, or, marked as inferred, where only one listener fits.
+    fn link_found(&mut self, fresh: &[SocketId]) {
+        let told: Vec<_> = self
+            .world
+            .sockets
+            .iter()
+            .filter(|kept| kept.came_from != 0 && kept.socket.listener.is_none())
+            .filter_map(|kept| Some((kept.socket.id, self.world.sockets.at(kept.came_from)?)))
+            .collect();
+        for (child, listener) in told {
+            self.world.sockets.link(child, listener, false, &mut self.world.revisions);
+        }
+        let listeners: Vec<_> = self
+            .world
+            .sockets
+            .iter()
+            .filter(|kept| kept.state == state::LISTEN && kept.socket.ended.is_none())
+            .map(|kept| kept.socket.id)
+            .collect();
+        for child in fresh {
+            let connected = self.world.sockets.get(*child).is_some_and(|kept| {
+                kept.socket.listener.is_none()
+                    && matches!(
+                        lifecycle::phase(&kept.socket),
+                        Phase::Connected | Phase::HalfClosed | Phase::Closing
+                    )
+            });
+            if connected && let Some(listener) = self.world.sockets.infer_listener(*child, &listeners) {
+                self.world.sockets.link(*child, listener, true, &mut self.world.revisions);
+            }
+        }
+    }
+
+    fn tell_row(&mut self, told: Told) {
+        let (kind, via) =
+            if told.repair { (EventKind::Repair, Via::Repair) } else { (EventKind::Snapshot, Via::Snapshot) };
+        self.tell_slot(&told.stamp, told.process, told.id, (kind, via), Some(told.path));
+    }
+
+    /// Tells a slot's whole description.
+    fn tell_slot(
+        &mut self,
+        stamp: &Stamp,
+        process: ProcessKey,
+        id: DescriptorId,
+        (kind, via): (EventKind, Via),
+        path: Option<Vec<u8>>,
+    ) {
+        let mut event = self.blank(stamp, process, kind, via);
+        self.show_file(&mut event, id);
+        if let Some(kept) = self.world.tables.get(id) {
+            event.fd = Some(kept.descriptor.fd);
+            event.cloexec = Some(kept.descriptor.cloexec);
+            let path = path.unwrap_or_else(|| kept.descriptor.name.clone());
+            event.path = Some(path).filter(|path| !path.is_empty());
+        }
+        if let Some(kept) = event.socket.and_then(|id| self.world.sockets.get(id)) {
+            event.to = lifecycle::state_of(kept.socket.kind, kept.state);
+            if let Some((len, limit, _)) = kept.socket.queue {
+                (event.queue_len, event.queue_limit) = (Some(len), Some(limit));
+            }
+        }
+        self.emit(event);
+    }
+
+    /// Notes what the rows miss.
+    fn miss(&mut self, stamp: &Stamp, reason: Reason, begin: BootNs, outcome: &Outcome) {
+        let mut missed = Vec::new();
+        for kept in self.world.processes.iter().filter(|kept| kept.process.ended.is_none()) {
+            let process = kept.process.key;
+            let has_rows = outcome.processes.contains(&process);
+            if !has_rows {
+                let held = !self.world.tables.open(kept.process.table, i32::MIN, i32::MAX).is_empty();
+                if reason == Reason::Repair && kept.process.seen < begin && held {
+                    missed.push(Missed { process, descriptor: None, snapshot: stamp.ts });
+                }
+                continue;
+            }
+            for id in self.world.tables.open(kept.process.table, i32::MIN, i32::MAX) {
+                let Some(found) = self.world.tables.get(id) else { continue };
+                let descriptor = &found.descriptor;
+                if descriptor.opened < begin && !outcome.seen.contains(&(descriptor.table, descriptor.fd)) {
+                    missed.push(Missed { process, descriptor: Some(id), snapshot: stamp.ts });
+                }
+            }
+        }
+        self.missed.extend(missed);
+    }
+
+    /// Sets the standing of the processes that a snapshot has settled.
+    fn stand(&mut self, stamp: &Stamp, reason: Reason, begin: BootNs, outcome: &Outcome) {
+        let mut settled = Vec::new();
+        for kept in self.world.processes.iter().filter(|kept| kept.process.ended.is_none()) {
+            let key = kept.process.key;
+            // A process without an open descriptor has no rows; a selection says nothing of the others.
+            let whole = reason != Reason::Selected && kept.process.seen < begin;
+            let read = outcome.processes.contains(&key) || whole;
+            let lost = kept.doubted > begin || kept.doubted != BootNs(0) && reason != Reason::Repair;
+            let doubtful = matches!(kept.process.standing, Standing::Doubtful { .. });
+            let differences = outcome.differences.get(&key).copied().unwrap_or(0);
+            if read && (doubtful || differences > 0) {
+                settled.push((key, differences, doubtful && lost));
+            }
+        }
+        for (key, differences, still_doubtful) in settled {
+            self.world.processes.change(key, &mut self.world.revisions, |kept| {
+                kept.known = true;
+                kept.repairs += differences;
+                if still_doubtful {
+                    return;
+                }
+                kept.doubted = BootNs(0);
+                kept.process.standing = standing(kept.repairs, stamp.ts);
+            });
+        }
+    }
+
+    /// Ends what snapshots missed and nothing has told of since.
+    pub(crate) fn expire(&mut self, stamp: &Stamp) {
+        while let Some(missed) = self.missed.front().copied() {
+            if self.now.0.saturating_sub(missed.snapshot.0) < GRACE_NS {
+                return;
+            }
+            self.missed.pop_front();
+            let Some(id) = missed.descriptor else {
+                let quiet = self
+                    .world
+                    .processes
+                    .get(missed.process)
+                    .is_some_and(|kept| kept.active <= missed.snapshot);
+                if quiet && self.world.alive(missed.process) {
+                    self.end_unseen(stamp, missed.process, Closed::Repair);
+                }
+                continue;
+            };
+            if self.world.tables.get(id).is_none_or(|kept| kept.descriptor.closed.is_some()) {
+                continue;
+            }
+            self.world.end(id, stamp.ts, Closed::Repair);
+            self.world.tables.displace(id);
+            self.world.processes.change(missed.process, &mut self.world.revisions, |kept| {
+                kept.repairs += 1;
+                if !matches!(kept.process.standing, Standing::Doubtful { .. }) {
+                    kept.process.standing = standing(kept.repairs, stamp.ts);
+                }
+            });
+            self.tell_slot(stamp, missed.process, id, (EventKind::Repair, Via::Repair), None);
+        }
+    }
+
+    /// Something was lost: no table is certain any longer.
+    pub(crate) fn lost(&mut self, stamp: &Stamp, lost: Lost) {
+        self.loss.count(lost);
+        let living: Vec<_> = self
+            .world
+            .processes
+            .iter()
+            .filter(|kept| kept.process.ended.is_none())
+            .map(|kept| kept.process.key)
+            .collect();
+        for key in living {
+            self.world.processes.change(key, &mut self.world.revisions, |kept| {
+                kept.doubted = stamp.ts;
+                if !matches!(kept.process.standing, Standing::Doubtful { why, .. } if why != UNREAD) {
+                    kept.process.standing = Standing::Doubtful { why: lost.cause.name(), since: stamp.ts };
+                }
+            });
+        }
+        let mut event = self.blank(stamp, ProcessKey::default(), EventKind::Lost, Via::Kernel);
+        event.origin = stamp.origin.or_else(|| self.loss.place(lost));
+        event.count = Some(lost.count);
+        event.cause = Some(lost.cause);
+        self.emit(event);
+    }
+}
+
+fn standing(repairs: u64, since: BootNs) -> Standing {
+    if repairs == 0 { Standing::Exact } else { Standing::Repaired { count: repairs, since } }
+}
+
+/// What snapshots missed, oldest first.
+pub(crate) type AllMissed = VecDeque<Missed>;

@@ -1,0 +1,330 @@
+//! Sockets: identity by kernel address and inode, holders, listeners and children, end.
+
+use crate::{
+    address::Address,
+    entity::{Phase, Socket, Step},
+    event::SocketKind,
+    ids::{BootNs, SocketId},
+    input::Sock,
+    lifecycle,
+    names::state,
+    revisions::{Entity, Revisions},
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+/// Sockets without a descriptor that are kept at least: a new one is held a moment later.
+const UNHELD: usize = 64;
+
+/// A socket and what only the model needs to know of it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) socket: Socket,
+    /// Kernel address.
+    pub(crate) sk: u64,
+    /// The kernel's newest state.
+    pub(crate) state: u16,
+    /// Kernel address of the listener, as the accept told; 0 for none.
+    pub(crate) came_from: u64,
+}
+
+/// Every kept socket.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    kept: BTreeMap<SocketId, Kept>,
+    /// Sockets that have not ended, by kernel address.
+    by_sk: HashMap<u64, SocketId>,
+    /// Those of them without a descriptor: in an accept queue, closing, or of tables not yet read.
+    unheld: BTreeSet<SocketId>,
+    ended: VecDeque<SocketId>,
+    /// How many ended ones are kept, and how many without a descriptor.
+    keep: usize,
+    next: u32,
+}
+
+impl Kept {
+    /// In an accept queue.
+    pub(crate) fn waits(&self) -> bool {
+        self.socket.ino == 0 && self.socket.holders == 0 && lifecycle::phase(&self.socket) == Phase::Queued
+    }
+
+    fn is(&self, sock: &Sock, ino: u64) -> bool {
+        let known = self.socket.ino != 0 && ino != 0;
+        if known { self.socket.ino == ino } else { self.socket.kind == kind_of(sock) }
+    }
+}
+
+pub(crate) fn kind_of(sock: &Sock) -> SocketKind {
+    SocketKind { family: sock.family, ty: sock.ty, protocol: sock.protocol }
+}
+
+impl Sockets {
+    pub(crate) fn new(keep: usize) -> Self {
+        Self {
+            kept: BTreeMap::new(),
+            by_sk: HashMap::new(),
+            unheld: BTreeSet::new(),
+            ended: VecDeque::new(),
+            keep,
+            next: 0,
+        }
+    }
+
+    /// In the order in which they were first seen.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Kept> {
+        self.kept.values()
+    }
+
+    pub(crate) fn get(&self, id: SocketId) -> Option<&Kept> {
+        self.kept.get(&id)
+    }
+
+    /// The living socket at a kernel address.
+    pub(crate) fn at(&self, sk: u64) -> Option<SocketId> {
+        self.by_sk.get(&sk).copied()
+    }
+
+    /// The living socket that a reading is of; an `ino` of 0 is unknown.
+    pub(crate) fn find(&self, sock: &Sock, ino: u64) -> Option<SocketId> {
+        let id = self.at(sock.sk)?;
+        self.get(id)?.is(sock, ino).then_some(id)
+    }
+
+    /// Changes a socket; its revision grows.
+    pub(crate) fn change<T>(
+        &mut self,
+        id: SocketId,
+        revisions: &mut Revisions,
+        change: impl FnOnce(&mut Kept) -> T,
+    ) -> Option<T> {
+        let kept = self.kept.get_mut(&id)?;
+        revisions.touch(Entity::Socket(id), &mut kept.socket.rev);
+        Some(change(kept))
+    }
+
+    /// The socket that a reading is of, brought up to it; a new one in `phase` where none lives at that address, or
+    /// another.
+    pub(crate) fn see(
+        &mut self,
+        sock: &Sock,
+        ino: u64,
+        (ts, phase): (BootNs, Phase),
+        revisions: &mut Revisions,
+    ) -> SocketId {
+        match self.find(sock, ino) {
+            Some(id) => {
+                self.refresh(id, sock, ino, ts, revisions);
+                id
+            }
+            None => self.add(sock, ino, (ts, phase), revisions),
+        }
+    }
+
+    /// A new socket. One that lived at the same kernel address has ended.
+    pub(crate) fn add(
+        &mut self,
+        sock: &Sock,
+        ino: u64,
+        (ts, phase): (BootNs, Phase),
+        revisions: &mut Revisions,
+    ) -> SocketId {
+        if let Some(old) = self.at(sock.sk) {
+            self.end(old, ts, revisions);
+        }
+        self.next = self.next.wrapping_add(1);
+        let id = SocketId(self.next);
+        let kind = kind_of(sock);
+        let step = Step { ts, phase, state: lifecycle::state_of(kind, sock.state), error: None };
+        let mut socket = Socket {
+            id,
+            kind,
+            netns: sock.netns,
+            ino,
+            local: sock.local.clone(),
+            peer: sock.peer.clone(),
+            steps: vec![step],
+            listener: None,
+            inferred: false,
+            children: 0,
+            backlog: None,
+            queue: queue_of(sock, ts),
+            queued: None,
+            accepted: None,
+            closed_first: None,
+            holders: 0,
+            ended: None,
+            rev: 0,
+        };
+        revisions.touch(Entity::Socket(id), &mut socket.rev);
+        self.kept.insert(id, Kept { socket, sk: sock.sk, state: sock.state, came_from: 0 });
+        self.by_sk.insert(sock.sk, id);
+        self.unheld.insert(id);
+        self.evict(revisions);
+        id
+    }
+
+    fn refresh(&mut self, id: SocketId, sock: &Sock, ino: u64, ts: BootNs, revisions: &mut Revisions) {
+        let Some(kept) = self.kept.get_mut(&id) else { return };
+        let socket = &mut kept.socket;
+        let mut changed = lifecycle::newer_address(&mut socket.local, &sock.local);
+        changed |= lifecycle::newer_address(&mut socket.peer, &sock.peer);
+        if socket.ino == 0 && ino != 0 {
+            socket.ino = ino;
+            changed = true;
+        }
+        if let Some(queue) = queue_of(sock, ts).filter(|_| socket.queue.is_none_or(|(_, _, read)| read <= ts))
+        {
+            socket.queue = Some(queue);
+            changed = true;
+        }
+        if socket.steps.last().is_none_or(|step| step.ts <= ts) {
+            kept.state = sock.state;
+        }
+        if changed {
+            revisions.touch(Entity::Socket(id), &mut kept.socket.rev);
+        }
+    }
+
+    /// Adds a step to a socket's life.
+    pub(crate) fn step(&mut self, id: SocketId, step: Step, revisions: &mut Revisions) {
+        let Some(kept) = self.kept.get_mut(&id) else { return };
+        if let Some(state) = step.state
+            && kept.socket.steps.last().is_none_or(|last| last.ts <= step.ts)
+        {
+            kept.state = state;
+        }
+        if lifecycle::insert(&mut kept.socket.steps, step) {
+            revisions.touch(Entity::Socket(id), &mut kept.socket.rev);
+        }
+    }
+
+    /// `child` came from `listener`: counted once.
+    pub(crate) fn link(
+        &mut self,
+        child: SocketId,
+        listener: SocketId,
+        inferred: bool,
+        revisions: &mut Revisions,
+    ) {
+        if child == listener || self.get(child).is_none_or(|kept| kept.socket.listener.is_some()) {
+            return;
+        }
+        self.change(child, revisions, |kept| {
+            kept.socket.listener = Some(listener);
+            kept.socket.inferred = inferred;
+        });
+        self.change(listener, revisions, |kept| kept.socket.children += 1);
+    }
+
+    /// A descriptor points to it.
+    pub(crate) fn hold(&mut self, id: SocketId, revisions: &mut Revisions) {
+        self.unheld.remove(&id);
+        self.change(id, revisions, |kept| kept.socket.holders += 1);
+    }
+
+    /// A descriptor does not point to it any longer.
+    pub(crate) fn release(&mut self, id: SocketId, at: BootNs, revisions: &mut Revisions) {
+        let last = self.change(id, revisions, |kept| {
+            kept.socket.holders = kept.socket.holders.saturating_sub(1);
+            kept.socket.holders == 0 && {
+                lifecycle::let_go(&mut kept.socket.steps, at);
+                kept.socket.ended.is_none()
+            }
+        });
+        if last == Some(true) {
+            self.unheld.insert(id);
+            self.settle(id, at, revisions);
+            self.evict(revisions);
+        }
+    }
+
+    /// Ends a socket that no descriptor points to and whose protocol is done.
+    pub(crate) fn settle(&mut self, id: SocketId, at: BootNs, revisions: &mut Revisions) {
+        let Some(kept) = self.get(id) else { return };
+        let closed = !lifecycle::tells_states(kept.socket.kind) || matches!(kept.state, 0 | state::CLOSE);
+        if kept.socket.holders == 0 && closed {
+            self.end(id, at, revisions);
+        }
+    }
+
+    fn end(&mut self, id: SocketId, at: BootNs, revisions: &mut Revisions) {
+        let Some(kept) = self.kept.get_mut(&id).filter(|kept| kept.socket.ended.is_none()) else { return };
+        revisions.touch(Entity::Socket(id), &mut kept.socket.rev);
+        let last = kept.socket.steps.last().map_or(at, |step| step.ts.max(at));
+        if lifecycle::phase(&kept.socket) != Phase::Closed {
+            let state = lifecycle::state_of(kept.socket.kind, state::CLOSE);
+            lifecycle::insert(
+                &mut kept.socket.steps,
+                Step { ts: last, phase: Phase::Closed, state, error: None },
+            );
+        }
+        kept.socket.ended = Some(last);
+        let sk = kept.sk;
+        if self.at(sk) == Some(id) {
+            self.by_sk.remove(&sk);
+        }
+        self.unheld.remove(&id);
+        self.ended.push_back(id);
+        self.evict(revisions);
+    }
+
+    /// Evicts the oldest of those that ended, and of those that have had no descriptor for so long that the end was
+    /// lost.
+    fn evict(&mut self, revisions: &mut Revisions) {
+        while self.ended.len() > self.keep {
+            let Some(oldest) = self.ended.pop_front() else { break };
+            self.remove(oldest, revisions);
+        }
+        while self.unheld.len() > self.keep.max(UNHELD) {
+            let Some(oldest) = self.unheld.pop_first() else { break };
+            self.remove(oldest, revisions);
+        }
+    }
+
+    fn remove(&mut self, id: SocketId, revisions: &mut Revisions) {
+        if let Some(gone) = self.kept.remove(&id) {
+            if self.at(gone.sk) == Some(id) {
+                self.by_sk.remove(&gone.sk);
+            }
+            revisions.evict(Entity::Socket(id), gone.socket.rev);
+        }
+    }
+
+    /// The listener that a connection found in a snapshot came from, where only one fits: same namespace, same
+    /// protocol, the connection's local address or the wildcard's.
+    pub(crate) fn infer_listener(&self, child: SocketId, listeners: &[SocketId]) -> Option<SocketId> {
+        let child = &self.get(child)?.socket;
+        let mut fitting = listeners.iter().copied().filter(|id| {
+            self.get(*id).is_some_and(|kept| {
+                let listener = &kept.socket;
+                listener.netns == child.netns
+                    && listener.kind.ty == child.kind.ty
+                    && listener.kind.protocol == child.kind.protocol
+                    && takes(&listener.local, &child.local)
+            })
+        });
+        let only = fitting.next()?;
+        fitting.next().is_none().then_some(only)
+    }
+}
+
+/// Length and limit of an accept queue: only a listener has one.
+fn queue_of(sock: &Sock, ts: BootNs) -> Option<(u32, u32, BootNs)> {
+    (sock.state == state::LISTEN).then_some((sock.queue_len, sock.queue_limit, ts))
+}
+
+/// Whether a listener at `listener` takes connections to `local`. An IPv6 listener on the wildcard takes IPv4 ones
+/// too, which then have a mapped address (ipv6(7)).
+fn takes(listener: &Address, local: &Address) -> bool {
+    if listener.port() != local.port() || listener.is_unset() {
+        return false;
+    }
+    match (listener, local) {
+        (Address::Inet(any, _), Address::Inet(ip, _)) => any.is_unspecified() || any == ip,
+        (Address::Inet6(any, _), Address::Inet6(ip, _)) => any.is_unspecified() || any == ip,
+        (Address::Inet6(any, _), Address::Inet(..)) => any.is_unspecified(),
+        (Address::Inet(any, _), Address::Inet6(ip, _)) => {
+            ip.to_ipv4_mapped().is_some_and(|ip| any.is_unspecified() || *any == ip)
+        }
+        _ => listener == local,
+    }
+}

@@ -1,0 +1,87 @@
+//! What the kernel tells of sockets by itself: changes of state, and connections that enter an accept queue.
+
+use crate::{
+    entity::{Phase, Step},
+    event::{EventKind, Via},
+    input::{Queued, State},
+    lifecycle,
+    names::state,
+    session::Session,
+    tell::Stamp,
+};
+
+impl Session {
+    /// A socket's change of state, told by the kernel.
+    pub(crate) fn state(&mut self, stamp: &Stamp, change: &State) {
+        let State { task, from, to, error, sock } = change;
+        if from == to {
+            return;
+        }
+        // A connection that is first seen as it completes its handshake is on its way into a queue
+        // (net/ipv4/tcp_input.c, `tcp_rcv_state_process`).
+        let comes = matches!(*from, state::SYN_RECV | state::NEW_SYN_RECV);
+        let first = lifecycle::phase_of(*to, comes, task.tid != 0).unwrap_or(Phase::Created);
+        let id = self.see(sock, 0, (stamp.ts, first));
+        let told = (*error != 0).then_some(*error);
+        let side = lifecycle::closed_first(*from, *to, *error);
+        let revisions = &mut self.world.revisions;
+        let mut decided = None;
+        if let Some(kept) = self.world.sockets.get(id) {
+            let (waits, held) = (kept.waits(), kept.socket.holders > 0);
+            if kept.socket.closed_first.is_none() {
+                decided = side;
+            }
+            let step = lifecycle::phase_of(*to, waits, held).map(|phase| Step {
+                ts: stamp.ts,
+                phase,
+                state: Some(*to),
+                error: told,
+            });
+            if let Some(step) = step {
+                self.world.sockets.step(id, step, revisions);
+            }
+        }
+        if decided.is_some() {
+            self.world.sockets.change(id, revisions, |kept| kept.socket.closed_first = decided);
+        }
+        if *to == state::CLOSE {
+            self.world.sockets.settle(id, stamp.ts, revisions);
+        }
+        let via = if task.tid == 0 { Via::Kernel } else { Via::Syscall };
+        let mut event = self.blank(stamp, task.process, EventKind::State, via);
+        event.tid = task.tid;
+        self.show_socket(&mut event, id);
+        (event.from, event.to, event.error) = (Some(*from), Some(*to), told);
+        let last = (*to == state::CLOSE).then(|| self.closed_first(&event)).flatten();
+        event.closed_first = decided.or(last);
+        self.emit(event);
+    }
+
+    /// A connection entered an accept queue.
+    pub(crate) fn queued(&mut self, stamp: &Stamp, queued: &Queued) {
+        let Queued { task, listener, queue_len, queue_limit, sock } = queued;
+        let waiting = self.world.sockets.find(sock, 0).filter(|id| {
+            self.world.sockets.get(*id).is_some_and(|kept| {
+                let early = kept.waits() && kept.socket.queued.is_none();
+                early || kept.socket.accepted.is_some_and(|accepted| stamp.ts <= accepted)
+            })
+        });
+        let revisions = &mut self.world.revisions;
+        let child =
+            waiting.unwrap_or_else(|| self.world.sockets.add(sock, 0, (stamp.ts, Phase::Queued), revisions));
+        self.world.sockets.change(child, revisions, |kept| {
+            kept.socket.queued = kept.socket.queued.or(Some(stamp.ts));
+            kept.came_from = *listener;
+        });
+        if let Some(listener) = self.world.sockets.at(*listener) {
+            self.world.sockets.link(child, listener, false, revisions);
+            self.world.sockets.change(listener, revisions, |kept| {
+                kept.socket.queue = Some((*queue_len, *queue_limit, stamp.ts));
+            });
+        }
+        let mut event = self.blank(stamp, task.process, EventKind::Queued, Via::Kernel);
+        self.show_socket(&mut event, child);
+        (event.queue_len, event.queue_limit) = (Some(*queue_len), Some(*queue_limit));
+        self.emit(event);
+    }
+}

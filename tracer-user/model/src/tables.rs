@@ -1,0 +1,326 @@
+//! Descriptor tables, the descriptors in them and the open files that these point to.
+
+use crate::{
+    entity::{Closed, Descriptor, Opened},
+    event::FileKind,
+    ids::{BootNs, DescriptorId, FileId, SocketId, TableId},
+    input::FileRef,
+    revisions::{Entity, Revisions},
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+/// Displaced descriptors whose close is still awaited; the oldest go first beyond.
+const AWAITED: usize = 4096;
+
+/// How many descriptors of one slot are looked at, newest first, to find the one that a call emptied.
+const LOOK_BACK: usize = 16;
+
+/// A descriptor and what only the model needs to know of it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) descriptor: Descriptor,
+    /// Kernel address of its open file.
+    pub(crate) address: u64,
+    /// When close-on-exec was last told.
+    pub(crate) cloexec_at: BootNs,
+}
+
+/// What a slot is filled with.
+#[derive(Clone, Debug)]
+pub(crate) struct Content {
+    pub(crate) file: FileRef,
+    pub(crate) kind: FileKind,
+    pub(crate) name: Vec<u8>,
+    pub(crate) cloexec: bool,
+    pub(crate) socket: Option<SocketId>,
+}
+
+/// An open file description that a descriptor points to.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    id: FileId,
+    ino: u64,
+    dev: u32,
+    descriptors: u32,
+    pub(crate) kind: FileKind,
+    pub(crate) name: Vec<u8>,
+    pub(crate) socket: Option<SocketId>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// Kernel address; 0 while it is unknown.
+    address: u64,
+    /// Living processes that use it.
+    users: u32,
+    slots: BTreeMap<i32, DescriptorId>,
+}
+
+/// Every table in use and every kept descriptor.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    in_use: HashMap<TableId, Table>,
+    by_address: HashMap<u64, TableId>,
+    kept: BTreeMap<DescriptorId, Kept>,
+    /// Every kept descriptor by table and number: what a table held at any instant.
+    by_slot: BTreeSet<(TableId, i32, DescriptorId)>,
+    /// Open files by kernel address, while a descriptor points to them.
+    files: HashMap<u64, OpenFile>,
+    closed: VecDeque<DescriptorId>,
+    /// Descriptors whose slot was found with another file before their close was told.
+    displaced: BTreeMap<(TableId, i32, u64), DescriptorId>,
+    displaced_order: VecDeque<(TableId, i32, u64)>,
+    next_table: u32,
+    next_descriptor: u32,
+    next_file: u32,
+}
+
+impl Kept {
+    /// Whether it points to that open file.
+    pub(crate) fn holds(&self, file: &FileRef) -> bool {
+        self.address == file.file && self.descriptor.ino == file.ino && self.descriptor.dev == file.dev
+    }
+}
+
+impl Tables {
+    /// A new table; an `address` of 0 is unknown.
+    pub(crate) fn add(&mut self, address: u64) -> TableId {
+        self.next_table = self.next_table.wrapping_add(1);
+        let id = TableId(self.next_table);
+        self.in_use.insert(id, Table::default());
+        self.place(id, address);
+        id
+    }
+
+    /// Tells a table's kernel address.
+    pub(crate) fn place(&mut self, table: TableId, address: u64) {
+        if let Some(found) = self.in_use.get_mut(&table)
+            && address != 0
+        {
+            found.address = address;
+            self.by_address.insert(address, table);
+        }
+    }
+
+    pub(crate) fn at(&self, address: u64) -> Option<TableId> {
+        self.by_address.get(&address).copied()
+    }
+
+    /// Whether a process still uses it.
+    pub(crate) fn exists(&self, table: TableId) -> bool {
+        self.in_use.contains_key(&table)
+    }
+
+    /// Kernel address of a table; 0 where it is unknown.
+    pub(crate) fn address(&self, table: TableId) -> u64 {
+        self.in_use.get(&table).map_or(0, |table| table.address)
+    }
+
+    /// How many living processes use a table.
+    pub(crate) fn users(&self, table: TableId) -> u32 {
+        self.in_use.get(&table).map_or(0, |table| table.users)
+    }
+
+    pub(crate) fn join(&mut self, table: TableId) {
+        if let Some(table) = self.in_use.get_mut(&table) {
+            table.users += 1;
+        }
+    }
+
+    pub(crate) fn leave(&mut self, table: TableId) {
+        if let Some(table) = self.in_use.get_mut(&table) {
+            table.users = table.users.saturating_sub(1);
+        }
+    }
+
+    /// Forgets a table that ended; its address may come back as another table.
+    pub(crate) fn forget(&mut self, table: TableId) {
+        if let Some(gone) = self.in_use.remove(&table)
+            && self.by_address.get(&gone.address) == Some(&table)
+        {
+            self.by_address.remove(&gone.address);
+        }
+    }
+
+    /// The descriptor in a slot.
+    pub(crate) fn slot(&self, table: TableId, fd: i32) -> Option<&Kept> {
+        self.kept.get(self.in_use.get(&table)?.slots.get(&fd)?)
+    }
+
+    /// Open descriptors of a table with numbers in `first..=last`, by number.
+    pub(crate) fn open(&self, table: TableId, first: i32, last: i32) -> Vec<DescriptorId> {
+        let Some(table) = self.in_use.get(&table) else { return Vec::new() };
+        if first > last {
+            return Vec::new();
+        }
+        table.slots.range(first..=last).map(|(_, id)| *id).collect()
+    }
+
+    /// Every kept descriptor, in the order in which they were first seen.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Descriptor> {
+        self.kept.values().map(|kept| &kept.descriptor)
+    }
+
+    pub(crate) fn get(&self, id: DescriptorId) -> Option<&Kept> {
+        self.kept.get(&id)
+    }
+
+    /// What a table held at an instant, by number.
+    pub(crate) fn table_at(&self, table: TableId, at: BootNs) -> Vec<&Descriptor> {
+        let all = (table, i32::MIN, DescriptorId(0))..=(table, i32::MAX, DescriptorId(u32::MAX));
+        let kept = self.by_slot.range(all).filter_map(|(_, _, id)| self.kept.get(id));
+        kept.map(|kept| &kept.descriptor)
+            .filter(|found| found.opened <= at && found.closed.is_none_or(|(closed, _)| at < closed))
+            .collect()
+    }
+
+    /// The open file, where a descriptor points to it.
+    pub(crate) fn file(&self, file: &FileRef) -> Option<&OpenFile> {
+        self.files.get(&file.file).filter(|open| open.ino == file.ino && open.dev == file.dev)
+    }
+
+    /// The newest kept descriptor of a slot that points, or pointed, to `file`.
+    pub(crate) fn find(&self, table: TableId, fd: i32, file: &FileRef) -> Option<&Kept> {
+        let all = (table, fd, DescriptorId(0))..=(table, fd, DescriptorId(u32::MAX));
+        let newest = self.by_slot.range(all).rev().take(LOOK_BACK);
+        newest.filter_map(|(_, _, id)| self.kept.get(id)).find(|kept| kept.holds(file))
+    }
+
+    /// Changes a descriptor; its revision grows.
+    pub(crate) fn change(
+        &mut self,
+        id: DescriptorId,
+        revisions: &mut Revisions,
+        change: impl FnOnce(&mut Kept),
+    ) {
+        if let Some(kept) = self.kept.get_mut(&id) {
+            revisions.touch(Entity::Descriptor(id), &mut kept.descriptor.rev);
+            change(kept);
+        }
+    }
+
+    /// Puts a new descriptor in a slot that is empty.
+    pub(crate) fn fill(
+        &mut self,
+        (table, fd): (TableId, i32),
+        content: Content,
+        (opened, opened_by): (BootNs, Opened),
+        revisions: &mut Revisions,
+    ) -> DescriptorId {
+        self.next_descriptor = self.next_descriptor.wrapping_add(1);
+        let id = DescriptorId(self.next_descriptor);
+        let Content { file, kind, name, cloexec, socket } = content;
+        let open = OpenFile {
+            id: FileId(self.next_file.wrapping_add(1)),
+            ino: file.ino,
+            dev: file.dev,
+            descriptors: 0,
+            kind,
+            name: name.clone(),
+            socket,
+        };
+        if self.file(&file).is_none() {
+            self.next_file = self.next_file.wrapping_add(1);
+            self.files.insert(file.file, open);
+        }
+        let file_id = self.files.get_mut(&file.file).map_or(FileId(0), |open| {
+            open.descriptors += 1;
+            open.id
+        });
+        let mut descriptor = Descriptor {
+            id,
+            table,
+            fd,
+            file: file_id,
+            kind,
+            name,
+            ino: file.ino,
+            dev: file.dev,
+            cloexec,
+            opened,
+            opened_by,
+            closed: None,
+            socket,
+            rev: 0,
+        };
+        revisions.touch(Entity::Descriptor(id), &mut descriptor.rev);
+        self.kept.insert(id, Kept { descriptor, address: file.file, cloexec_at: opened });
+        self.by_slot.insert((table, fd, id));
+        if let Some(table) = self.in_use.get_mut(&table) {
+            table.slots.insert(fd, id);
+        }
+        id
+    }
+
+    /// Ends an open descriptor; not before it was opened. Returns the socket that it pointed to.
+    pub(crate) fn end(
+        &mut self,
+        id: DescriptorId,
+        (at, how): (BootNs, Closed),
+        keep: usize,
+        revisions: &mut Revisions,
+    ) -> Option<SocketId> {
+        let kept = self.kept.get_mut(&id).filter(|kept| kept.descriptor.closed.is_none())?;
+        revisions.touch(Entity::Descriptor(id), &mut kept.descriptor.rev);
+        let descriptor = &mut kept.descriptor;
+        descriptor.closed = Some((at.max(descriptor.opened), how));
+        let (table, fd, file, socket) = (descriptor.table, descriptor.fd, descriptor.file, descriptor.socket);
+        let address = kept.address;
+        if let Some(table) = self.in_use.get_mut(&table)
+            && table.slots.get(&fd) == Some(&id)
+        {
+            table.slots.remove(&fd);
+        }
+        if let Some(open) = self.files.get_mut(&address).filter(|open| open.id == file) {
+            open.descriptors = open.descriptors.saturating_sub(1);
+            if open.descriptors == 0 {
+                self.files.remove(&address);
+            }
+        }
+        self.closed.push_back(id);
+        while self.closed.len() > keep {
+            let Some(oldest) = self.closed.pop_front() else { break };
+            if let Some(gone) = self.kept.remove(&oldest) {
+                self.by_slot.remove(&(gone.descriptor.table, gone.descriptor.fd, oldest));
+                revisions.evict(Entity::Descriptor(oldest), gone.descriptor.rev);
+            }
+        }
+        socket
+    }
+
+    /// Remembers a descriptor that was ended before its close was told.
+    pub(crate) fn displace(&mut self, id: DescriptorId) {
+        let Some(kept) = self.kept.get(&id) else { return };
+        let key = (kept.descriptor.table, kept.descriptor.fd, kept.address);
+        self.displaced.insert(key, id);
+        self.displaced_order.push_back(key);
+        if self.displaced_order.len() > AWAITED
+            && let Some(oldest) = self.displaced_order.pop_front()
+        {
+            self.displaced.remove(&oldest);
+        }
+    }
+
+    /// The displaced descriptor of a slot that pointed to `file`.
+    pub(crate) fn displaced(&self, table: TableId, fd: i32, file: &FileRef) -> Option<&Kept> {
+        let kept = self.kept.get(self.displaced.get(&(table, fd, file.file))?)?;
+        kept.holds(file).then_some(kept)
+    }
+
+    /// Displaced descriptors of a table with numbers in `first..=last`.
+    pub(crate) fn displaced_in(&self, table: TableId, first: i32, last: i32) -> Vec<DescriptorId> {
+        if first > last {
+            return Vec::new();
+        }
+        let range = (table, first, 0)..=(table, last, u64::MAX);
+        self.displaced.range(range).map(|(_, id)| *id).collect()
+    }
+
+    /// The close of a displaced descriptor was told: puts its end right.
+    pub(crate) fn correct(&mut self, id: DescriptorId, at: BootNs, how: Closed, revisions: &mut Revisions) {
+        let Some(kept) = self.kept.get_mut(&id) else { return };
+        self.displaced.remove(&(kept.descriptor.table, kept.descriptor.fd, kept.address));
+        revisions.touch(Entity::Descriptor(id), &mut kept.descriptor.rev);
+        kept.descriptor.closed = Some((at.max(kept.descriptor.opened), how));
+    }
+}

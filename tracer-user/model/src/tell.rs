@@ -1,0 +1,118 @@
+//! Events in the making: what is common to all, and how entities are described in them.
+
+use crate::{
+    event::{Event, EventKind, Via},
+    ids::{BootNs, DescriptorId, ProcessKey, SocketId},
+    input::{Input, Origin},
+    lifecycle,
+    session::Session,
+};
+
+/// What every event has from its input.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp {
+    pub(crate) ts: BootNs,
+    pub(crate) origin: Option<Origin>,
+    pub(crate) late: bool,
+}
+
+impl Stamp {
+    pub(crate) fn of(input: &Input) -> Self {
+        Self { ts: input.ts, origin: input.origin, late: input.late }
+    }
+}
+
+impl Session {
+    /// An event with nothing but its input, process and kind.
+    pub(crate) fn blank(&self, stamp: &Stamp, process: ProcessKey, kind: EventKind, via: Via) -> Event {
+        Event {
+            seq: 0,
+            ts: stamp.ts,
+            epoch_ns: stamp.ts.0.saturating_add_signed(self.epoch_minus_boot_ns),
+            process,
+            tid: 0,
+            comm: self.world.process(process).map(|process| process.comm.clone()).unwrap_or_default(),
+            kind,
+            call: None,
+            call_id: None,
+            pending: false,
+            via,
+            fd: None,
+            ret: None,
+            new_fd: None,
+            fds: Vec::new(),
+            cloexec: None,
+            file_kind: None,
+            ino: None,
+            socket: None,
+            listener: None,
+            socket_kind: None,
+            local: None,
+            peer: None,
+            asked: None,
+            path: None,
+            backlog: None,
+            queue_len: None,
+            queue_limit: None,
+            wait_ns: None,
+            dur_ns: None,
+            from: None,
+            to: None,
+            closed_first: None,
+            error: None,
+            direction: None,
+            child: None,
+            status: None,
+            how: None,
+            inferred: false,
+            late: stamp.late,
+            origin: stamp.origin,
+            count: None,
+            cause: None,
+        }
+    }
+
+    /// Numbers an event and tells it.
+    pub(crate) fn emit(&mut self, mut event: Event) {
+        self.seq += 1;
+        event.seq = self.seq;
+        self.history.push(&mut event);
+        self.events.push(event);
+    }
+
+    /// Describes a socket as it stands.
+    pub(crate) fn show_socket(&self, event: &mut Event, id: SocketId) {
+        let Some(kept) = self.world.sockets.get(id) else { return };
+        let socket = &kept.socket;
+        event.socket = Some(id);
+        event.listener = socket.listener;
+        event.inferred |= socket.inferred;
+        event.socket_kind = Some(socket.kind);
+        event.local = lifecycle::shown(socket, &socket.local).cloned();
+        event.peer = lifecycle::shown(socket, &socket.peer).cloned();
+    }
+
+    /// Describes what a descriptor holds.
+    pub(crate) fn show_file(&self, event: &mut Event, id: DescriptorId) {
+        let Some(kept) = self.world.tables.get(id) else { return };
+        event.file_kind = Some(kept.descriptor.kind);
+        event.ino = Some(kept.descriptor.ino);
+        if let Some(socket) = kept.descriptor.socket {
+            self.show_socket(event, socket);
+        }
+    }
+
+    /// Tells the end of a descriptor that ended without a call.
+    pub(crate) fn tell_end(&mut self, stamp: &Stamp, process: ProcessKey, id: DescriptorId, via: Via) {
+        let mut event = self.blank(stamp, process, EventKind::Close, via);
+        event.fd = self.world.tables.get(id).map(|kept| kept.descriptor.fd);
+        self.show_file(&mut event, id);
+        event.closed_first = self.closed_first(&event);
+        self.emit(event);
+    }
+
+    /// Who closed the event's socket first, as far as is known.
+    pub(crate) fn closed_first(&self, event: &Event) -> Option<crate::event::Side> {
+        self.world.sockets.get(event.socket?)?.socket.closed_first
+    }
+}

@@ -1,0 +1,253 @@
+//! The entities together: what touches processes, tables and sockets at once.
+
+use crate::{
+    entity::{Closed, Opened, Process, Standing},
+    ids::{BootNs, DescriptorId, ProcessKey, TableId},
+    input::{FileRef, Task},
+    processes::Processes,
+    reconcile::Emptied,
+    revisions::Revisions,
+    session::Limits,
+    sockets::Sockets,
+    tables::{Content, Tables},
+};
+
+/// Tables of single threads that are kept for one process; the oldest are left beyond.
+const THREAD_TABLES: usize = 64;
+
+/// All entities.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) limits: Limits,
+    pub(crate) processes: Processes,
+    pub(crate) tables: Tables,
+    pub(crate) sockets: Sockets,
+    pub(crate) revisions: Revisions,
+    /// What was emptied while a snapshot is open.
+    pub(crate) emptied: Option<Emptied>,
+}
+
+impl World {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            processes: Processes::default(),
+            tables: Tables::default(),
+            sockets: Sockets::new(limits.kept_sockets),
+            revisions: Revisions::default(),
+            emptied: None,
+        }
+    }
+
+    pub(crate) fn process(&self, key: ProcessKey) -> Option<&Process> {
+        self.processes.get(key).map(|kept| &kept.process)
+    }
+
+    pub(crate) fn alive(&self, key: ProcessKey) -> bool {
+        self.process(key).is_some_and(|process| process.ended.is_none())
+    }
+
+    /// A living process at the pid that has another start: the pid was given to a new process.
+    pub(crate) fn predecessor(&self, key: ProcessKey) -> Option<ProcessKey> {
+        let old = self.processes.latest(key.pid)?;
+        (old.start_ns < key.start_ns && self.alive(old)).then_some(old)
+    }
+
+    /// Makes a process with the table at `files`, unless it is known.
+    pub(crate) fn ensure(&mut self, key: ProcessKey, files: u64, ts: BootNs) {
+        let Some(process) = self.process(key) else {
+            let table = self.table_at(files);
+            self.tables.join(table);
+            self.processes.add(key, table, ts, &mut self.revisions);
+            return;
+        };
+        // A process that a repair declared ended acts again: it lives, and its table is unread.
+        if process.ended.is_some() && process.status.is_none() {
+            let table = self.table_at(files);
+            self.tables.join(table);
+            self.processes.change(key, &mut self.revisions, |kept| {
+                kept.process.ended = None;
+                kept.process.table = table;
+                kept.process.standing = Standing::Doubtful { why: crate::processes::UNREAD, since: ts };
+                kept.known = false;
+            });
+        }
+        self.processes.acted(key, ts);
+    }
+
+    fn table_at(&mut self, files: u64) -> TableId {
+        match self.tables.at(files) {
+            Some(table) => table,
+            None => self.tables.add(files),
+        }
+    }
+
+    /// The table that a task uses. Where the kernel has given it another than the model knew (unshare(2), execve(2)
+    /// of a shared one, `CLOSE_RANGE_UNSHARE`), that is a copy of the known one.
+    pub(crate) fn table_of(&mut self, task: &Task, ts: BootNs) -> Option<TableId> {
+        let key = task.process;
+        self.ensure(key, task.files, ts);
+        let kept = self.processes.get(key).filter(|kept| kept.process.ended.is_none())?;
+        let main = kept.process.table;
+        if task.files == 0 || self.tables.address(main) == task.files {
+            return Some(main);
+        }
+        if let Some(own) = kept.others.iter().find(|table| self.tables.address(**table) == task.files) {
+            return Some(*own);
+        }
+        let known = self.tables.at(task.files);
+        if self.tables.address(main) == 0 && known.is_none() {
+            self.tables.place(main, task.files);
+            return Some(main);
+        }
+        let table = known.unwrap_or_else(|| self.copy(main, task.files, ts).0);
+        self.tables.join(table);
+        let leader = task.tid == 0 || task.tid == key.pid;
+        // Who alone used the old table still does: other threads have it.
+        let shared = self.tables.users(main) > 1 || self.tables.address(main) == 0;
+        let left = self.processes.change(key, &mut self.revisions, |kept| {
+            if leader {
+                kept.process.table = table;
+            }
+            match (leader, shared) {
+                (true, true) => Some(main),
+                (true, false) => {
+                    kept.others.push(main);
+                    None
+                }
+                (false, _) => {
+                    kept.others.push(table);
+                    (kept.others.len() > THREAD_TABLES).then(|| kept.others.remove(0))
+                }
+            }
+        });
+        if let Some(left) = left.flatten() {
+            self.leave(left, ts, Closed::Repair);
+        }
+        Some(table)
+    }
+
+    /// A process executes another program: its other threads are gone, and so are their tables.
+    pub(crate) fn single_thread(&mut self, key: ProcessKey, ts: BootNs) {
+        if self.processes.get(key).is_some_and(|kept| !kept.others.is_empty()) {
+            let others =
+                self.processes.change(key, &mut self.revisions, |kept| std::mem::take(&mut kept.others));
+            for table in others.into_iter().flatten() {
+                self.leave(table, ts, Closed::Exit);
+            }
+        }
+    }
+
+    /// A copy of a table, as fork(2) makes it: every descriptor anew, for the same open file. Returns the numbers.
+    pub(crate) fn copy(&mut self, from: TableId, address: u64, ts: BootNs) -> (TableId, Vec<i32>) {
+        if let Some(stale) = self.tables.at(address).filter(|_| address != 0) {
+            self.end_table(stale, ts, Closed::Repair);
+        }
+        let table = self.tables.add(address);
+        let mut numbers = Vec::new();
+        for id in self.tables.open(from, i32::MIN, i32::MAX) {
+            if let Some((fd, content)) = self.content_of(id) {
+                numbers.push(fd);
+                self.fill((table, fd), content, (ts, Opened::Inherited));
+            }
+        }
+        (table, numbers)
+    }
+
+    /// Number and content of a descriptor, for a copy of it.
+    pub(crate) fn content_of(&self, id: DescriptorId) -> Option<(i32, Content)> {
+        let kept = self.tables.get(id)?;
+        let original = &kept.descriptor;
+        let content = Content {
+            file: FileRef { file: kept.address, ino: original.ino, dev: original.dev, mode: 0 },
+            kind: original.kind,
+            name: original.name.clone(),
+            cloexec: original.cloexec,
+            socket: original.socket,
+        };
+        Some((original.fd, content))
+    }
+
+    /// Fills a slot. The same file as already there makes no second descriptor; another file there was closed, which
+    /// may be told later. `None` where the table has ended.
+    pub(crate) fn fill(
+        &mut self,
+        (table, fd): (TableId, i32),
+        content: Content,
+        (ts, by): (BootNs, Opened),
+    ) -> Option<DescriptorId> {
+        if !self.tables.exists(table) {
+            return None;
+        }
+        let current = self.tables.slot(table, fd).map(|kept| (kept.descriptor.id, kept.holds(&content.file)));
+        match current {
+            Some((id, true)) => {
+                self.fill_again(id, &content, (ts, by));
+                return Some(id);
+            }
+            Some((id, false)) => {
+                self.end(id, ts, Closed::Repair);
+                self.tables.displace(id);
+            }
+            None => {}
+        }
+        let socket = content.socket;
+        let id = self.tables.fill((table, fd), content, (ts, by), &mut self.revisions);
+        if let Some(socket) = socket {
+            self.sockets.hold(socket, &mut self.revisions);
+        }
+        Some(id)
+    }
+
+    /// The call that filled a slot is told after a snapshot found it filled, or the other way round.
+    fn fill_again(&mut self, id: DescriptorId, content: &Content, (ts, by): (BootNs, Opened)) {
+        let Some(kept) = self.tables.get(id) else { return };
+        let found = matches!(kept.descriptor.opened_by, Opened::Snapshot | Opened::Repair);
+        let new_socket = content.socket.filter(|_| kept.descriptor.socket.is_none());
+        self.tables.change(id, &mut self.revisions, |kept| {
+            if found && matches!(by, Opened::By(_)) {
+                kept.descriptor.opened_by = by;
+                kept.descriptor.opened = kept.descriptor.opened.min(ts);
+            }
+            kept.descriptor.cloexec = content.cloexec;
+            kept.cloexec_at = ts;
+            kept.descriptor.socket = kept.descriptor.socket.or(new_socket);
+        });
+        if let Some(socket) = new_socket {
+            self.sockets.hold(socket, &mut self.revisions);
+        }
+    }
+
+    /// Ends an open descriptor.
+    pub(crate) fn end(&mut self, id: DescriptorId, at: BootNs, how: Closed) {
+        let keep = self.limits.kept_descriptors;
+        if let Some(socket) = self.tables.end(id, (at, how), keep, &mut self.revisions) {
+            self.sockets.release(socket, at, &mut self.revisions);
+        }
+    }
+
+    /// A call emptied a slot that held `file`, as of `at`; the slot may hold another file by now.
+    pub(crate) fn empty(&mut self, (table, fd): (TableId, i32), file: &FileRef, at: BootNs, how: Closed) {
+        let current = self.tables.slot(table, fd).filter(|kept| kept.holds(file));
+        if let Some(id) = current.map(|kept| kept.descriptor.id) {
+            self.end(id, at, how);
+        } else if let Some(id) = self.tables.displaced(table, fd, file).map(|kept| kept.descriptor.id) {
+            self.tables.correct(id, at, how, &mut self.revisions);
+        }
+    }
+
+    /// A process does not use a table any longer. Returns the descriptors that ended with it.
+    pub(crate) fn leave(&mut self, table: TableId, ts: BootNs, how: Closed) -> Vec<DescriptorId> {
+        self.tables.leave(table);
+        if self.tables.users(table) > 0 { Vec::new() } else { self.end_table(table, ts, how) }
+    }
+
+    fn end_table(&mut self, table: TableId, ts: BootNs, how: Closed) -> Vec<DescriptorId> {
+        let open = self.tables.open(table, i32::MIN, i32::MAX);
+        for id in &open {
+            self.end(*id, ts, how);
+        }
+        self.tables.forget(table);
+        open
+    }
+}
