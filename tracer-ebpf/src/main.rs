@@ -1,2 +1,28 @@
-//! Stub.
-fn main() {}
+//! The kernel programs of sockreel.
+//!
+//! They run on BTF tracepoints and on one iterator, so they need neither tracefs nor kprobes. What they state as fact
+//! is read from kernel objects; the caller's memory fills `asked` and paths alone. One file a family of probes.
+#![no_std]
+#![no_main]
+#![feature(core_intrinsics)]
+#![expect(internal_features, reason = "the only way to an atomic add on this target, see `maps`")]
+
+mod emit;
+mod file;
+mod globals;
+mod kread;
+mod maps;
+mod probes;
+mod sock;
+mod task;
+
+/// The verifier refuses a program from which this loop can be reached, so no panic can hide in a loaded program.
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+// Some helpers (`bpf_probe_read_kernel`, `bpf_d_path`, ...) are for GPL-compatible programs only.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 4] = *b"GPL\0";

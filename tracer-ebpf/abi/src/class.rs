@@ -60,7 +60,7 @@ record! {
     pub struct Entry {
         /// A [`Class`].
         pub class: u16,
-        /// For [`Class::OPEN`]: which argument points to the path.
-        pub path_arg: u16,
+        /// Which argument points to the path, the pair of descriptors or the message header; 0 where none does.
+        pub pointer_arg: u16,
     }
 }

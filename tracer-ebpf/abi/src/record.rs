@@ -189,12 +189,8 @@ record! {
         pub local: UnixName,
         /// Peer's name of a unix socket.
         pub peer: UnixName,
-        /// Bytes used of `asked`.
-        pub asked_len: u32,
-        /// Keeps the structure free of padding.
-        pub reserved: u32,
-        /// The address in the caller's memory, copied at entry.
-        pub asked: [u8; SOCKADDR_LEN],
+        /// The address in the caller's memory; empty where the call has none.
+        pub asked: Asked,
     }
 }
 
@@ -383,11 +379,17 @@ record! {
         pub pointer: u64,
         /// Address of the socket that the call is about; 0 for none.
         pub sk: u64,
-        /// Bytes used of `asked`.
-        pub asked_len: u32,
+    }
+}
+
+record! {
+    /// Value of the map of addresses that calls in flight were given, by thread.
+    pub struct Asked {
+        /// Bytes used of `bytes`.
+        pub len: u32,
         /// Keeps the structure free of padding.
         pub reserved: u32,
-        /// The address in the caller's memory.
-        pub asked: [u8; SOCKADDR_LEN],
+        /// The address in the caller's memory, copied at entry.
+        pub bytes: [u8; SOCKADDR_LEN],
     }
 }

@@ -1,6 +1,10 @@
 //! From the kernel to ordered inputs: loads and attaches the programs, reads their records, orders them, takes
 //! snapshots and repairs after a loss. The only crate that names aya.
 
+mod numbering;
+mod offsets;
+mod pod;
+mod programs;
 mod selection;
 
 pub use selection::Selection;
@@ -95,19 +99,19 @@ pub struct Finding {
 
 /// Tracing under way. Dropping it detaches everything.
 pub struct Capture {
-    report: Report,
+    programs: programs::Programs,
 }
 
 impl Capture {
     /// Loads and attaches every program.
-    pub fn attach(_settings: &Settings) -> Result<Self, AttachError> {
-        Err(AttachError::NoPrograms)
+    pub fn attach(settings: &Settings) -> Result<Self, AttachError> {
+        Ok(Self { programs: programs::attach(settings)? })
     }
 
     /// What was attached.
     #[must_use]
     pub fn report(&self) -> &Report {
-        &self.report
+        &self.programs.report
     }
 
     /// Reads every followed process's table; the rows come out of [`Self::poll`] at their place.

@@ -1,0 +1,64 @@
+//! The only way into the ring buffer.
+
+use crate::{
+    maps::{EVENTS, count},
+    task,
+};
+use aya_ebpf::helpers::{
+    bpf_get_current_pid_tgid, bpf_get_smp_processor_id, generated::bpf_ktime_get_boot_ns,
+};
+use tracer_abi::{Counter, Header, Kind};
+
+/// The boot clock, nanoseconds.
+#[inline(always)]
+pub(crate) fn now() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
+
+/// A head without its number, for the current task.
+#[inline(always)]
+pub(crate) fn current_header() -> Header {
+    let pid_tgid = bpf_get_current_pid_tgid();
+    let task = task::current();
+    Header {
+        kind: 0,
+        len: 0,
+        cpu: 0,
+        cpu_seq: 0,
+        ts: now(),
+        pid: (pid_tgid >> 32) as u32,
+        tid: pid_tgid as u32,
+        start: task::start(task),
+        files: task::files(task),
+    }
+}
+
+/// Numbers a record, reserves room for it and lets `fill` write it. `fill` must write every byte: the room holds what
+/// an earlier record left. The number is given before the room, so that a record without room leaves a gap that tells
+/// its place. The head is the first field of every record.
+#[inline(always)]
+pub(crate) fn record<T: 'static>(kind: Kind, header: &Header, fill: impl FnOnce(*mut T)) {
+    let cpu_seq = count(Counter::SEQ);
+    let Some(mut entry) = EVENTS.reserve::<T>(0) else {
+        count(Counter::RING_FULL);
+        return;
+    };
+    let place: *mut T = entry.as_mut_ptr();
+    fill(place);
+    let head = place.cast::<Header>();
+    // SAFETY: `place` is valid for a `T`, whose first field is a `Header` (`repr(C)`); the helper has no preconditions.
+    // Field by field: a whole header would need room on the stack.
+    unsafe {
+        (*head).kind = kind.0;
+        (*head).len = size_of::<T>() as u16;
+        (*head).cpu = bpf_get_smp_processor_id();
+        (*head).cpu_seq = cpu_seq;
+        (*head).ts = header.ts;
+        (*head).pid = header.pid;
+        (*head).tid = header.tid;
+        (*head).start = header.start;
+        (*head).files = header.files;
+    }
+    entry.submit(0);
+}

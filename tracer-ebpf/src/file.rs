@@ -1,0 +1,77 @@
+//! Descriptor tables and open files.
+
+use crate::{
+    globals::offset,
+    kread::{field, pointer, string},
+};
+use tracer_abi::{FileRef, NAME_LEN, SLOT_CLOEXEC, SLOT_PRESENT, Slot};
+
+/// Type bits of `st_mode` and their value for a socket (inode(7)).
+const S_IFMT: u32 = 0o170_000;
+const S_IFSOCK: u32 = 0o140_000;
+
+/// A slot that was not read.
+pub(crate) const NO_SLOT: Slot = Slot {
+    fd: -1,
+    flags: 0,
+    file: FileRef { file: 0, ino: 0, dev: 0, mode: 0 },
+    name: [0; NAME_LEN],
+};
+
+/// Reads what identifies an open file.
+#[inline(always)]
+pub(crate) fn file_ref(file: u64, to: &mut FileRef) {
+    let inode = pointer(file, offset!(file_inode)).unwrap_or(0);
+    let sb = pointer(inode, offset!(inode_sb)).unwrap_or(0);
+    to.file = file;
+    to.ino = field(inode, offset!(inode_ino)).unwrap_or(0);
+    to.dev = field(sb, offset!(sb_dev)).unwrap_or(0);
+    to.mode = u32::from(field::<u16>(inode, offset!(inode_mode)).unwrap_or(0));
+}
+
+/// Copies the last part of an open file's path.
+#[inline(always)]
+pub(crate) fn name(file: u64, to: &mut [u8; NAME_LEN]) {
+    let Some(dentry) = pointer(file, offset!(file_path) + offset!(path_dentry)) else { return };
+    let Some(text) = pointer(dentry, offset!(dentry_name) + offset!(qstr_name)) else { return };
+    string(to.as_mut_ptr(), NAME_LEN, text);
+}
+
+/// Reads one slot of the table at `files` (`fdget`, fs/file.c) into `slot`; the name only where it is wanted.
+// A function of its own, here and below: inlined everywhere, the programs would outgrow the stack and the verifier.
+#[inline(never)]
+pub(crate) fn read_slot(files: u64, fd: i32, slot: &mut Slot, with_name: bool) {
+    *slot = NO_SLOT;
+    slot.fd = fd;
+    let Some(fdt) = pointer(files, offset!(files_fdt)) else { return };
+    let capacity = field::<u32>(fdt, offset!(fdt_max)).unwrap_or(0);
+    let index = fd as u32;
+    if fd < 0 || index >= capacity {
+        return;
+    }
+    let Some(array) = pointer(fdt, offset!(fdt_fd)) else { return };
+    let Some(file) = pointer(array + u64::from(index) * 8, 0) else { return };
+    slot.flags = SLOT_PRESENT | cloexec(fdt, index);
+    file_ref(file, &mut slot.file);
+    if with_name {
+        name(file, &mut slot.name);
+    }
+}
+
+/// `SLOT_CLOEXEC` where the slot's bit is set.
+#[inline(always)]
+pub(crate) fn cloexec(fdt: u64, index: u32) -> u32 {
+    let word = pointer(fdt, offset!(fdt_cloexec))
+        .and_then(|bits| field::<u64>(bits + u64::from(index / 64) * 8, 0))
+        .unwrap_or(0);
+    if word >> (index % 64) & 1 == 1 { SLOT_CLOEXEC } else { 0 }
+}
+
+/// Address of the protocol's socket behind an open file; 0 where it is none.
+#[inline(always)]
+pub(crate) fn sk_of(file: &FileRef) -> u64 {
+    if file.mode & S_IFMT != S_IFSOCK {
+        return 0;
+    }
+    pointer(file.file, offset!(file_private)).and_then(|socket| pointer(socket, offset!(socket_sk))).unwrap_or(0)
+}

@@ -1,0 +1,54 @@
+//! Reads of kernel and user memory, all through helpers that cannot fault.
+
+use aya_ebpf::helpers::{
+    bpf_probe_read_kernel, bpf_probe_read_user,
+    generated::{bpf_probe_read_kernel as raw_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user as raw_read_user},
+};
+use tracer_abi::Offsets;
+
+/// Reads the field of type `T` at `offset` of the kernel object at `base`. `None` where the object is null, the kernel
+/// has no such field, or the read fails.
+#[inline(always)]
+pub(crate) fn field<T>(base: u64, offset: u32) -> Option<T> {
+    if base == 0 || offset == Offsets::ABSENT {
+        return None;
+    }
+    // SAFETY: the helper checks the address itself and returns an error where it is not readable; `T` is an integer or
+    // an array of bytes for every caller, valid for any bits.
+    unsafe { bpf_probe_read_kernel((base + u64::from(offset)) as *const T) }.ok()
+}
+
+/// Reads a pointer; `None` where it is null.
+#[inline(always)]
+pub(crate) fn pointer(base: u64, offset: u32) -> Option<u64> {
+    field::<u64>(base, offset).filter(|address| *address != 0)
+}
+
+/// Copies a zero-terminated kernel string to `to`, cut at its end.
+#[inline(always)]
+pub(crate) fn string(to: *mut u8, len: usize, from: u64) -> i64 {
+    // SAFETY: `to` is valid for `len` bytes: every caller passes a field of a record and its own length.
+    unsafe { bpf_probe_read_kernel_str(to.cast(), len as u32, from as *const _) }
+}
+
+/// Zeroes `len` bytes at `to`: a read that fails leaves zeros, and address 0 always fails. Written by the compiler, it
+/// would be a loop of single bytes, which the verifier walks.
+#[inline(always)]
+pub(crate) fn zero(to: *mut u8, len: usize) {
+    // SAFETY: `to` is valid for `len` bytes: every caller passes a field of a record and its own length.
+    unsafe { raw_read_kernel(to.cast(), len as u32, core::ptr::null()) };
+}
+
+/// Reads a `T` of the caller's memory.
+#[inline(always)]
+pub(crate) fn user<T>(address: u64) -> Option<T> {
+    // SAFETY: as for `field`.
+    unsafe { bpf_probe_read_user(address as *const T) }.ok()
+}
+
+/// Copies `len` bytes of the caller's memory to `to`. The caller has bounded `len` by the size of what `to` points to.
+#[inline(always)]
+pub(crate) fn user_bytes(to: *mut u8, len: u32, from: u64) -> bool {
+    // SAFETY: the verifier checks that `to` has room for the largest value that `len` can have.
+    unsafe { raw_read_user(to.cast(), len, from as *const _) == 0 }
+}

@@ -1,0 +1,90 @@
+//! Every map.
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    macros::map,
+    maps::{Array, HashMap, PerCpuArray, RingBuf},
+};
+// `AtomicU64::fetch_add` is not there for a target without compare-and-swap; the instruction is.
+use core::intrinsics::{AtomicOrdering, atomic_xadd};
+use tracer_abi::{Asked, Counter, Entry, Follow, InFlight, SYSCALL_TABLE_LEN, SnapshotRow, Sock, Tracked};
+
+/// Records on their way to user space. User space sets the size.
+#[map]
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(16 << 20, 0);
+
+/// [`Counter`]s.
+#[map]
+pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT, 0);
+
+/// What to do with each system call's number.
+#[map]
+pub(crate) static SYSCALLS: Array<Entry> = Array::with_max_entries(SYSCALL_TABLE_LEN, 0);
+
+/// Followed processes, by thread group id.
+#[map]
+pub(crate) static FOLLOW: HashMap<u32, Follow> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+
+/// Calls in flight, by thread id.
+#[map]
+pub(crate) static IN_FLIGHT: HashMap<u32, InFlight> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+
+/// Addresses that calls in flight were given, by thread id.
+#[map]
+pub(crate) static ASKED: HashMap<u32, Asked> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+
+/// Followed sockets, by kernel address. A socket enters when it can first change its state (listen, connect, queued,
+/// accepted, found by the snapshot) and leaves when it reaches `TCP_CLOSE`.
+#[map]
+pub(crate) static SOCKETS: HashMap<u64, Tracked> = HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
+
+/// Room for a call that is too large for the stack.
+#[map]
+pub(crate) static SCRATCH: PerCpuArray<Work> = PerCpuArray::with_max_entries(1, 0);
+
+/// The same for an address.
+#[map]
+pub(crate) static ASKED_SCRATCH: PerCpuArray<Asked> = PerCpuArray::with_max_entries(1, 0);
+
+/// The socket that last completed its handshake on this CPU: its listener is told right after
+/// (`tcp_child_process`, net/ipv4/tcp_minisocks.c).
+#[map]
+pub(crate) static LAST_CHILD: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// Room for a row of the snapshot, its path behind it.
+#[map]
+pub(crate) static ROW: PerCpuArray<RowBuffer> = PerCpuArray::with_max_entries(1, 0);
+
+/// A call under work: what was kept at entry, and the sockets that are read at exit.
+#[repr(C)]
+pub(crate) struct Work {
+    /// The call.
+    pub(crate) flight: InFlight,
+    /// The socket that it is about.
+    pub(crate) sock: Sock,
+    /// For an accept: its listener.
+    pub(crate) listening: Sock,
+}
+
+/// A row and its path.
+#[repr(C)]
+pub(crate) struct RowBuffer {
+    /// The row.
+    pub(crate) row: SnapshotRow,
+    /// Its path; `PATH_MAX` would not fit the buffers of most readers, and paths of descriptors are short.
+    pub(crate) path: [u8; ROW_PATH_LEN],
+}
+
+/// Bytes of a snapshot's path.
+pub(crate) const ROW_PATH_LEN: usize = 1024;
+
+/// Adds one to a counter of this CPU and returns the value before. Atomic, because a softirq may interrupt a program
+/// of a task on the same CPU.
+#[inline(always)]
+pub(crate) fn count(counter: Counter) -> u64 {
+    match COUNTERS.get_ptr_mut(counter.0) {
+        // SAFETY: the map gave a valid, aligned pointer to a value that is only ever accessed as an atomic here.
+        Some(value) => unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(value, 1) },
+        None => 0,
+    }
+}

@@ -1,0 +1,224 @@
+//! System calls: what they were asked at entry, what came of it at exit.
+//!
+//! Entry keeps the arguments and the slot that the call names (a slot is emptied at entry: by the exit of a lingering
+//! close another thread may have filled the number again). Exit reads the slots that were filled and the socket.
+
+use crate::{
+    emit,
+    file::{self, NO_SLOT},
+    kread::{user, user_bytes, zero},
+    maps::{ASKED, ASKED_SCRATCH, IN_FLIGHT, SCRATCH, SYSCALLS, count},
+    probes::outcome,
+    sock,
+    task::{self, Scope},
+};
+use aya_ebpf::{
+    helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
+use tracer_abi::{Class, Counter, Entry, InFlight, SOCKADDR_LEN};
+
+/// Places of the arguments, the call's number and the return value in the x86-64 `struct pt_regs`
+/// (arch/x86/include/asm/ptrace.h), in words. System calls pass their fourth argument in r10 (syscall(2)).
+mod regs {
+    pub(super) const DI: usize = 14;
+    pub(super) const SI: usize = 13;
+    pub(super) const DX: usize = 12;
+    pub(super) const R10: usize = 7;
+    pub(super) const ORIG_AX: usize = 15;
+}
+
+/// `F_DUPFD`, `F_SETFD`, `F_DUPFD_CLOEXEC` (fcntl(2)).
+const F_DUPFD: u32 = 0;
+const F_SETFD: u32 = 2;
+const F_DUPFD_CLOEXEC: u32 = 1030;
+/// `FIONCLEX`, `FIOCLEX` (ioctl_tty(2)).
+const FIONCLEX: u32 = 0x5450;
+const FIOCLEX: u32 = 0x5451;
+/// `CLONE_FILES` (unshare(2)).
+const CLONE_FILES: u32 = 0x400;
+/// Bytes of a `cmsghdr` with one descriptor (cmsg(3)): less control data cannot pass any.
+const CMSG_MIN: u64 = 20;
+
+/// The arguments that are looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct Arguments(pub(crate) [u64; 4]);
+
+impl Arguments {
+    /// Reads them. They stay in place until the call returns.
+    #[inline(always)]
+    fn of(regs: *const u64) -> Self {
+        // SAFETY: `regs` is the tracepoint's `struct pt_regs *`, which the verifier knows to be readable.
+        unsafe { Self([*regs.add(regs::DI), *regs.add(regs::SI), *regs.add(regs::DX), *regs.add(regs::R10)]) }
+    }
+}
+
+/// `TP_PROTO(struct pt_regs *regs, long id)`, include/trace/events/syscalls.h.
+#[btf_tracepoint(function = "sys_enter")]
+fn call_enter(ctx: BtfTracePointContext) -> i32 {
+    let number: u64 = ctx.arg(1);
+    let Some(entry) = traced(number) else { return 0 };
+    let pid_tgid = bpf_get_current_pid_tgid();
+    let scope = task::scope((pid_tgid >> 32) as u32);
+    if scope == Scope::None {
+        return 0;
+    }
+    let arguments = Arguments::of(ctx.arg::<*const u64>(0));
+    if !wanted(entry, &arguments, scope) {
+        return 0;
+    }
+    let Some(place) = SCRATCH.get_ptr_mut(0) else { return 0 };
+    // SAFETY: the map gave this CPU's value, which only `call_enter` and `call_exit` use; neither interrupts the other.
+    let call = unsafe { &mut (*place).flight };
+    begin(call, number, entry, &arguments);
+    call.call.enter = call.call.header.ts;
+    if scope == Scope::Whole {
+        follow_states(call, entry);
+    }
+    let tid = pid_tgid as u32;
+    if entry.class == Class::BIND.0 || entry.class == Class::CONNECT.0 {
+        keep_asked(tid, &arguments);
+    }
+    if IN_FLIGHT.insert(tid, &*call, 0).is_err() {
+        count(Counter::IN_FLIGHT_FULL);
+    }
+    0
+}
+
+/// `TP_PROTO(struct pt_regs *regs, long ret)`, include/trace/events/syscalls.h.
+#[btf_tracepoint(function = "sys_exit")]
+fn call_exit(ctx: BtfTracePointContext) -> i32 {
+    let regs = ctx.arg::<*const u64>(0);
+    // SAFETY: as in `Arguments::of`.
+    let number = unsafe { *regs.add(regs::ORIG_AX) };
+    let Some(entry) = traced(number) else { return 0 };
+    let pid_tgid = bpf_get_current_pid_tgid();
+    let scope = task::scope((pid_tgid >> 32) as u32);
+    if scope == Scope::None {
+        return 0;
+    }
+    let Some(place) = SCRATCH.get_ptr_mut(0) else { return 0 };
+    // SAFETY: as in `call_enter`.
+    let work = unsafe { &mut *place };
+    let call = &mut work.flight;
+    let tid = pid_tgid as u32;
+    if let Some(kept) = IN_FLIGHT.get_ptr(tid) {
+        // SAFETY: the map gave a valid pointer; only this thread removes the entry.
+        *call = unsafe { *kept };
+        let _ = IN_FLIGHT.remove(tid);
+    } else {
+        // The call was running when tracing began. Its arguments are still in place; what it named then is gone.
+        let arguments = Arguments::of(regs);
+        if !wanted(entry, &arguments, scope) {
+            return 0;
+        }
+        begin(call, number, entry, &arguments);
+        call.call.subject = NO_SLOT;
+        if entry.class != Class::ACCEPT.0 {
+            call.sk = 0;
+        }
+    }
+    let now = emit::now();
+    call.call.header.ts = now;
+    call.call.header.files = task::files(task::current());
+    call.call.ret = ctx.arg::<i64>(1);
+    outcome::tell(work, tid, scope);
+    if entry.class == Class::BIND.0 || entry.class == Class::CONNECT.0 {
+        let _ = ASKED.remove(tid);
+    }
+    0
+}
+
+/// The table's row for a call's number; `None` where it is not traced.
+#[inline(always)]
+fn traced(number: u64) -> Option<Entry> {
+    let entry = SYSCALLS.get(number as u32)?;
+    if entry.class == Class::NONE.0 { None } else { Some(*entry) }
+}
+
+/// Whether a call of a class with many uses is one of those that move descriptors.
+#[inline(always)]
+fn wanted(entry: Entry, arguments: &Arguments, scope: Scope) -> bool {
+    let Arguments([_, second, ..]) = *arguments;
+    match Class(entry.class) {
+        Class::FCNTL => matches!(second as u32, F_DUPFD | F_SETFD | F_DUPFD_CLOEXEC),
+        Class::IOCTL => matches!(second as u32, FIONCLEX | FIOCLEX),
+        Class::UNSHARE => arguments.0[0] as u32 & CLONE_FILES != 0,
+        // `msg_control` and `msg_controllen` of `struct user_msghdr` (include/linux/socket.h).
+        Class::RECVMSG => {
+            scope == Scope::Whole
+                && user::<u64>(second + 32).is_some_and(|control| control != 0)
+                && user::<u64>(second + 40).is_some_and(|len| len >= CMSG_MIN)
+        }
+        Class::OPEN | Class::ANON | Class::PAIR | Class::CLOSE_RANGE | Class::FORK | Class::EXEC => {
+            scope == Scope::Whole
+        }
+        _ => true,
+    }
+}
+
+/// Writes what is known of a call before it has run.
+#[inline(always)]
+fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) {
+    let Arguments([a, b, c, d]) = *arguments;
+    call.call.header = emit::current_header();
+    call.call.enter = 0;
+    call.call.ret = 0;
+    call.call.args = [a as u32, b as u32, c as u32, d as u32];
+    call.call.nr = number as u32;
+    call.call.class = u32::from(entry.class);
+    call.call.result = NO_SLOT;
+    call.sk = 0;
+    call.pointer = match entry.pointer_arg {
+        1 => b,
+        2 => c,
+        3 => d,
+        _ => a,
+    };
+    match Class(entry.class) {
+        Class::BIND
+        | Class::LISTEN
+        | Class::ACCEPT
+        | Class::CONNECT
+        | Class::SHUTDOWN
+        | Class::CLOSE
+        | Class::DUP
+        | Class::FCNTL
+        | Class::IOCTL => {
+            file::read_slot(call.call.header.files, a as i32, &mut call.call.subject, false);
+            call.sk = file::sk_of(&call.call.subject.file);
+        }
+        Class::DUP2 => file::read_slot(call.call.header.files, b as i32, &mut call.call.subject, false),
+        _ => call.call.subject = NO_SLOT,
+    }
+}
+
+/// A socket's states are followed from the moment at which they can first change.
+#[inline(always)]
+fn follow_states(call: &InFlight, entry: Entry) {
+    if call.sk == 0 || !(entry.class == Class::LISTEN.0 || entry.class == Class::CONNECT.0) {
+        return;
+    }
+    if sock::is_tcp(call.sk) {
+        sock::track(call.sk, call.call.header.pid, call.call.header.start, 0);
+    }
+}
+
+/// Keeps the address that the caller passed to `bind` or `connect`.
+#[inline(always)]
+fn keep_asked(tid: u32, arguments: &Arguments) {
+    let Arguments([_, address, len, _]) = *arguments;
+    let Some(place) = ASKED_SCRATCH.get_ptr_mut(0) else { return };
+    // SAFETY: as for `SCRATCH`.
+    let asked = unsafe { &mut *place };
+    asked.len = 0;
+    asked.reserved = 0;
+    zero(asked.bytes.as_mut_ptr(), SOCKADDR_LEN);
+    let len = len as u32;
+    if len == 0 || len > SOCKADDR_LEN as u32 {
+        return;
+    }
+    if user_bytes(asked.bytes.as_mut_ptr(), len, address) {
+        asked.len = len;
+    }
+    let _ = ASKED.insert(tid, &*asked, 0);
+}

@@ -1,0 +1,293 @@
+//! What came of a call: reads the slots that it filled and the socket that it is about, and tells it in the smallest
+//! record that fits.
+
+use crate::{
+    emit,
+    file,
+    kread::{user, zero},
+    maps::{ASKED, SOCKETS, Work, count},
+    sock,
+    task::{self, Scope},
+};
+use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
+use tracer_abi::{
+    Asked, Call, CallAddr, CallPair, CallPath, CallSock, Class, Counter, InFlight, Kind, PATH_LEN, SLOT_PRESENT,
+    SOCKADDR_LEN, Sock,
+};
+
+/// `SOL_SOCKET`, `SCM_RIGHTS` (unix(7)).
+const SOL_SOCKET: u32 = 1;
+const SCM_RIGHTS: u32 = 1;
+/// Control messages and descriptors of one `recvmsg` that are looked at. The kernel passes at most 253
+/// (`SCM_MAX_FD`, include/net/scm.h); what is beyond is counted and found by a snapshot.
+const MAX_CMSGS: u32 = 2;
+const MAX_PASSED: u32 = 32;
+
+/// Tells a call that returned.
+#[inline(always)]
+pub(crate) fn tell(work: &mut Work, tid: u32, scope: Scope) {
+    let call = &mut work.flight;
+    let ok = call.call.ret >= 0;
+    match Class(call.call.class as u16) {
+        // A success is told by the scheduler's tracepoint.
+        Class::FORK | Class::EXEC if ok => return,
+        Class::OPEN => return tell_path(call),
+        Class::PAIR if ok => return tell_pair(call),
+        Class::RECVMSG => return tell_passed(call),
+        _ => {}
+    }
+    let filled = filled_slot(call);
+    let files = call.call.header.files;
+    let mut listener = 0;
+    let mut sk = call.sk;
+    if filled >= 0 {
+        file::read_slot(files, filled, &mut call.call.result, true);
+        let result = file::sk_of(&call.call.result.file);
+        if call.call.class == u32::from(Class::ACCEPT.0) {
+            listener = call.sk;
+            sk = result;
+        } else if result != 0 {
+            sk = result;
+        }
+    } else if call.call.class == u32::from(Class::ACCEPT.0) {
+        // A failed accept is about its listener.
+        listener = call.sk;
+        sk = 0;
+    } else if call.call.class == u32::from(Class::CLOSE.0) && scope == Scope::Whole {
+        // The socket may be gone by now.
+        sk = 0;
+    }
+    if sk == 0 && listener == 0 {
+        if scope == Scope::Whole {
+            emit::record::<Call>(Kind::CALL, &call.call.header, |record| {
+                // SAFETY: the ring buffer gave room for a whole record.
+                unsafe { record.write(call.call) };
+            });
+        }
+        return;
+    }
+    tell_socket(work, tid, scope, sk, listener);
+}
+
+/// The descriptor that a call filled or changed; -1 for none.
+#[inline(always)]
+fn filled_slot(call: &InFlight) -> i32 {
+    let [first, second, ..] = call.call.args;
+    if call.call.ret < 0 {
+        return -1;
+    }
+    match Class(call.call.class as u16) {
+        Class::SOCKET | Class::ACCEPT | Class::DUP | Class::DUP2 | Class::ANON | Class::OPEN => call.call.ret as i32,
+        // `F_SETFD` (fcntl(2)) changes the descriptor that it names, the others make one.
+        Class::FCNTL if second == 2 => first as i32,
+        Class::FCNTL => call.call.ret as i32,
+        Class::IOCTL => first as i32,
+        _ => -1,
+    }
+}
+
+/// Tells a call about a socket.
+#[inline(always)]
+fn tell_socket(work: &mut Work, tid: u32, scope: Scope, sk: u64, listener: u64) {
+    let Work { flight, sock, listening } = work;
+    let call = &flight.call;
+    sock::read(sk, sock);
+    let (queue_len, queue_limit) = if listener != 0 { sock::queue(listener) } else { (0, 0) };
+    if scope == Scope::Sockets {
+        sock::read(listener, listening);
+        if !sock::port_selected(sock) && (listener == 0 || !sock::port_selected(listening)) {
+            return;
+        }
+        task::follow(call.header.pid, call.header.start, true);
+    }
+    let mut queued = 0;
+    if call.ret >= 0 && sock::has_states(sock) && sock.state != sock::TCP_CLOSE {
+        if let Some(tracked) = SOCKETS.get_ptr(sk) {
+            // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period.
+            queued = unsafe { (*tracked).queued };
+        }
+        if listener != 0 || scope == Scope::Sockets {
+            sock::track(sk, call.header.pid, call.header.start, queued);
+        }
+    }
+    if listener == 0 {
+        queued = 0;
+    }
+    let is_unix = sock.family == sock::AF_UNIX;
+    if !is_unix && call.class != u32::from(Class::BIND.0) && call.class != u32::from(Class::CONNECT.0) {
+        emit::record::<CallSock>(Kind::CALL_SOCK, &call.header, |record| {
+            // SAFETY: the ring buffer gave room for a whole record.
+            unsafe { fill_sock(record, call, sock, listener, queued, (queue_len, queue_limit)) };
+        });
+        return;
+    }
+    emit::record::<CallAddr>(Kind::CALL_ADDR, &call.header, |record| {
+        // SAFETY: the ring buffer gave room for a whole record.
+        unsafe {
+            fill_sock(&raw mut (*record).base, call, sock, listener, queued, (queue_len, queue_limit));
+            if let Some(asked) = ASKED.get_ptr(tid) {
+                (*record).asked = *asked;
+            } else {
+                no_address(&raw mut (*record).asked);
+            }
+            fill_names(record, sk, is_unix);
+        }
+    });
+}
+
+/// Fills a record about a socket.
+///
+/// # Safety
+///
+/// `record` is valid for writes.
+#[inline(always)]
+unsafe fn fill_sock(
+    record: *mut CallSock,
+    call: &Call,
+    sock: &Sock,
+    listener: u64,
+    queued: u64,
+    queue: (u32, u32),
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*record).call = *call;
+        (*record).sock = *sock;
+        (*record).listener = listener;
+        (*record).queued = queued;
+        ((*record).queue_len, (*record).queue_limit) = queue;
+    }
+}
+
+/// Fills a record's names: a unix socket's own and its peer's.
+///
+/// # Safety
+///
+/// `record` is valid for writes.
+#[inline(always)]
+unsafe fn fill_names(record: *mut CallAddr, sk: u64, is_unix: bool) {
+    let (own, peer) = if is_unix { (sk, sock::unix_peer(sk)) } else { (0, 0) };
+    // SAFETY: the caller's promise.
+    unsafe {
+        sock::unix_name(own, &mut (*record).local);
+        sock::unix_name(peer, &mut (*record).peer);
+    }
+}
+
+/// Writes an address that is none.
+///
+/// # Safety
+///
+/// `asked` is valid for writes.
+#[inline(always)]
+unsafe fn no_address(asked: *mut Asked) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*asked).len = 0;
+        (*asked).reserved = 0;
+        zero((&raw mut (*asked).bytes).cast(), SOCKADDR_LEN);
+    }
+}
+
+/// Tells a call with a path.
+#[inline(always)]
+fn tell_path(call: &mut InFlight) {
+    let filled = filled_slot(call);
+    if filled >= 0 {
+        file::read_slot(call.call.header.files, filled, &mut call.call.result, true);
+    }
+    emit::record::<CallPath>(Kind::CALL_PATH, &call.call.header, |record| {
+        // SAFETY: the ring buffer gave room for a whole record; the helper checks the caller's address itself.
+        unsafe {
+            (*record).call = call.call;
+            (*record).reserved = 0;
+            zero((&raw mut (*record).path).cast(), PATH_LEN);
+            let to = (&raw mut (*record).path).cast();
+            let len = bpf_probe_read_user_str(to, PATH_LEN as u32, call.pointer as *const _);
+            // The helper counts the terminating zero.
+            (*record).path_len = if len > 0 { len as u32 - 1 } else { 0 };
+        }
+    });
+}
+
+/// Tells a call that made two descriptors.
+#[inline(always)]
+fn tell_pair(call: &mut InFlight) {
+    let Some([first, second]) = user::<[i32; 2]>(call.pointer) else { return };
+    let files = call.call.header.files;
+    file::read_slot(files, first, &mut call.call.result, true);
+    let first_sk = file::sk_of(&call.call.result.file);
+    emit::record::<CallPair>(Kind::CALL_PAIR, &call.call.header, |record| {
+        // SAFETY: the ring buffer gave room for a whole record.
+        unsafe {
+            (*record).call = call.call;
+            file::read_slot(files, second, &mut (*record).second, true);
+            let second_sk = file::sk_of(&(*record).second.file);
+            sock::read(first_sk, &mut (*record).first_sock);
+            sock::read(second_sk, &mut (*record).second_sock);
+        }
+    });
+}
+
+/// Tells every descriptor that a `recvmsg` received, one record each. The numbers stand in the caller's control buffer;
+/// each is confirmed against the table.
+#[inline(always)]
+fn tell_passed(call: &mut InFlight) {
+    if call.call.ret < 0 {
+        return;
+    }
+    // `struct user_msghdr` (include/linux/socket.h): the kernel has written the length that it used.
+    let control = user::<u64>(call.pointer + 32).unwrap_or(0);
+    let used = user::<u64>(call.pointer + 40).unwrap_or(0);
+    let mut at = 0_u64;
+    for _ in 0..MAX_CMSGS {
+        if at + 16 > used {
+            return;
+        }
+        // `struct cmsghdr` (cmsg(3)).
+        let Some(len) = user::<u64>(control + at) else { return };
+        let Some([level, kind]) = user::<[u32; 2]>(control + at + 8) else { return };
+        if len < 16 || len > used {
+            return;
+        }
+        if level == SOL_SOCKET && kind == SCM_RIGHTS {
+            let count_all = ((len - 16) / 4) as u32;
+            let mut index = 0_u32;
+            while index < MAX_PASSED && index < count_all {
+                if let Some(fd) = user::<i32>(control + at + 16 + u64::from(index) * 4) {
+                    tell_passed_one(call, fd);
+                }
+                index += 1;
+            }
+            if count_all > MAX_PASSED {
+                count(Counter::PASSED_BEYOND);
+            }
+        }
+        // `CMSG_NXTHDR` aligns to a word.
+        at += (len + 7) & !7;
+    }
+}
+
+/// Tells one received descriptor.
+#[inline(never)]
+fn tell_passed_one(call: &mut InFlight, fd: i32) {
+    file::read_slot(call.call.header.files, fd, &mut call.call.result, true);
+    if call.call.result.flags & SLOT_PRESENT == 0 {
+        return;
+    }
+    let sk = file::sk_of(&call.call.result.file);
+    emit::record::<CallAddr>(Kind::CALL_ADDR, &call.call.header, |record| {
+        // SAFETY: the ring buffer gave room for a whole record.
+        unsafe {
+            let socket: *mut Sock = &raw mut (*record).base.sock;
+            sock::read(sk, &mut *socket);
+            (*record).base.call = call.call;
+            (*record).base.listener = 0;
+            (*record).base.queued = 0;
+            (*record).base.queue_len = 0;
+            (*record).base.queue_limit = 0;
+            no_address(&raw mut (*record).asked);
+            fill_names(record, sk, (*socket).family == sock::AF_UNIX);
+        }
+    });
+}

@@ -1,0 +1,126 @@
+//! Fork, exec and exit.
+
+use crate::{
+    emit,
+    globals::{config, offset},
+    kread::{field, pointer, string, zero},
+    maps::{ASKED, FOLLOW, IN_FLIGHT},
+    task::{self, Scope},
+};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use tracer_abi::{Exec, Exit, FORK_SHARES_FILES, Fork, Kind, PATH_LEN, SELECT_ALL};
+
+/// `TP_PROTO(struct task_struct *parent, struct task_struct *child)`, include/trace/events/sched.h.
+#[btf_tracepoint(function = "sched_process_fork")]
+fn fork(ctx: BtfTracePointContext) -> i32 {
+    let child: u64 = ctx.arg::<*const u8>(1) as u64;
+    let header = emit::current_header();
+    let child_pid: u32 = field(child, offset!(task_tgid)).unwrap_or(0);
+    // A new thread shares its leader's identity and table: nothing to tell.
+    if child_pid == header.pid {
+        return 0;
+    }
+    let whole = task::scope(header.pid) == Scope::Whole;
+    if !whole && !task::is_in_map(header.pid) {
+        return 0;
+    }
+    let child_start = task::start(child);
+    if config!(select) & SELECT_ALL == 0 {
+        task::follow(child_pid, child_start, !whole);
+    }
+    let (nr, enter) = in_flight(header.tid);
+    let child_files = task::files(child);
+    let comm = task::leader_comm(child);
+    emit::record::<Fork>(Kind::FORK, &header, |record| {
+        let flags = if child_files == header.files { FORK_SHARES_FILES } else { 0 };
+        // SAFETY: the ring buffer gave room for a whole record.
+        unsafe {
+            record.write(Fork {
+                header,
+                child_pid,
+                flags,
+                child_start,
+                child_files,
+                nr,
+                reserved: 0,
+                enter,
+                comm,
+            });
+        }
+    });
+    0
+}
+
+/// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, include/trace/events/sched.h.
+#[btf_tracepoint(function = "sched_process_exec")]
+fn exec(ctx: BtfTracePointContext) -> i32 {
+    let old_tid: u32 = ctx.arg(1);
+    let bprm: u64 = ctx.arg::<*const u8>(2) as u64;
+    let header = emit::current_header();
+    let comm = task::leader_comm(task::current());
+    let mut newly_followed = 0;
+    if task::scope(header.pid) != Scope::Whole && !task::is_in_map(header.pid) {
+        if header.pid == config!(own_pid) || !(task::comm_selected(&comm) || task::current_cgroup_selected()) {
+            return 0;
+        }
+        task::follow(header.pid, header.start, false);
+        newly_followed = 1;
+    }
+    let (nr, enter) = in_flight(old_tid);
+    let path = pointer(bprm, offset!(bprm_filename)).unwrap_or(0);
+    emit::record::<Exec>(Kind::EXEC, &header, |record| {
+        // SAFETY: the ring buffer gave room for a whole record.
+        unsafe {
+            (*record).old_tid = old_tid;
+            (*record).nr = nr;
+            (*record).enter = enter;
+            (*record).comm = comm;
+            (*record).newly_followed = newly_followed;
+            zero((&raw mut (*record).path).cast(), PATH_LEN);
+            let len = string((&raw mut (*record).path).cast(), PATH_LEN, path);
+            // The helper counts the terminating zero.
+            (*record).path_len = if len > 0 { len as u32 - 1 } else { 0 };
+        }
+    });
+    0
+}
+
+/// `TP_PROTO(struct task_struct *p, ...)`, include/trace/events/sched.h. Runs for every thread (`do_exit`,
+/// kernel/exit.c), before its descriptors are closed.
+#[btf_tracepoint(function = "sched_process_exit")]
+fn exit(_ctx: BtfTracePointContext) -> i32 {
+    let header = emit::current_header();
+    if task::scope(header.pid) == Scope::None && !task::is_in_map(header.pid) {
+        return 0;
+    }
+    // A thread that is killed inside a call never returns from it.
+    let _ = IN_FLIGHT.remove(header.tid);
+    let _ = ASKED.remove(header.tid);
+    let task = task::current();
+    let live: i32 = pointer(task, offset!(task_signal)).and_then(|signal| field(signal, offset!(signal_live))).unwrap_or(0);
+    if live != 0 {
+        return 0;
+    }
+    let whole = task::scope(header.pid) == Scope::Whole;
+    let known = task::is_in_map(header.pid);
+    let _ = FOLLOW.remove(header.pid);
+    if !whole && !known {
+        return 0;
+    }
+    let code: u32 = field(task, offset!(task_exit_code)).unwrap_or(0);
+    emit::record::<Exit>(Kind::EXIT, &header, |record| {
+        // SAFETY: the ring buffer gave room for a whole record.
+        unsafe { record.write(Exit { header, code, reserved: 0 }) };
+    });
+    0
+}
+
+/// Number and begin of the call that a thread is in; zeros where that is not known.
+#[inline(always)]
+fn in_flight(tid: u32) -> (u32, u64) {
+    match IN_FLIGHT.get_ptr(tid) {
+        // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period.
+        Some(value) => unsafe { ((*value).call.nr, (*value).call.enter) },
+        None => (0, 0),
+    }
+}

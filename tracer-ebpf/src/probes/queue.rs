@@ -1,0 +1,126 @@
+//! TCP states, and connections that enter an accept queue.
+
+use crate::{
+    emit,
+    maps::{IN_FLIGHT, LAST_CHILD, SOCKETS},
+    sock, task,
+};
+use aya_ebpf::{
+    helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
+use tracer_abi::{Header, Kind, Queued, State, Tracked};
+use crate::{globals::offset, kread::field};
+
+/// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`, include/trace/events/sock.h.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn state(ctx: BtfTracePointContext) -> i32 {
+    let sk: u64 = ctx.arg::<*const u8>(0) as u64;
+    let from: u32 = ctx.arg(1);
+    let to: u32 = ctx.arg(2);
+    let (from, to) = (from as u16, to as u16);
+    if from == sock::TCP_SYN_RECV && to == sock::TCP_ESTABLISHED {
+        set_last_child(sk);
+    }
+    let Some(tracked) = tracked(sk) else { return 0 };
+    if to == sock::TCP_CLOSE {
+        let _ = SOCKETS.remove(sk);
+    }
+    if from == to {
+        return 0;
+    }
+    let header = owner_header(&tracked, sk);
+    let error: u32 = field(sk, offset!(sk_err)).unwrap_or(0);
+    emit::record::<State>(Kind::STATE, &header, |record| {
+        // SAFETY: the ring buffer gave room for a whole record.
+        unsafe {
+            (*record).error = error;
+            (*record).from = from;
+            (*record).to = to;
+            sock::read(sk, &mut (*record).sock);
+        }
+    });
+    0
+}
+
+/// `TP_PROTO(const struct sock *sk)`, include/trace/events/sock.h. On a listener, it is called by
+/// `tcp_child_process` (net/ipv4/tcp_minisocks.c) on the CPU on which the child has just been established.
+#[btf_tracepoint(function = "sk_data_ready")]
+fn queued(ctx: BtfTracePointContext) -> i32 {
+    let listener: u64 = ctx.arg::<*const u8>(0) as u64;
+    if u16::from(sock::state(listener)) != sock::TCP_LISTEN {
+        return 0;
+    }
+    let child = take_last_child();
+    if child == 0 {
+        return 0;
+    }
+    let Some(tracked) = tracked(listener) else { return 0 };
+    let header = owner_header(&tracked, 0);
+    sock::track(child, tracked.pid, tracked.start, header.ts);
+    let (queue_len, queue_limit) = sock::queue(listener);
+    emit::record::<Queued>(Kind::QUEUED, &header, |record| {
+        // SAFETY: the ring buffer gave room for a whole record.
+        unsafe {
+            (*record).listener = listener;
+            (*record).queue_len = queue_len;
+            (*record).queue_limit = queue_limit;
+            sock::read(child, &mut (*record).sock);
+        }
+    });
+    0
+}
+
+/// The entry of a followed socket.
+#[inline(always)]
+fn tracked(sk: u64) -> Option<Tracked> {
+    // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period.
+    SOCKETS.get_ptr(sk).map(|tracked| unsafe { *tracked })
+}
+
+/// A head for a socket's owner: whoever runs now may just have been interrupted. The thread is the current one only if
+/// it belongs to the owner and is in a call about this very socket.
+#[inline(always)]
+fn owner_header(tracked: &Tracked, sk: u64) -> Header {
+    let pid_tgid = bpf_get_current_pid_tgid();
+    let mut header = Header {
+        kind: 0,
+        len: 0,
+        cpu: 0,
+        cpu_seq: 0,
+        ts: emit::now(),
+        pid: tracked.pid,
+        tid: 0,
+        start: tracked.start,
+        files: 0,
+    };
+    let tid = pid_tgid as u32;
+    if sk != 0 && (pid_tgid >> 32) as u32 == tracked.pid {
+        if let Some(call) = IN_FLIGHT.get_ptr(tid) {
+            // SAFETY: as in `tracked`.
+            if unsafe { (*call).sk } == sk {
+                header.tid = tid;
+                header.files = task::files(task::current());
+            }
+        }
+    }
+    header
+}
+
+/// Remembers the socket whose handshake was completed on this CPU.
+#[inline(always)]
+fn set_last_child(sk: u64) {
+    if let Some(last) = LAST_CHILD.get_ptr_mut(0) {
+        // SAFETY: the map gave a valid pointer to this CPU's value.
+        unsafe { *last = sk };
+    }
+}
+
+/// Takes it; 0 for none.
+#[inline(always)]
+fn take_last_child() -> u64 {
+    match LAST_CHILD.get_ptr_mut(0) {
+        // SAFETY: as in `set_last_child`.
+        Some(last) => unsafe { core::mem::take(&mut *last) },
+        None => 0,
+    }
+}

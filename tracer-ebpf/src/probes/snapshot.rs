@@ -1,0 +1,127 @@
+//! Every slot of every followed descriptor table, one row each.
+
+use crate::{
+    emit,
+    file::{self, NO_SLOT},
+    globals::{config, offset},
+    kread::{field, pointer},
+    maps::{FOLLOW, ROW, ROW_PATH_LEN},
+    sock::{self, NO_SOCK},
+    task::{self, Scope},
+};
+use aya_ebpf::helpers::generated::{bpf_d_path, bpf_seq_write};
+use core::ffi::c_void;
+use tracer_abi::{
+    Follow, SELECT_ALL, SELECT_PORT, SLOT_PRESENT, SnapshotRow,
+};
+
+/// `struct bpf_iter__task_file` (kernel/bpf/task_iter.c).
+#[repr(C)]
+struct TaskFile {
+    meta: *const Meta,
+    task: *const c_void,
+    fd: u32,
+    _pad: u32,
+    file: *const c_void,
+}
+
+/// `struct bpf_iter_meta` (include/linux/bpf.h).
+#[repr(C)]
+struct Meta {
+    seq: *mut c_void,
+    session_id: u64,
+    seq_num: u64,
+}
+
+/// Place of `RLIMIT_NOFILE` in `signal_struct.rlim` (include/uapi/asm-generic/resource.h); an entry is two words, the
+/// soft limit first.
+const RLIMIT_NOFILE: u32 = 7;
+
+#[unsafe(link_section = "iter/task_file")]
+#[unsafe(no_mangle)]
+extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
+    // SAFETY: the kernel calls an iterator with this context.
+    let (meta, task, fd, file) = unsafe { ((*ctx).meta, (*ctx).task, (*ctx).fd, (*ctx).file) };
+    if task.is_null() || file.is_null() {
+        return 0;
+    }
+    let Some(buffer) = ROW.get_ptr_mut(0) else { return 0 };
+    // SAFETY: the map gave this CPU's buffer; iterators do not migrate and there is one at a time.
+    let row = unsafe { &mut (*buffer).row };
+    let address = task as u64;
+    let pid: u32 = field(address, offset!(task_tgid)).unwrap_or(0);
+    let comm = task::leader_comm(address);
+    let start = task::start(address);
+    let by_name = pid != config!(own_pid) && task::comm_selected(&comm);
+    let scope = if by_name { Scope::Whole } else { task::scope(pid) };
+    if scope == Scope::None {
+        return 0;
+    }
+    row.slot = NO_SLOT;
+    file::file_ref(file as u64, &mut row.slot.file);
+    row.sock = NO_SOCK;
+    let sk = file::sk_of(&row.slot.file);
+    if sk != 0 {
+        sock::read(sk, &mut row.sock);
+    }
+    if scope == Scope::Sockets {
+        if sk == 0 || !sock::port_selected(&row.sock) {
+            return 0;
+        }
+        task::follow(pid, start, true);
+    } else if by_name && !task::is_in_map(pid) {
+        task::follow(pid, start, false);
+    } else if config!(select) & (SELECT_ALL | SELECT_PORT) == 0 {
+        remember_start(pid, start);
+    }
+    let unix = if row.sock.family == sock::AF_UNIX { sk } else { 0 };
+    sock::unix_name(unix, &mut row.local);
+    sock::unix_name(sock::unix_peer(unix), &mut row.peer);
+    if sk != 0 && sock::has_states(&row.sock) && row.sock.state != sock::TCP_CLOSE {
+        sock::track(sk, pid, start, 0);
+    }
+    row.ts = emit::now();
+    row.pid = pid;
+    row.parent = pointer(address, offset!(task_parent)).and_then(|parent| field(parent, offset!(task_tgid))).unwrap_or(0);
+    row.start = start;
+    row.files = task::files(address);
+    row.comm = comm;
+    row.fd_limit = pointer(address, offset!(task_signal))
+        .and_then(|signal| field(signal, offset!(signal_rlim) + RLIMIT_NOFILE * 16))
+        .unwrap_or(0);
+    row.slot.fd = fd as i32;
+    row.slot.flags = SLOT_PRESENT
+        | pointer(row.files, offset!(files_fdt)).map_or(0, |fdt| file::cloexec(fdt, fd));
+    row.open_flags = field(file as u64, offset!(file_flags)).unwrap_or(0);
+    // SAFETY: `bpf_d_path` takes a `struct path *` inside a file that the verifier knows to be valid; the offset is a
+    // constant for it. The buffer has ROW_PATH_LEN bytes.
+    let path_offset = offset!(file_path) as usize;
+    let len = unsafe {
+        let path = file.cast::<u8>().add(path_offset);
+        bpf_d_path(path as *mut _, (&raw mut (*buffer).path).cast(), ROW_PATH_LEN as u32)
+    };
+    // The helper counts the terminating zero, and fails for a path that is too long.
+    row.path_len = if len > 0 && len <= ROW_PATH_LEN as i64 { len as u32 - 1 } else { 0 };
+    // SAFETY: the row and its path are in the buffer; the kernel checks the room in its own and asks again.
+    unsafe {
+        let seq = (*meta).seq;
+        let row_len = size_of::<SnapshotRow>() as u32;
+        if bpf_seq_write(seq.cast(), buffer as *const _, row_len) != 0 {
+            return 0;
+        }
+        if row.path_len > 0 && row.path_len < ROW_PATH_LEN as u32 {
+            bpf_seq_write(seq.cast(), (&raw const (*buffer).path).cast(), row.path_len);
+        }
+    }
+    0
+}
+
+/// Completes the entry of a process that user space put in by number.
+#[inline(always)]
+fn remember_start(pid: u32, start: u64) {
+    if let Some(follow) = FOLLOW.get_ptr_mut(pid) {
+        // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period.
+        let follow: &mut Follow = unsafe { &mut *follow };
+        follow.start = start;
+    }
+}

@@ -1,0 +1,138 @@
+//! Sockets: what they are, their addresses, and which of them are followed.
+
+use crate::{
+    globals::{config, offset},
+    kread::{field, pointer, zero},
+    maps::{SOCKETS, count},
+};
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use tracer_abi::{Counter, SELECT_PORT, Sock, Tracked, UNIX_PATH_LEN, UnixName};
+
+/// `AF_UNIX`, `AF_INET`, `AF_INET6` (include/linux/socket.h).
+pub(crate) const AF_UNIX: u16 = 1;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+
+/// `IPPROTO_TCP`.
+const IPPROTO_TCP: u16 = 6;
+
+/// `TCP_LISTEN` and its neighbours (include/net/tcp_states.h).
+pub(crate) const TCP_ESTABLISHED: u16 = 1;
+pub(crate) const TCP_SYN_RECV: u16 = 3;
+pub(crate) const TCP_CLOSE: u16 = 7;
+pub(crate) const TCP_LISTEN: u16 = 10;
+
+/// A socket that is none.
+pub(crate) const NO_SOCK: Sock = Sock {
+    sk: 0,
+    netns: 0,
+    family: 0,
+    ty: 0,
+    protocol: 0,
+    local_port: 0,
+    peer_port: 0,
+    state: 0,
+    local: [0; 16],
+    peer: [0; 16],
+    queue_len: 0,
+    queue_limit: 0,
+};
+
+/// Reads the socket at `sk`.
+#[inline(never)]
+pub(crate) fn read(sk: u64, to: &mut Sock) {
+    *to = NO_SOCK;
+    to.sk = sk;
+    if sk == 0 {
+        return;
+    }
+    to.family = field(sk, offset!(sk_family)).unwrap_or(0);
+    to.ty = field(sk, offset!(sk_type)).unwrap_or(0);
+    to.protocol = field(sk, offset!(sk_protocol)).unwrap_or(0);
+    to.state = u16::from(state(sk));
+    to.netns = pointer(sk, offset!(sk_net))
+        .and_then(|net| field(net, offset!(net_ns) + offset!(ns_inum)))
+        .unwrap_or(0);
+    if to.family == AF_INET || to.family == AF_INET6 {
+        to.local_port = field(sk, offset!(sk_num)).unwrap_or(0);
+        to.peer_port = u16::from_be(field(sk, offset!(sk_dport)).unwrap_or(0));
+    }
+    if to.family == AF_INET {
+        let local: [u8; 4] = field(sk, offset!(sk_rcv_saddr)).unwrap_or([0; 4]);
+        let peer: [u8; 4] = field(sk, offset!(sk_daddr)).unwrap_or([0; 4]);
+        [to.local[0], to.local[1], to.local[2], to.local[3]] = local;
+        [to.peer[0], to.peer[1], to.peer[2], to.peer[3]] = peer;
+    }
+    if to.family == AF_INET6 {
+        to.local = field(sk, offset!(sk_v6_rcv_saddr)).unwrap_or([0; 16]);
+        to.peer = field(sk, offset!(sk_v6_daddr)).unwrap_or([0; 16]);
+    }
+    if to.state == TCP_LISTEN {
+        (to.queue_len, to.queue_limit) = queue(sk);
+    }
+}
+
+/// State of a socket.
+#[inline(always)]
+pub(crate) fn state(sk: u64) -> u8 {
+    field(sk, offset!(sk_state)).unwrap_or(0)
+}
+
+/// Length and limit of a listener's accept queue.
+#[inline(always)]
+pub(crate) fn queue(sk: u64) -> (u32, u32) {
+    (field(sk, offset!(sk_ack_backlog)).unwrap_or(0), field(sk, offset!(sk_max_ack_backlog)).unwrap_or(0))
+}
+
+/// Whether a socket changes its state by `inet_sock_set_state`: TCP over IP.
+#[inline(always)]
+pub(crate) fn has_states(sock: &Sock) -> bool {
+    (sock.family == AF_INET || sock.family == AF_INET6) && sock.protocol == IPPROTO_TCP
+}
+
+/// The same for a socket that was not read.
+#[inline(always)]
+pub(crate) fn is_tcp(sk: u64) -> bool {
+    let family: u16 = field(sk, offset!(sk_family)).unwrap_or(0);
+    let protocol: u16 = field(sk, offset!(sk_protocol)).unwrap_or(0);
+    (family == AF_INET || family == AF_INET6) && protocol == IPPROTO_TCP
+}
+
+/// Whether a socket fits the selection by port; true where there is none.
+#[inline(always)]
+pub(crate) fn port_selected(sock: &Sock) -> bool {
+    let port = config!(port) as u16;
+    config!(select) & SELECT_PORT == 0 || sock.local_port == port || sock.peer_port == port
+}
+
+/// Follows a socket's states from now on.
+#[inline(always)]
+pub(crate) fn track(sk: u64, pid: u32, start: u64, queued: u64) {
+    if SOCKETS.insert(sk, Tracked { pid, reserved: 0, start, queued }, 0).is_err() {
+        count(Counter::SOCKETS_FULL);
+    }
+}
+
+/// Reads the name of the unix socket at `sk` into `to` (`unix_getname`, net/unix/af_unix.c).
+#[inline(never)]
+pub(crate) fn unix_name(sk: u64, to: &mut UnixName) {
+    to.len = 0;
+    zero(to.path.as_mut_ptr(), UNIX_PATH_LEN);
+    let Some(address) = pointer(sk, offset!(unix_addr)) else { return };
+    // The length counts the two bytes of `sun_family`.
+    let len = field::<i32>(address, offset!(unix_addr_len)).unwrap_or(0) - 2;
+    if len <= 0 || len > UNIX_PATH_LEN as i32 {
+        return;
+    }
+    let from = address + u64::from(offset!(unix_addr_name)) + 2;
+    // SAFETY: `path` has UNIX_PATH_LEN bytes and `len` was bounded by that above.
+    if unsafe { bpf_probe_read_kernel(to.path.as_mut_ptr().cast(), len as u32, from as *const _) } == 0 {
+        to.len = len as u32;
+    }
+}
+
+/// The other end of a unix socket; 0 for none.
+#[inline(always)]
+pub(crate) fn unix_peer(sk: u64) -> u64 {
+    pointer(sk, offset!(unix_peer)).unwrap_or(0)
+}

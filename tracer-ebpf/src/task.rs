@@ -1,0 +1,109 @@
+//! Who: identity of tasks, and whether they are followed.
+
+use crate::{
+    globals::{config, offset},
+    kread::{field, pointer},
+    maps::{FOLLOW, count},
+};
+use aya_ebpf::helpers::{bpf_get_current_task, generated::bpf_get_current_ancestor_cgroup_id};
+use tracer_abi::{Counter, Follow, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT};
+
+/// How much of a process is followed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Nothing.
+    None,
+    /// Its sockets on the selected port.
+    Sockets,
+    /// Everything.
+    Whole,
+}
+
+/// Address of the current `task_struct`.
+#[inline(always)]
+pub(crate) fn current() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_get_current_task() }
+}
+
+/// Start of a task's thread group leader, boot clock.
+#[inline(always)]
+pub(crate) fn start(task: u64) -> u64 {
+    pointer(task, offset!(task_leader)).and_then(|leader| field(leader, offset!(task_start))).unwrap_or(0)
+}
+
+/// Address of a task's descriptor table.
+#[inline(always)]
+pub(crate) fn files(task: u64) -> u64 {
+    field(task, offset!(task_files)).unwrap_or(0)
+}
+
+/// Name of a task's thread group leader.
+#[inline(always)]
+pub(crate) fn leader_comm(task: u64) -> [u8; 16] {
+    pointer(task, offset!(task_leader)).and_then(|leader| field(leader, offset!(task_comm))).unwrap_or([0; 16])
+}
+
+/// How much of a thread group is followed.
+#[inline(always)]
+pub(crate) fn scope(pid: u32) -> Scope {
+    if pid == config!(own_pid) {
+        return Scope::None;
+    }
+    if config!(select) & SELECT_ALL != 0 {
+        return Scope::Whole;
+    }
+    if let Some(follow) = FOLLOW.get_ptr(pid) {
+        // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is not reused before this program
+        // ends (BPF_F_NO_PREALLOC frees after a grace period).
+        if unsafe { (*follow).sockets_only } == 0 {
+            return Scope::Whole;
+        }
+    }
+    if config!(select) & SELECT_PORT != 0 { Scope::Sockets } else { Scope::None }
+}
+
+/// Follows a thread group from now on.
+#[inline(always)]
+pub(crate) fn follow(pid: u32, start: u64, sockets_only: bool) {
+    let value = Follow { start, sockets_only: u32::from(sockets_only), reserved: 0 };
+    if FOLLOW.insert(pid, value, 0).is_err() {
+        count(Counter::PROCESSES_FULL);
+    }
+}
+
+/// Whether a thread group is in the map of followed processes, in full or for its sockets.
+#[inline(always)]
+pub(crate) fn is_in_map(pid: u32) -> bool {
+    FOLLOW.get_ptr(pid).is_some()
+}
+
+/// Whether the selection by name fits.
+#[inline(always)]
+pub(crate) fn comm_selected(comm: &[u8; 16]) -> bool {
+    if config!(select) & SELECT_COMM == 0 {
+        return false;
+    }
+    let wanted = config!(comm);
+    // Two words, because a comparison of arrays becomes a call to memcmp, which the BPF target does not have.
+    let halves = |bytes: &[u8; 16]| {
+        let [a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7] = *bytes;
+        (
+            u64::from_ne_bytes([a0, a1, a2, a3, a4, a5, a6, a7]),
+            u64::from_ne_bytes([b0, b1, b2, b3, b4, b5, b6, b7]),
+        )
+    };
+    halves(comm) == halves(&wanted)
+}
+
+/// Whether the selection by control group fits the current task.
+#[inline(always)]
+pub(crate) fn current_cgroup_selected() -> bool {
+    if config!(select) & SELECT_CGROUP == 0 {
+        return false;
+    }
+    let level = config!(cgroup_level) as i32;
+    // SAFETY: the helper has no preconditions; it returns 0 for a level that the task's group does not have.
+    let ancestor = unsafe { bpf_get_current_ancestor_cgroup_id(level) };
+    ancestor == config!(cgroup_id)
+}

@@ -1,0 +1,206 @@
+//! Loads the programs and attaches them to their tracepoints.
+
+use crate::{AttachError, Report, Selection, Settings, numbering::numbering, offsets, pod::PodOf};
+use aya::{
+    Btf, Ebpf, EbpfLoader, VerifierLogLevel, include_bytes_aligned,
+    maps::{Array, HashMap, MapError},
+    programs::{BtfTracePoint, Iter, ProgramError},
+};
+use std::{ffi::OsStr, fs::File, os::unix::fs::MetadataExt, path::Path};
+use tracer_abi::{Config, Entry, Follow, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT};
+
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sockreel-ebpf"));
+
+/// The iterator's name in the object.
+const SNAPSHOT: &str = "snapshot";
+
+/// A program, its tracepoint, and what is missing without it; `None`: nothing works without it.
+struct Program {
+    name: &'static str,
+    tracepoint: &'static str,
+    tells: &'static str,
+    without: Option<&'static str>,
+}
+
+const PROGRAMS: &[Program] = &[
+    Program { name: "state", tracepoint: "inet_sock_set_state", tells: "TCP states", without: None },
+    Program {
+        name: "queued",
+        tracepoint: "sk_data_ready",
+        tells: "connections that enter an accept queue",
+        without: Some(
+            "connections that wait in an accept queue are not seen before they are accepted, and accepts carry no \
+             wait (tracepoint sk_data_ready, Linux 6.3)",
+        ),
+    },
+    Program { name: "fork", tracepoint: "sched_process_fork", tells: "new processes", without: None },
+    Program { name: "exec", tracepoint: "sched_process_exec", tells: "executed programs", without: None },
+    Program { name: "exit", tracepoint: "sched_process_exit", tells: "ended processes", without: None },
+    Program { name: "call_exit", tracepoint: "sys_exit", tells: "what came of system calls", without: None },
+    Program { name: "call_enter", tracepoint: "sys_enter", tells: "system calls as they begin", without: None },
+];
+
+/// The loaded object with everything attached.
+pub(crate) struct Programs {
+    pub(crate) ebpf: Ebpf,
+    pub(crate) report: Report,
+}
+
+pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
+    if OBJECT.is_empty() {
+        return Err(AttachError::NoPrograms);
+    }
+    let config = config(&settings.selection)?;
+    let (offsets, absent) = offsets::resolve()?;
+    let btf = Btf::from_sys_fs().map_err(|cause| AttachError::NoBtf(cause.to_string()))?;
+    let (offsets, config) = (PodOf(offsets), PodOf(config));
+    let mut ebpf = EbpfLoader::new()
+        .btf(Some(&btf))
+        .verifier_log_level(VerifierLogLevel::VERBOSE)
+        .override_global("OFFSETS", &offsets, true)
+        .override_global("CONFIG", &config, true)
+        .map_max_entries("EVENTS", settings.ring_bytes)
+        .load(OBJECT)
+        .map_err(|cause| refused("load the kernel programs", &cause))?;
+    fill_syscalls(&mut ebpf).map_err(|cause| refused("fill the table of system calls", &cause))?;
+    follow_pids(&mut ebpf, &settings.selection).map_err(|cause| refused("select processes", &cause))?;
+
+    let mut report = Report::default();
+    report.missing.extend(absent.iter().map(|name| format!("this kernel has no {name}")));
+    for program in PROGRAMS {
+        match attach_one(&mut ebpf, program, &btf) {
+            Ok(()) => report.attached.push(format!("{} ({})", program.tells, program.tracepoint)),
+            Err(cause) => match program.without {
+                Some(without) => report.missing.push(without.to_owned()),
+                None => return Err(refused(&format!("attach to {}", program.tracepoint), &cause)),
+            },
+        }
+    }
+    load_iterator(&mut ebpf, &btf).map_err(|cause| refused("load the snapshot's iterator", &cause))?;
+    report.attached.push("snapshots of descriptor tables (iterator task_file)".to_owned());
+    Ok(Programs { ebpf, report })
+}
+
+fn attach_one(ebpf: &mut Ebpf, program: &Program, btf: &Btf) -> Result<(), ProgramError> {
+    let loaded = ebpf.program_mut(program.name).ok_or(ProgramError::NotLoaded)?;
+    let tracepoint: &mut BtfTracePoint = loaded.try_into()?;
+    tracepoint.load(program.tracepoint, btf)?;
+    tracepoint.attach()?;
+    Ok(())
+}
+
+fn load_iterator(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProgramError> {
+    let loaded = ebpf.program_mut(SNAPSHOT).ok_or(ProgramError::NotLoaded)?;
+    let iterator: &mut Iter = loaded.try_into()?;
+    iterator.load("task_file", btf)
+}
+
+impl Programs {
+    /// A new run of the snapshot's iterator; reading the file runs it.
+    pub(crate) fn snapshot(&mut self) -> Result<File, std::io::Error> {
+        let loaded = self.ebpf.program_mut(SNAPSHOT).ok_or(std::io::ErrorKind::NotFound)?;
+        let iterator: &mut Iter = loaded.try_into().map_err(std::io::Error::other)?;
+        let id = iterator.attach().map_err(std::io::Error::other)?;
+        iterator.take_link(id).map_err(std::io::Error::other)?.into_file().map_err(std::io::Error::other)
+    }
+}
+
+/// Tells a refusal for want of privilege apart from a kernel that cannot.
+fn refused(what: &str, cause: &(dyn std::error::Error + 'static)) -> AttachError {
+    let mut text = cause.to_string();
+    let mut next = cause.source();
+    let mut denied = false;
+    while let Some(inner) = next {
+        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+            denied |= io.kind() == std::io::ErrorKind::PermissionDenied;
+        }
+        text = format!("{text}: {inner}");
+        next = inner.source();
+    }
+    if denied { AttachError::NotPermitted(text) } else { AttachError::Kernel { what: what.to_owned(), cause: text } }
+}
+
+fn fill_syscalls(ebpf: &mut Ebpf) -> Result<(), MapError> {
+    let map = ebpf.map_mut("SYSCALLS").ok_or(MapError::InvalidName { name: "SYSCALLS".to_owned() })?;
+    let mut table: Array<_, PodOf<Entry>> = Array::try_from(map)?;
+    for (number, call) in numbering().iter() {
+        table.set(number, PodOf(Entry { class: call.class().0, pointer_arg: call.pointer_arg() }), 0)?;
+    }
+    Ok(())
+}
+
+fn follow_pids(ebpf: &mut Ebpf, selection: &Selection) -> Result<(), MapError> {
+    let map = ebpf.map_mut("FOLLOW").ok_or(MapError::InvalidName { name: "FOLLOW".to_owned() })?;
+    let mut follow: HashMap<_, u32, PodOf<Follow>> = HashMap::try_from(map)?;
+    let members = selection.cgroup.iter().flat_map(|path| cgroup_members(path));
+    for pid in selection.pids.iter().copied().chain(members) {
+        follow.insert(pid, PodOf(Follow { start: 0, sockets_only: 0, reserved: 0 }), 0)?;
+    }
+    Ok(())
+}
+
+/// Processes in a control group and below it (`cgroup.procs`, cgroups(7)).
+fn cgroup_members(path: &Path) -> Vec<u32> {
+    let mut pids: Vec<u32> = std::fs::read_to_string(path.join("cgroup.procs"))
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| line.parse().ok())
+        .collect();
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            pids.extend(cgroup_members(&entry.path()));
+        }
+    }
+    pids
+}
+
+fn config(selection: &Selection) -> Result<Config, AttachError> {
+    let mut config =
+        Config { select: 0, own_pid: std::process::id(), cgroup_id: 0, cgroup_level: 0, port: 0, comm: [0; 16] };
+    for pid in &selection.pids {
+        if !Path::new("/proc").join(pid.to_string()).exists() {
+            return Err(AttachError::NoProcess(*pid));
+        }
+    }
+    if selection.all {
+        config.select |= SELECT_ALL;
+    }
+    if let Some(comm) = &selection.comm {
+        config.select |= SELECT_COMM;
+        // The kernel keeps 15 bytes and a zero (TASK_COMM_LEN).
+        for (to, from) in config.comm.iter_mut().take(15).zip(comm.bytes()) {
+            *to = from;
+        }
+    }
+    if let Some(port) = selection.port {
+        config.select |= SELECT_PORT;
+        config.port = port.into();
+    }
+    if let Some(path) = &selection.cgroup {
+        config.select |= SELECT_CGROUP;
+        (config.cgroup_id, config.cgroup_level) = cgroup(path)?;
+    }
+    Ok(config)
+}
+
+/// Identifier of a control group and its depth below the root of the cgroup2 hierarchy.
+fn cgroup(path: &Path) -> Result<(u64, u32), AttachError> {
+    let problem = |cause: String| AttachError::NoCgroup { path: path.display().to_string(), cause };
+    let path = path.canonicalize().map_err(|cause| problem(cause.to_string()))?;
+    let id = path.metadata().map_err(|cause| problem(cause.to_string()))?.ino();
+    let root = cgroup2_root().ok_or_else(|| problem("no cgroup2 hierarchy is mounted".to_owned()))?;
+    let below = path
+        .strip_prefix(&root)
+        .map_err(|_| problem(format!("it is not below {}, where the cgroup2 hierarchy is mounted", root.display())))?;
+    Ok((id, u32::try_from(below.iter().count()).unwrap_or(u32::MAX)))
+}
+
+/// Where the cgroup2 hierarchy is mounted (proc_pid_mountinfo(5)).
+fn cgroup2_root() -> Option<std::path::PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    mounts.lines().find_map(|line| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let is_cgroup2 = file_system.split(' ').next() == Some("cgroup2");
+        is_cgroup2.then(|| mount.split(' ').nth(4).map(|path| OsStr::new(path).into()))?
+    })
+}
