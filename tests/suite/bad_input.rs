@@ -109,6 +109,20 @@ fn recordings_that_are_none() -> Result<()> {
 }
 
 #[test]
+fn a_newer_recording() -> Result<()> {
+    let (dir, reel, _) = recording()?;
+    let mut bytes = fs::read(&reel)?;
+    // The version in the head, as MCAP writes a map: lengths of 32 bits before key and value.
+    let version = b"\x06\0\0\0format\x01\0\0\x001";
+    let at = bytes.windows(version.len()).position(|window| window == version).context("no version")?;
+    bytes[at + version.len() - 1] = b'9';
+    let newer = dir.path().join("newer.reel");
+    fs::write(&newer, bytes)?;
+    fails(1, &["newer.reel", "version 9"], [OsStr::new("dump"), newer.as_os_str()])?;
+    fails(1, &["newer.reel", "version 9"], open_args(&newer))
+}
+
+#[test]
 fn a_truncated_recording_is_read_to_its_last_whole_block() -> Result<()> {
     let (dir, reel, text) = recording()?;
     let bytes = fs::read(&reel)?;
@@ -192,17 +206,19 @@ fn a_full_disk_while_recording() -> Result<()> {
     let mut args: Vec<OsString> =
         vec!["trace".into(), "--json".into(), "--record".into(), reel.clone().into()];
     args.extend(["-p".into(), running.pid().to_string().into()]);
-    let mut trace = Sockreel::start(server.dir(), "trace", &args)?;
+    let trace = Sockreel::start(server.dir(), "trace", &args)?;
     let out = server.dir().join("trace.out");
     wait_for("the snapshot", || ensure_lines(&out, 5))?;
+    // The recording ends and says so; everything else goes on.
     wait_for("the full disk", || {
         visits(&server, 100)?;
-        ensure!(!trace.group().is_running()?, "it still runs");
+        let said = trace.stderr()?;
+        ensure!(said.contains("full.reel") && said.contains("No space left"), "it said {said}");
         Ok(())
     })?;
-    let ended = trace.ended()?;
+    let ended = trace.interrupt()?;
     ensure!(ended.code == 1, "{}: {}", ended.code, ended.err);
-    ensure!(ended.err.contains("full.reel") && ended.err.contains("No space left"), "{}", ended.err);
+    complete(&lines(&out)?)?;
     // What was written is still readable, and the server did not notice.
     let dump = Sockreel::run(server.dir(), "dump", [OsString::from("dump"), "--json".into(), reel.into()])?;
     ensure!(dump.out.lines().count() > 100, "{} lines: {}", dump.out.lines().count(), dump.err);
