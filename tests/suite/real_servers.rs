@@ -241,17 +241,19 @@ fn page_shows(page: &mut Page, expected: &Expected, api: &Api, address: &str) ->
         let account = Account::of_api(&api.get("sockets")?, address)?;
         expected.check(&account)?;
         let rows = page.rows()?;
-        let row = |id: &str| {
-            let row = rows.iter().find(|row| row["socket"] == id);
-            row.map(Value::to_string).with_context(|| format!("no row of {id} among {}", rows.len()))
+        let shown = |id: &str, attributes: &[(&str, &str)]| {
+            let of_socket: Vec<&Value> = rows.iter().filter(|row| row["socket"] == id).collect();
+            let fits =
+                of_socket.iter().any(|row| attributes.iter().all(|(name, value)| row[*name] == *value));
+            ensure!(fits, "no row of {id} has {attributes:?}, of {} rows: {of_socket:?}", rows.len());
+            Ok(())
         };
         for id in account.listeners.keys() {
-            let row = row(id)?;
-            ensure!(row.contains(address), "the row of listener {id} does not name {address}: {row}");
+            shown(id, &[("local", address), ("state", "listening")])?;
         }
         for (id, child) in &account.children {
-            let row = row(id)?;
-            ensure!(row.contains(&child.peer), "the row of child {id} does not name {}: {row}", child.peer);
+            let listener = child.listener.as_deref().unwrap_or_default();
+            shown(id, &[("local", address), ("peer", &child.peer), ("listener", listener)])?;
         }
         Ok(())
     })

@@ -35,7 +35,10 @@ impl Page {
     /// The rows that are sockets: each with its attributes and its text.
     pub(crate) fn rows(&mut self) -> Result<Vec<Value>> {
         writeln!(self.ask, "rows")?;
-        self.answer()?["rows"].as_array().cloned().context("no rows")
+        let answer = self.answer()?;
+        ensure!(answer["loads"] == 1, "the page was loaded {} times", answer["loads"]);
+        ensure!(answer["faults"] == serde_json::json!([]), "errors in the page: {}", answer["faults"]);
+        answer["rows"].as_array().cloned().context("no rows")
     }
 
     fn answer(&mut self) -> Result<Value> {
