@@ -54,9 +54,10 @@ impl Toolchain {
         let mut path = OsString::from(&self.linker_dir);
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
-        // The flags are those of aya-build 0.2.0: debug information becomes BTF, which the kernel asks for.
+        // The flags are those of aya-build 0.2.0 (debug information becomes BTF, which the kernel asks for), and the
+        // third version of the instruction set, which has atomic adds that give the value before (Linux 5.12).
         let arch = format!("--cfg=bpf_target_arch=\"{}\"", std::env::consts::ARCH);
-        let flags = [arch.as_str(), "-Cdebuginfo=2", "-Clink-arg=--btf"].join("\x1f");
+        let flags = [arch.as_str(), "-Cdebuginfo=2", "-Clink-arg=--btf", "-Ctarget-cpu=v3"].join("\x1f");
         command
             .current_dir(root())
             .env("PATH", path)
