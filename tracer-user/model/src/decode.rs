@@ -1,1 +1,359 @@
-//! From kernel records to inputs.
+//! From the bytes of a kernel record to an [`Input`]. Total: any bytes give an input or an error, never a panic.
+
+use crate::{
+    address::{Address, family, unix_name},
+    ids::{BootNs, ProcessKey},
+    input::{
+        Body, Call, Exec, Exit, FileRef, Fork, Input, Origin, Queued, Row, Slot, Sock, State, Task,
+    },
+    syscall::{Numbering, Syscall},
+};
+use core::{fmt, net::Ipv4Addr};
+use tracer_abi::{
+    Class, FORK_SHARES_FILES, Field, Header, InFlight, Kind, SLOT_CLOEXEC, SLOT_PRESENT, SnapshotRow,
+};
+
+/// Why a record could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// It is shorter than its kind needs.
+    Short,
+    /// A kind that this version does not know.
+    UnknownKind(u16),
+    /// A system call whose number is not traced.
+    UnknownCall(u32),
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short => write!(f, "the record is too short"),
+            Self::UnknownKind(kind) => write!(f, "unknown kind of record {kind}"),
+            Self::UnknownCall(number) => write!(f, "system call {number} is not traced"),
+        }
+    }
+}
+
+/// Reads one record of the ring buffer.
+pub fn record(bytes: &[u8], numbering: &Numbering) -> Result<Input, DecodeError> {
+    let header: Header = read(bytes)?;
+    let body = match Kind(header.kind) {
+        Kind::CALL => Body::Call(Box::new(call(&read(bytes)?, numbering)?)),
+        Kind::CALL_SOCK => Body::Call(Box::new(call_sock(&read(bytes)?, numbering)?)),
+        Kind::CALL_ADDR => {
+            let record: tracer_abi::CallAddr = read(bytes)?;
+            let mut call = call_sock(&record.base, numbering)?;
+            for sock in &mut call.socks {
+                name_unix(sock, &record.local, &record.peer);
+            }
+            call.asked = asked(&record.asked);
+            Body::Call(Box::new(call))
+        }
+        Kind::CALL_PATH => {
+            let record: tracer_abi::CallPath = read(bytes)?;
+            let mut call = call(&record.call, numbering)?;
+            call.path = Some(head(&record.path, record.path_len).to_vec());
+            Body::Call(Box::new(call))
+        }
+        Kind::CALL_PAIR => {
+            let record: tracer_abi::CallPair = read(bytes)?;
+            let mut call = call(&record.call, numbering)?;
+            call.results.extend(slot(&record.second));
+            call.socks = [&record.first_sock, &record.second_sock].into_iter().filter_map(sock).collect();
+            Body::Call(Box::new(call))
+        }
+        Kind::FORK => {
+            let record: tracer_abi::Fork = read(bytes)?;
+            Body::Fork(Fork {
+                task: task(&header),
+                call: numbering.call(record.nr).filter(|call| call.class() == Class::FORK),
+                enter: moment(record.enter),
+                child: ProcessKey { pid: record.child_pid, start_ns: record.child_start },
+                child_files: record.child_files,
+                shares_files: record.flags & FORK_SHARES_FILES != 0,
+                comm: until_zero(&record.comm),
+            })
+        }
+        Kind::EXEC => {
+            let record: tracer_abi::Exec = read(bytes)?;
+            Body::Exec(Exec {
+                task: task(&header),
+                call: numbering.call(record.nr).filter(|call| call.class() == Class::EXEC),
+                enter: moment(record.enter),
+                comm: until_zero(&record.comm),
+                path: head(&record.path, record.path_len).to_vec(),
+                newly_followed: record.newly_followed != 0,
+            })
+        }
+        Kind::EXIT => {
+            let record: tracer_abi::Exit = read(bytes)?;
+            Body::Exit(Exit { task: task(&header), code: record.code })
+        }
+        Kind::STATE => {
+            let record: tracer_abi::State = read(bytes)?;
+            let mut sock = sock(&record.sock).ok_or(DecodeError::Short)?;
+            // The tracepoint runs before the new state is stored (`inet_sk_state_store`, net/ipv4/af_inet.c).
+            sock.state = record.to;
+            Body::State(State { task: task(&header), from: record.from, to: record.to, error: record.error, sock })
+        }
+        Kind::QUEUED => {
+            let record: tracer_abi::Queued = read(bytes)?;
+            Body::Queued(Queued {
+                task: task(&header),
+                listener: record.listener,
+                queue_len: record.queue_len,
+                queue_limit: record.queue_limit,
+                sock: sock(&record.sock).ok_or(DecodeError::Short)?,
+            })
+        }
+        Kind(unknown) => return Err(DecodeError::UnknownKind(unknown)),
+    };
+    let origin = Some(Origin { cpu: header.cpu, cpu_seq: header.cpu_seq });
+    Ok(Input { ts: BootNs(header.ts), origin, late: false, body })
+}
+
+/// CPU and number of a record, which every kind has in its head.
+pub fn origin(bytes: &[u8]) -> Result<Origin, DecodeError> {
+    let header: Header = read(bytes)?;
+    Ok(Origin { cpu: header.cpu, cpu_seq: header.cpu_seq })
+}
+
+/// Reads one row of the snapshot and says how many bytes it took.
+pub fn row(bytes: &[u8]) -> Result<(Input, usize), DecodeError> {
+    let record: SnapshotRow = read(bytes)?;
+    let end = SnapshotRow::SIZE + usize::try_from(record.path_len).map_err(|_| DecodeError::Short)?;
+    let path = bytes.get(SnapshotRow::SIZE..end).ok_or(DecodeError::Short)?;
+    let mut slot = slot(&record.slot).ok_or(DecodeError::Short)?;
+    slot.name = path.to_vec();
+    let mut sock = sock(&record.sock);
+    if let Some(sock) = &mut sock {
+        name_unix(sock, &record.local, &record.peer);
+    }
+    let body = Body::Row(Box::new(Row {
+        process: ProcessKey { pid: record.pid, start_ns: record.start },
+        parent: record.parent,
+        files: record.files,
+        comm: until_zero(&record.comm),
+        fd_limit: record.fd_limit,
+        slot,
+        sock,
+        open_flags: record.open_flags,
+    }));
+    Ok((Input { ts: BootNs(record.ts), origin: None, late: false, body }, end))
+}
+
+/// A call that is still running, as the map of calls in flight has it.
+pub fn in_flight(
+    flight: &InFlight,
+    address: Option<&tracer_abi::Asked>,
+    numbering: &Numbering,
+) -> Result<Call, DecodeError> {
+    let mut call = call(&flight.call, numbering)?;
+    call.ret = None;
+    call.asked = address.and_then(asked);
+    call.listener = (call.call.class() == Class::ACCEPT && flight.sk != 0).then_some(flight.sk);
+    Ok(call)
+}
+
+fn read<T: Field>(bytes: &[u8]) -> Result<T, DecodeError> {
+    T::read(bytes).ok_or(DecodeError::Short)
+}
+
+fn call(record: &tracer_abi::Call, numbering: &Numbering) -> Result<Call, DecodeError> {
+    let name: Syscall = numbering.call(record.nr).ok_or(DecodeError::UnknownCall(record.nr))?;
+    Ok(Call {
+        task: task(&record.header),
+        call: name,
+        enter: moment(record.enter),
+        ret: Some(record.ret),
+        args: record.args,
+        subject: slot(&record.subject),
+        results: slot(&record.result).into_iter().collect(),
+        socks: Vec::new(),
+        listener: None,
+        queued: None,
+        queue: None,
+        asked: None,
+        path: None,
+    })
+}
+
+fn call_sock(record: &tracer_abi::CallSock, numbering: &Numbering) -> Result<Call, DecodeError> {
+    let mut call = call(&record.call, numbering)?;
+    call.socks = sock(&record.sock).into_iter().collect();
+    if record.listener != 0 {
+        call.listener = Some(record.listener);
+        call.queued = moment(record.queued);
+        call.queue = Some((record.queue_len, record.queue_limit));
+    }
+    Ok(call)
+}
+
+fn task(header: &Header) -> Task {
+    Task {
+        process: ProcessKey { pid: header.pid, start_ns: header.start },
+        tid: header.tid,
+        files: header.files,
+    }
+}
+
+/// 0 stands for "not seen".
+fn moment(ns: u64) -> Option<BootNs> {
+    (ns != 0).then_some(BootNs(ns))
+}
+
+/// A slot that was read; a negative number stands for none.
+fn slot(record: &tracer_abi::Slot) -> Option<Slot> {
+    (record.fd >= 0).then(|| Slot {
+        fd: record.fd,
+        file: (record.flags & SLOT_PRESENT != 0).then_some(FileRef {
+            file: record.file.file,
+            ino: record.file.ino,
+            dev: record.file.dev,
+            mode: record.file.mode,
+        }),
+        cloexec: record.flags & SLOT_CLOEXEC != 0,
+        name: until_zero(&record.name),
+    })
+}
+
+fn sock(record: &tracer_abi::Sock) -> Option<Sock> {
+    (record.sk != 0).then(|| Sock {
+        sk: record.sk,
+        netns: record.netns,
+        family: record.family,
+        ty: record.ty,
+        protocol: record.protocol,
+        state: record.state,
+        local: address(record.family, &record.local, record.local_port),
+        peer: address(record.family, &record.peer, record.peer_port),
+        queue_len: record.queue_len,
+        queue_limit: record.queue_limit,
+    })
+}
+
+fn address(number: u16, bytes: &[u8; 16], port: u16) -> Address {
+    match number {
+        family::INET => {
+            let [a, b, c, d, ..] = *bytes;
+            Address::Inet(Ipv4Addr::new(a, b, c, d), port)
+        }
+        family::INET6 => Address::Inet6((*bytes).into(), port),
+        family::UNIX => Address::Unix(Vec::new()),
+        _ => Address::Other(number, Vec::new()),
+    }
+}
+
+fn name_unix(sock: &mut Sock, local: &tracer_abi::UnixName, peer: &tracer_abi::UnixName) {
+    if sock.family == family::UNIX {
+        sock.local = Address::Unix(unix_name(head(&local.path, local.len)));
+        sock.peer = Address::Unix(unix_name(head(&peer.path, peer.len)));
+    }
+}
+
+fn asked(record: &tracer_abi::Asked) -> Option<Address> {
+    Address::from_sockaddr(head(&record.bytes, record.len))
+}
+
+/// The first `len` bytes, or all where there are fewer.
+fn head(bytes: &[u8], len: u32) -> &[u8] {
+    let len = usize::try_from(len).unwrap_or(usize::MAX).min(bytes.len());
+    bytes.get(..len).unwrap_or_default()
+}
+
+fn until_zero(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().copied().take_while(|byte| *byte != 0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DecodeError, in_flight, record, row};
+    use crate::{
+        ids::ProcessKey,
+        input::Body,
+        syscall::{Numbering, Syscall},
+    };
+    use proptest::prelude::*;
+    use tracer_abi::{Field, InFlight};
+
+    /// Numbers as x86-64 has them (arch/x86/entry/syscalls/syscall_64.tbl).
+    fn numbering() -> Numbering {
+        Numbering::new([(3, Syscall::Close), (42, Syscall::Connect), (43, Syscall::Accept)])
+    }
+
+    /// A `Call` record of `close(9)` as the kernel lays it out, written byte by byte.
+    fn close_of_nine() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(1_u16.to_ne_bytes());
+        bytes.extend(312_u16.to_ne_bytes());
+        bytes.extend(1_u32.to_ne_bytes());
+        bytes.extend(77_u64.to_ne_bytes());
+        bytes.extend(5_000_u64.to_ne_bytes());
+        bytes.extend(812_u32.to_ne_bytes());
+        bytes.extend(813_u32.to_ne_bytes());
+        bytes.extend(4_000_u64.to_ne_bytes());
+        bytes.extend(0xffff_8000_u64.to_ne_bytes());
+        bytes.extend(4_900_u64.to_ne_bytes());
+        bytes.extend(0_i64.to_ne_bytes());
+        for arg in [9_u32, 0, 0, 0] {
+            bytes.extend(arg.to_ne_bytes());
+        }
+        bytes.extend(3_u32.to_ne_bytes());
+        bytes.extend(8_u32.to_ne_bytes());
+        for (fd, flags) in [(9_i32, 3_u32), (-1, 0)] {
+            bytes.extend(fd.to_ne_bytes());
+            bytes.extend(flags.to_ne_bytes());
+            bytes.extend(0xaaaa_u64.to_ne_bytes());
+            bytes.extend(1234_u64.to_ne_bytes());
+            bytes.extend(8_u32.to_ne_bytes());
+            bytes.extend(0o140_777_u32.to_ne_bytes());
+            bytes.extend([0_u8; 24]);
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_close_reads_as_it_was_written() {
+        let input = record(&close_of_nine(), &numbering()).unwrap();
+        assert_eq!(input.ts.0, 5_000);
+        assert_eq!(input.origin.map(|origin| (origin.cpu, origin.cpu_seq)), Some((1, 77)));
+        let Body::Call(call) = input.body else { panic!("not a call") };
+        assert_eq!(call.call, Syscall::Close);
+        assert_eq!(call.task.process, ProcessKey { pid: 812, start_ns: 4_000 });
+        assert_eq!(call.task.tid, 813);
+        assert_eq!(call.enter.map(|enter| enter.0), Some(4_900));
+        assert_eq!(call.ret, Some(0));
+        let subject = call.subject.unwrap();
+        assert_eq!((subject.fd, subject.cloexec), (9, true));
+        assert_eq!(subject.file.map(|file| (file.file, file.ino)), Some((0xaaaa, 1234)));
+        assert!(call.results.is_empty());
+    }
+
+    #[test]
+    fn unknown_kinds_and_calls_are_named() {
+        let mut bytes = close_of_nine();
+        bytes[0] = 99;
+        assert_eq!(record(&bytes, &numbering()), Err(DecodeError::UnknownKind(99)));
+        let mut bytes = close_of_nine();
+        bytes[80] = 200;
+        assert_eq!(record(&bytes, &numbering()), Err(DecodeError::UnknownCall(200)));
+        assert_eq!(record(&bytes[..40], &numbering()), Err(DecodeError::Short));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_without_a_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..1500), kind in 0_u8..40) {
+            if let Some(first) = bytes.first_mut() {
+                *first = kind;
+            }
+            if let Some(second) = bytes.get_mut(1) {
+                *second = 0;
+            }
+            let _ = record(&bytes, &numbering());
+            let _ = row(&bytes);
+            if let Some(flight) = InFlight::read(&bytes) {
+                let _ = in_flight(&flight, None, &numbering());
+            }
+        }
+    }
+}
