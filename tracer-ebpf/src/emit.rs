@@ -4,8 +4,9 @@ use crate::{
     maps::{EVENTS, count},
     task,
 };
-use aya_ebpf::helpers::{
-    bpf_get_current_pid_tgid, bpf_get_smp_processor_id, generated::bpf_ktime_get_boot_ns,
+use aya_ebpf::{
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id, generated::bpf_ktime_get_boot_ns},
 };
 use tracer_abi::{Counter, Header, Kind};
 
@@ -34,6 +35,17 @@ pub(crate) fn current_header() -> Header {
     }
 }
 
+/// Data in the buffer from which on the reader is woken.
+const WAKE_BYTES: u64 = 1 << 20;
+
+/// The reader looks by itself every few milliseconds; waking it for every record would cost more than the record.
+#[inline(always)]
+fn wakeup() -> u64 {
+    let flag =
+        if EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) >= WAKE_BYTES { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
+    u64::from(flag)
+}
+
 /// Numbers a record, reserves room for it and lets `fill` write it. `fill` must write every byte: the room holds what
 /// an earlier record left. The number is given before the room, so that a record without room leaves a gap that tells
 /// its place. The head is the first field of every record.
@@ -60,5 +72,5 @@ pub(crate) fn record<T: 'static>(kind: Kind, header: &Header, fill: impl FnOnce(
         (*head).start = header.start;
         (*head).files = header.files;
     }
-    entry.submit(0);
+    entry.submit(wakeup());
 }

@@ -1,16 +1,21 @@
 //! From the kernel to ordered inputs: loads and attaches the programs, reads their records, orders them, takes
 //! snapshots and repairs after a loss. The only crate that names aya.
 
+mod capture;
+mod clock;
+mod doctor;
+mod health;
 mod numbering;
 mod offsets;
+mod order;
+mod pending;
 mod pod;
 mod programs;
 mod selection;
 
+pub use capture::Capture;
+pub use doctor::findings;
 pub use selection::Selection;
-
-use std::time::Duration;
-use tracer_model::input::{Input, Reason};
 
 /// How to trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,43 +100,4 @@ pub struct Finding {
     pub cost: Option<String>,
     /// The command that mends it.
     pub mend: Option<String>,
-}
-
-/// Tracing under way. Dropping it detaches everything.
-pub struct Capture {
-    programs: programs::Programs,
-}
-
-impl Capture {
-    /// Loads and attaches every program.
-    pub fn attach(settings: &Settings) -> Result<Self, AttachError> {
-        Ok(Self { programs: programs::attach(settings)? })
-    }
-
-    /// What was attached.
-    #[must_use]
-    pub fn report(&self) -> &Report {
-        &self.programs.report
-    }
-
-    /// Reads every followed process's table; the rows come out of [`Self::poll`] at their place.
-    pub fn snapshot(&mut self, _reason: Reason) -> Result<(), CaptureError> {
-        Ok(())
-    }
-
-    /// Waits at most `timeout` and appends inputs in order; the first one ever is an anchor.
-    pub fn poll(&mut self, _timeout: Duration, _out: &mut Vec<Input>) -> Result<(), CaptureError> {
-        Ok(())
-    }
-
-    /// Detaches and appends everything that is left.
-    pub fn finish(&mut self, _out: &mut Vec<Input>) -> Result<(), CaptureError> {
-        Ok(())
-    }
-}
-
-/// What this machine allows.
-#[must_use]
-pub fn findings() -> Vec<Finding> {
-    Vec::new()
 }

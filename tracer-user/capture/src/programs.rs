@@ -1,12 +1,13 @@
 //! Loads the programs and attaches them to their tracepoints.
 
-use crate::{AttachError, Report, Selection, Settings, numbering::numbering, offsets, pod::PodOf};
+use crate::{AttachError, Report, Selection, Settings, clock, numbering::numbering, offsets, pod::PodOf};
 use aya::{
     Btf, Ebpf, EbpfLoader, VerifierLogLevel, include_bytes_aligned,
-    maps::{Array, HashMap, MapError},
-    programs::{BtfTracePoint, Iter, ProgramError},
+    maps::{Array, HashMap, Map, MapError},
+    programs::{BtfTracePoint, Iter, Program, ProgramError},
 };
 use std::{ffi::OsStr, fs::File, os::unix::fs::MetadataExt, path::Path};
+use tracer_model::ids::BootNs;
 use tracer_abi::{Config, Entry, Follow, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sockreel-ebpf"));
@@ -15,16 +16,16 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sockree
 const SNAPSHOT: &str = "snapshot";
 
 /// A program, its tracepoint, and what is missing without it; `None`: nothing works without it.
-struct Program {
+struct Probe {
     name: &'static str,
     tracepoint: &'static str,
     tells: &'static str,
     without: Option<&'static str>,
 }
 
-const PROGRAMS: &[Program] = &[
-    Program { name: "state", tracepoint: "inet_sock_set_state", tells: "TCP states", without: None },
-    Program {
+const PROGRAMS: &[Probe] = &[
+    Probe { name: "state", tracepoint: "inet_sock_set_state", tells: "TCP states", without: None },
+    Probe {
         name: "queued",
         tracepoint: "sk_data_ready",
         tells: "connections that enter an accept queue",
@@ -33,17 +34,19 @@ const PROGRAMS: &[Program] = &[
              wait (tracepoint sk_data_ready, Linux 6.3)",
         ),
     },
-    Program { name: "fork", tracepoint: "sched_process_fork", tells: "new processes", without: None },
-    Program { name: "exec", tracepoint: "sched_process_exec", tells: "executed programs", without: None },
-    Program { name: "exit", tracepoint: "sched_process_exit", tells: "ended processes", without: None },
-    Program { name: "call_exit", tracepoint: "sys_exit", tells: "what came of system calls", without: None },
-    Program { name: "call_enter", tracepoint: "sys_enter", tells: "system calls as they begin", without: None },
+    Probe { name: "fork", tracepoint: "sched_process_fork", tells: "new processes", without: None },
+    Probe { name: "exec", tracepoint: "sched_process_exec", tells: "executed programs", without: None },
+    Probe { name: "exit", tracepoint: "sched_process_exit", tells: "ended processes", without: None },
+    Probe { name: "call_exit", tracepoint: "sys_exit", tells: "what came of system calls", without: None },
+    Probe { name: "call_enter", tracepoint: "sys_enter", tells: "system calls as they begin", without: None },
 ];
 
 /// The loaded object with everything attached.
 pub(crate) struct Programs {
     pub(crate) ebpf: Ebpf,
     pub(crate) report: Report,
+    /// A moment before the first program ran.
+    pub(crate) since: BootNs,
 }
 
 pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
@@ -56,7 +59,7 @@ pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
     let (offsets, config) = (PodOf(offsets), PodOf(config));
     let mut ebpf = EbpfLoader::new()
         .btf(Some(&btf))
-        .verifier_log_level(VerifierLogLevel::VERBOSE)
+        .verifier_log_level(VerifierLogLevel::DISABLE)
         .override_global("OFFSETS", &offsets, true)
         .override_global("CONFIG", &config, true)
         .map_max_entries("EVENTS", settings.ring_bytes)
@@ -65,6 +68,7 @@ pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
     fill_syscalls(&mut ebpf).map_err(|cause| refused("fill the table of system calls", &cause))?;
     follow_pids(&mut ebpf, &settings.selection).map_err(|cause| refused("select processes", &cause))?;
 
+    let since = clock::boot_now();
     let mut report = Report::default();
     report.missing.extend(absent.iter().map(|name| format!("this kernel has no {name}")));
     for program in PROGRAMS {
@@ -78,10 +82,10 @@ pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
     }
     load_iterator(&mut ebpf, &btf).map_err(|cause| refused("load the snapshot's iterator", &cause))?;
     report.attached.push("snapshots of descriptor tables (iterator task_file)".to_owned());
-    Ok(Programs { ebpf, report })
+    Ok(Programs { ebpf, report, since })
 }
 
-fn attach_one(ebpf: &mut Ebpf, program: &Program, btf: &Btf) -> Result<(), ProgramError> {
+fn attach_one(ebpf: &mut Ebpf, program: &Probe, btf: &Btf) -> Result<(), ProgramError> {
     let loaded = ebpf.program_mut(program.name).ok_or(ProgramError::NotLoaded)?;
     let tracepoint: &mut BtfTracePoint = loaded.try_into()?;
     tracepoint.load(program.tracepoint, btf)?;
@@ -96,6 +100,24 @@ fn load_iterator(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProgramError> {
 }
 
 impl Programs {
+    /// Takes a map out of the object.
+    pub(crate) fn take_map(&mut self, name: &str) -> Result<Map, AttachError> {
+        self.ebpf.take_map(name).ok_or_else(|| AttachError::Kernel {
+            what: format!("find the map {name}"),
+            cause: "the object does not have it".to_owned(),
+        })
+    }
+
+    /// Ends every program but the snapshot's.
+    pub(crate) fn detach(&mut self) {
+        for (_, program) in self.ebpf.programs_mut() {
+            if let Program::BtfTracePoint(tracepoint) = program {
+                // One that never attached has nothing to unload.
+                drop(tracepoint.unload());
+            }
+        }
+    }
+
     /// A new run of the snapshot's iterator; reading the file runs it.
     pub(crate) fn snapshot(&mut self) -> Result<File, std::io::Error> {
         let loaded = self.ebpf.program_mut(SNAPSHOT).ok_or(std::io::ErrorKind::NotFound)?;
@@ -196,7 +218,7 @@ fn cgroup(path: &Path) -> Result<(u64, u32), AttachError> {
 }
 
 /// Where the cgroup2 hierarchy is mounted (proc_pid_mountinfo(5)).
-fn cgroup2_root() -> Option<std::path::PathBuf> {
+pub(crate) fn cgroup2_root() -> Option<std::path::PathBuf> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
     mounts.lines().find_map(|line| {
         let (mount, file_system) = line.split_once(" - ")?;

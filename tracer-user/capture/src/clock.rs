@@ -1,0 +1,26 @@
+//! The two clocks: boot time orders events, the epoch dates them.
+
+use nix::time::{ClockId, clock_gettime};
+use tracer_model::ids::BootNs;
+
+/// `CLOCK_BOOTTIME`, the clock of the kernel programs.
+pub(crate) fn boot_now() -> BootNs {
+    BootNs(nanoseconds(ClockId::CLOCK_BOOTTIME))
+}
+
+/// What has to be added to a boot-clock time to get nanoseconds since the Unix epoch: the epoch's clock is read between
+/// two readings of the boot clock.
+pub(crate) fn epoch_minus_boot_ns() -> i64 {
+    let before = nanoseconds(ClockId::CLOCK_BOOTTIME);
+    let epoch = nanoseconds(ClockId::CLOCK_REALTIME);
+    let after = nanoseconds(ClockId::CLOCK_BOOTTIME);
+    let boot = before + (after - before) / 2;
+    i64::try_from(i128::from(epoch) - i128::from(boot)).unwrap_or(0)
+}
+
+/// These clocks exist on every kernel that can run the programs; a reading that fails is 0.
+fn nanoseconds(clock: ClockId) -> u64 {
+    let Ok(time) = clock_gettime(clock) else { return 0 };
+    let (seconds, nanoseconds) = (u64::try_from(time.tv_sec()), u64::try_from(time.tv_nsec()));
+    seconds.unwrap_or(0) * 1_000_000_000 + nanoseconds.unwrap_or(0)
+}
