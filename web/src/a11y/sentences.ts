@@ -1,0 +1,192 @@
+import { visible } from "../base/escape.ts";
+import { count, duration } from "../base/time.ts";
+import type { Descriptor, Process, Socket, Step } from "../protocol/types.gen.ts";
+import type { Entities } from "../store/entities.ts";
+
+/** Facts in the words that people read and screen readers speak. Texts of hostile origin are escaped here. */
+
+/** The step that a socket is in at an instant. */
+export function stepAt(socket: Socket, at: number): Step | undefined {
+  let found = socket.steps[0];
+  for (const step of socket.steps) if (step.t <= at) found = step;
+  return found;
+}
+
+/** `tcp`, `unix stream`, `netlink raw`: what kind of socket it is. */
+export function socketKind(socket: Socket): string {
+  return socket.protocol ?? `${socket.family} ${socket.type}`;
+}
+
+export function address(text: string | null | undefined): string {
+  return text ? visible(text) : "no address";
+}
+
+/** `file /var/log/x`, `tcp socket`, `epoll`: what a descriptor holds, without its state. */
+export function holds(descriptor: Descriptor, socket: Socket | undefined): string {
+  if (socket) return `${socketKind(socket)} socket`;
+  const kind = descriptor.kind.replaceAll("_", " ");
+  return descriptor.name ? `${kind} ${visible(descriptor.name)}` : kind;
+}
+
+/** `listening on 127.0.0.1:80`, `127.0.0.1:80 from 127.0.0.1:51234`: where a socket is. */
+export function place(socket: Socket, at: number): string {
+  const phase = stepAt(socket, at)?.phase;
+  if (phase === "listening") return `listening on ${address(socket.local)}`;
+  const accepted = socket.listener !== null;
+  if (socket.local && socket.peer) {
+    return `${visible(socket.local)} ${accepted ? "from" : "to"} ${visible(socket.peer)}`;
+  }
+  if (socket.peer) return `${accepted ? "from" : "to"} ${visible(socket.peer)}`;
+  return socket.local ? visible(socket.local) : "without an address";
+}
+
+export function phaseWord(phase: string): string {
+  return phase.replaceAll("_", "-");
+}
+
+/** `fd 6` in the same table, `fd 6 of nginx 811` elsewhere, `s7` where no descriptor is known. */
+export function listenerName(entities: Entities, socket: Socket, table: string): string {
+  if (!socket.listener) return "";
+  const holders = entities.holders(socket.listener);
+  const own = holders.findLast((holder) => holder.table === table);
+  if (own) return `fd ${own.fd}`;
+  const other = holders[0];
+  if (!other) return socket.listener;
+  const process = [...entities.processes.values()].find((one) => one.table === other.table);
+  return process ? `fd ${other.fd} of ${processName(process)}` : `fd ${other.fd} of another process`;
+}
+
+export function processName(process: Process): string {
+  return `${visible(process.comm)} ${process.pid}`;
+}
+
+export function children(n: number): string {
+  return n === 1 ? "1 child" : `${count(n)} children`;
+}
+
+/** `closed first by the peer` */
+export function closedFirst(socket: Socket): string | undefined {
+  return socket.closed_first
+    ? `closed first by ${socket.closed_first === "peer" ? "the peer" : "this side"}`
+    : undefined;
+}
+
+function firstError(socket: Socket): string | undefined {
+  const error = socket.steps.find((step) => step.error)?.error;
+  return error ? visible(error) : undefined;
+}
+
+/** The name of a slot's row: what it holds now, or held last, in one sentence. */
+export function slotSentence(
+  entities: Entities,
+  descriptor: Descriptor,
+  socket: Socket | undefined,
+  edge: number,
+): string {
+  const open = descriptor.closed === null || descriptor.closed > edge;
+  const end = open ? edge : (descriptor.closed ?? edge);
+  const lasted = open ? wholeSeconds(end - descriptor.opened) : duration(end - descriptor.opened);
+  const parts = [`fd ${descriptor.fd}`];
+  if (!open) parts.push("empty");
+  const prefix = open ? "" : "last held ";
+  if (!socket) {
+    parts.push(prefix + holds(descriptor, socket));
+    parts.push(open ? `open ${lasted}` : `closed after ${lasted}`);
+    return parts.join(", ");
+  }
+  parts.push(`${prefix}${holds(descriptor, socket)} ${place(socket, end)}`);
+  const phase = stepAt(socket, end)?.phase ?? "created";
+  if (phase === "listening") {
+    parts.push(children(socket.children));
+    if (socket.queue_limit !== null) parts.push(`queue ${socket.queue_len ?? 0} of ${socket.queue_limit}`);
+    if (!open) parts.push(`closed after ${lasted}`);
+    return parts.join(", ");
+  }
+  if (socket.listener) {
+    parts.push(
+      `accepted from ${listenerName(entities, socket, descriptor.table)}${socket.inferred ? " (inferred)" : ""}`,
+    );
+  } else if (descriptor.opened_by === "fork") {
+    parts.push("inherited");
+  }
+  parts.push(open ? `${phaseWord(phase)} ${lasted}` : `closed after ${lasted}`);
+  const first = closedFirst(socket);
+  if (first && !open) parts.push(first);
+  const error = firstError(socket);
+  if (error) parts.push(`error ${error}`);
+  return parts.join(", ");
+}
+
+/** The name of a child's row under its listener. */
+export function childSentence(entities: Entities, child: Socket, edge: number): string {
+  const holder = entities.holders(child.id)[0];
+  const parts = [`from ${address(child.peer)}`];
+  if (holder) parts.push(`fd ${holder.fd}`);
+  if (child.accepted !== null) {
+    parts.push(child.wait_ns !== null ? `accepted after waiting ${duration(child.wait_ns)}` : "accepted");
+  } else if (child.queued !== null && child.ended === null) {
+    parts.push("waiting in the accept queue");
+  } else if (child.queued !== null) {
+    parts.push("never accepted");
+  }
+  if (child.inferred) parts.push("listener inferred");
+  const end = childEnd(entities, child);
+  const phase = stepAt(child, edge)?.phase ?? "created";
+  if (end !== undefined && end <= edge) {
+    const start = child.accepted ?? child.queued ?? child.steps[0]?.t ?? end;
+    parts.push(`closed after ${duration(end - start)}`);
+    const first = closedFirst(child);
+    if (first) parts.push(first);
+  } else if (child.accepted !== null || child.queued === null) {
+    parts.push(phaseWord(phase));
+  }
+  const error = firstError(child);
+  if (error) parts.push(`error ${error}`);
+  return parts.join(", ");
+}
+
+/** When the last descriptor of a child was emptied, or the child ended without one; `undefined` while it lives. */
+export function childEnd(entities: Entities, child: Socket): number | undefined {
+  const holders = entities.holders(child.id);
+  if (holders.length === 0) return child.ended ?? undefined;
+  let last = 0;
+  for (const holder of holders) {
+    if (holder.closed === null) return undefined;
+    last = Math.max(last, holder.closed);
+  }
+  return last;
+}
+
+/** `exact`, `repaired (3 differences)`, `doubtful: ring buffer full`. */
+export function standing(process: Process): string {
+  if (process.standing === "repaired") {
+    const n = process.repaired ?? 0;
+    return `repaired (${count(n)} ${n === 1 ? "difference" : "differences"})`;
+  }
+  if (process.standing === "doubtful") return `doubtful${process.why ? `: ${visible(process.why)}` : ""}`;
+  return process.standing;
+}
+
+/** The name of a process's row. */
+export function processSentence(process: Process, open: number, edge: number): string {
+  const limit = process.fd_limit !== null ? ` of at most ${count(process.fd_limit)}` : "";
+  const parts = [
+    `process ${processName(process)}`,
+    `${count(open)} open descriptors${limit}`,
+    standing(process),
+  ];
+  if (process.ended !== null && process.ended <= edge) parts.push(`ended${exitWord(process.status)}`);
+  return parts.join(", ");
+}
+
+/** What a wait status says (wait(2)). */
+export function exitWord(status: number | null): string {
+  if (status === null) return "";
+  const signal = status & 0x7f;
+  return signal ? `, killed by signal ${signal}` : `, exit code ${(status >> 8) & 0xff}`;
+}
+
+/** Durations of what still goes on change once a second, so that names do not flicker. */
+function wholeSeconds(ns: number): string {
+  return ns < 1e9 ? "less than 1 s" : duration(Math.floor(ns / 1e9) * 1e9).replace(/\.\d+ s$/, " s");
+}

@@ -1,0 +1,68 @@
+/** Times are nanoseconds since the session's first moment; this turns them into what people read. */
+
+const UNITS: readonly (readonly [number, string])[] = [
+  [1e9, "s"],
+  [1e6, "ms"],
+  [1e3, "µs"],
+  [1, "ns"],
+];
+
+/** A duration with three significant digits: `18.2 µs`, `2.30 s`, `3 m 04 s`, `2 h 05 m`. */
+export function duration(ns: number): string {
+  if (!Number.isFinite(ns)) return "?";
+  const abs = Math.abs(ns);
+  const sign = ns < 0 ? "−" : "";
+  if (abs >= 3600e9) {
+    const minutes = Math.floor(abs / 60e9);
+    return `${sign}${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} m`;
+  }
+  if (abs >= 60e9) {
+    const seconds = Math.floor(abs / 1e9);
+    return `${sign}${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, "0")} s`;
+  }
+  for (const [size, unit] of UNITS) {
+    if (abs >= size) {
+      const value = abs / size;
+      const digits = size === 1 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+      return `${sign}${value.toFixed(digits)} ${unit}`;
+    }
+  }
+  return "0 s";
+}
+
+/** A count with thin grouping: `1,234,567`. */
+export function count(n: number): string {
+  return n.toLocaleString("en-US");
+}
+
+/** Wall clock of a session. */
+export class Clock {
+  readonly #t0: bigint;
+
+  /** @param t0 Nanoseconds since the Unix epoch of offset 0, decimal; anything else counts as 0. */
+  constructor(t0: string) {
+    this.#t0 = /^-?\d{1,19}$/.test(t0) ? BigInt(t0) : 0n;
+  }
+
+  /**
+   * Local time of day at an offset, with as many decimals as `step_ns` asks for: two moments one step apart differ.
+   */
+  timeOfDay(t: number, step_ns = 1e6): string {
+    const epoch = this.#t0 + BigInt(Math.round(t));
+    const floor = ((epoch % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
+    const date = new Date(Number((epoch - floor) / 1_000_000n));
+    const pad = (n: number) => String(n).padStart(2, "0");
+    const base = `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
+    const digits = step_ns >= 1e9 ? 0 : step_ns >= 1e6 ? 3 : step_ns >= 1e3 ? 6 : 9;
+    return digits === 0 ? base : `${base}.${floor.toString().padStart(9, "0").slice(0, digits)}`;
+  }
+
+  /** Distance from offset 0 to the day's midnight in local time, so that ticks fall on round wall-clock times. */
+  phase(): number {
+    const ms = Number(this.#t0 / 1_000_000n);
+    const offset_ms = new Date(ms).getTimezoneOffset() * 60_000;
+    return (
+      ((((ms - offset_ms) % 86_400_000) + 86_400_000) % 86_400_000) * 1e6 + Number(this.#t0 % 1_000_000n)
+    );
+  }
+}

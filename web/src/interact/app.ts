@@ -1,0 +1,285 @@
+import { Frames } from "../base/frames.ts";
+import { count, duration } from "../base/time.ts";
+import { type Filter, parseFilter } from "../layout/filter.ts";
+import { layRows, type Row } from "../layout/rows.ts";
+import { type Link, Live, type World } from "../net/live.ts";
+import { fetchEvents } from "../net/rest.ts";
+import type { Process, ServerMessage } from "../protocol/types.gen.ts";
+import { Session } from "../store/session.ts";
+import { Feed } from "./feed.ts";
+import { Selecting } from "./select.ts";
+import { State } from "./state.ts";
+import { Viewport } from "./viewport.ts";
+
+/** Beyond this the newest moment is not guessed any further: the server has fallen silent. */
+const GUESS_MS = 60_000;
+
+/** The page without its looks: data, view and what one can do with them. */
+export class App {
+  readonly frames = new Frames();
+  readonly session = new Session();
+  readonly state = new State();
+  readonly viewport = new Viewport();
+  readonly feed = new Feed(this);
+  readonly selecting = new Selecting(this);
+  /** The row filter; `filterProblem` says why there is none while the box has text. */
+  #filter: Filter | undefined;
+  readonly #expanded = new Map<string, boolean>();
+  #rowsDirty = true;
+  #laidSecond = -1;
+  #toldAt = 0;
+  #edge = 0;
+  #heard = false;
+  #lost = 0;
+  /** Height of the lanes without the ruler, told by the view. */
+  #room = 400;
+
+  constructor(readonly now: () => number = () => performance.now()) {
+    this.frames.add(() => this.#refresh());
+  }
+
+  connect(world: World): void {
+    new Live(world, {
+      resume: () => this.session.resume,
+      receive: (message) => this.receive(message),
+      linked: (link) => this.#linked(link),
+    }).start();
+  }
+
+  /** Applies a message of the server. */
+  receive(message: ServerMessage): number | "broken" | undefined {
+    const applied = this.session.apply(message);
+    switch (applied.kind) {
+      case "began":
+        this.#began();
+        break;
+      case "resumed":
+        this.say("Reconnected.");
+        break;
+      case "broken":
+        return "broken";
+      case "changed":
+        this.#toldAt = this.now();
+        this.#tellLoss();
+        this.feed.changed();
+        break;
+      case "evicted":
+        break;
+    }
+    this.changed();
+    return applied.kind === "changed" ? applied.ack : undefined;
+  }
+
+  get live(): boolean {
+    return this.session.info?.source === "live";
+  }
+
+  /** The newest moment that is shown. */
+  get edge(): number {
+    return this.state.paused.peek()?.t ?? this.#edge;
+  }
+
+  /** The moment that the tables show: the time cursor, or the newest one. */
+  get instant(): number {
+    return this.state.cursor.peek() ?? this.edge;
+  }
+
+  get events(): number {
+    return this.session.status?.events ?? 0;
+  }
+
+  process(id: string | undefined): Process | undefined {
+    return id === undefined ? undefined : this.session.entities.processes.get(id);
+  }
+
+  /** Tells that data or anything that rows depend on changed. */
+  changed(): void {
+    this.#rowsDirty = true;
+    this.frames.request();
+  }
+
+  /** Tells the oldest and newest moments to the viewport; part of every frame. */
+  #refresh(): void {
+    this.#advance();
+    this.viewport.reach(this.session.status?.kept_since ?? 0, this.edge);
+    this.state.following.value = this.viewport.following && this.state.paused.peek() === undefined;
+    const second = Math.floor(this.edge / 1e9);
+    if (!this.#rowsDirty && second === this.#laidSecond) return;
+    this.#rowsDirty = false;
+    this.#laidSecond = second;
+    this.state.rows.value = layRows({
+      entities: this.session.entities,
+      edge: this.edge,
+      filter: this.#filter,
+      expanded: this.#expanded,
+    });
+    this.scrollTo(this.state.scroll.peek());
+    this.state.version.value += 1;
+  }
+
+  /** While connected, time goes on between two messages; without a connection, nothing is known beyond the last. */
+  #advance(): void {
+    const told = this.session.now;
+    if (!this.live || this.state.link.peek() !== "open" || !this.#heard) {
+      this.#edge = told;
+      return;
+    }
+    const guessed = told + Math.min(GUESS_MS, this.now() - this.#toldAt) * 1e6;
+    this.#edge = Math.max(this.#edge, guessed);
+  }
+
+  #began(): void {
+    this.state.selection.value = undefined;
+    this.state.cursor.value = undefined;
+    this.state.paused.value = undefined;
+    this.#expanded.clear();
+    this.#edge = 0;
+    this.#toldAt = this.now();
+    this.#heard = true;
+    this.#lost = this.session.status?.lost ?? 0;
+    this.feed.restart();
+    if (this.live) this.viewport.follow();
+    else {
+      this.viewport.reach(this.session.status?.kept_since ?? 0, this.session.now);
+      this.viewport.fit();
+    }
+    if (this.#lost > 0) void this.#fetchLosses();
+  }
+
+  async #fetchLosses(): Promise<void> {
+    try {
+      const page = await fetchEvents(0, 1000, "event:lost");
+      this.session.addLosses(page.events);
+      this.changed();
+    } catch {
+      // The count stays in sight; only the places are unknown.
+    }
+  }
+
+  #tellLoss(): void {
+    const lost = this.session.status?.lost ?? 0;
+    if (lost > this.#lost) this.say(`${count(lost - this.#lost)} events lost.`);
+    this.#lost = lost;
+  }
+
+  #linked(link: Link): void {
+    const before = this.state.link.peek();
+    this.state.link.value = link;
+    if (before === "open" && link === "away") this.say("Connection lost, reconnecting.");
+    this.changed();
+  }
+
+  /** Says something in the page's one live region. */
+  say(text: string): void {
+    this.state.said.value = text;
+  }
+
+  // View
+
+  follow(): void {
+    if (this.state.paused.peek()) this.state.paused.value = undefined;
+    if (this.live) this.viewport.follow();
+    else this.viewport.fit();
+    this.say(this.live ? "Following." : "Showing everything.");
+    this.changed();
+  }
+
+  togglePause(): void {
+    if (this.state.paused.peek()) {
+      this.state.paused.value = undefined;
+      this.say("Resumed.");
+    } else {
+      this.state.paused.value = { t: this.edge, events: this.events };
+      this.say("Paused. Tracing goes on.");
+    }
+    this.changed();
+  }
+
+  zoom(factor: number, at = (this.viewport.start + this.viewport.end) / 2): void {
+    this.viewport.zoom(factor, at);
+    this.frames.request();
+  }
+
+  /** Pans by a part of the visible span. */
+  pan(part: number): void {
+    this.viewport.pan(part * this.viewport.span, this.live && !this.state.paused.peek());
+    this.frames.request();
+  }
+
+  /** Everything, or what is selected if that is asked for and there is something. */
+  fit(selection: boolean): void {
+    const range = selection ? this.selecting.range() : undefined;
+    if (range) this.viewport.show(range[0], range[1]);
+    else this.viewport.fit();
+    this.frames.request();
+  }
+
+  setCursor(t: number | undefined): void {
+    this.state.cursor.value = t === undefined ? undefined : Math.min(t, this.edge);
+    this.changed();
+  }
+
+  escape(): void {
+    const { help, selection, cursor } = this.state;
+    if (help.peek()) help.value = false;
+    else if (selection.peek()) selection.value = undefined;
+    else if (cursor.peek() !== undefined) cursor.value = undefined;
+    this.changed();
+  }
+
+  // Rows
+
+  setFilter(text: string): void {
+    this.state.filter.value = text;
+    const parsed = text.trim() ? parseFilter(text) : undefined;
+    this.#filter = typeof parsed === "function" ? parsed : undefined;
+    this.changed();
+  }
+
+  /** Why the filter cannot be read. */
+  get filterProblem(): string | undefined {
+    const text = this.state.filter.value;
+    const parsed = text.trim() ? parseFilter(text) : undefined;
+    return typeof parsed === "string" ? parsed : undefined;
+  }
+
+  expand(key: string, expanded: boolean): void {
+    this.#expanded.set(key, expanded);
+    this.changed();
+  }
+
+  setRoom(height: number): void {
+    this.#room = Math.max(0, height);
+    this.frames.request();
+  }
+
+  scrollTo(y: number): void {
+    const most = Math.max(0, this.state.rows.peek().height - this.#room);
+    const next = Math.round(Math.min(most, Math.max(0, y)));
+    if (next === this.state.scroll.peek()) return;
+    this.state.scroll.value = next;
+    this.frames.request();
+  }
+
+  get room(): number {
+    return this.#room;
+  }
+
+  /** Scrolls so that a row is in sight. */
+  revealRow(row: Row): void {
+    const top = this.state.scroll.peek();
+    if (row.y < top) this.scrollTo(row.y);
+    else if (row.y + row.height > top + this.#room) this.scrollTo(row.y + row.height - this.#room);
+  }
+
+  /** Lays the rows at once, for whoever needs them before the next frame. */
+  layNow(): void {
+    this.#rowsDirty = true;
+    this.#refresh();
+  }
+
+  /** `data up to 12:03:11`, `6.2 s ago`: how old the picture is. */
+  get age(): string {
+    return duration(Math.max(0, this.now() - this.#toldAt) * 1e6);
+  }
+}

@@ -1,0 +1,96 @@
+import type { App } from "./app.ts";
+
+export interface Key {
+  /** Physical key (`KeyboardEvent.code`), so that WASD lie together on every layout; or what it types. */
+  readonly code?: string;
+  readonly types?: string;
+  /** As the help shows it. */
+  readonly shown: string;
+  readonly does: string;
+  readonly run: (app: App) => void;
+}
+
+const ZOOM = 1.5;
+const PAN = 0.15;
+
+/** Every single-key command; the help is made of this table. */
+export const KEYS: readonly Key[] = [
+  { code: "KeyW", shown: "W", does: "Zoom in", run: (app) => app.zoom(1 / ZOOM) },
+  { code: "KeyS", shown: "S", does: "Zoom out", run: (app) => app.zoom(ZOOM) },
+  { types: "+", shown: "+", does: "Zoom in", run: (app) => app.zoom(1 / ZOOM) },
+  { types: "-", shown: "−", does: "Zoom out", run: (app) => app.zoom(ZOOM) },
+  { code: "KeyA", shown: "A", does: "Pan to the past", run: (app) => app.pan(-PAN) },
+  { code: "KeyD", shown: "D", does: "Pan to the present", run: (app) => app.pan(PAN) },
+  { code: "ArrowLeft", shown: "←", does: "Pan to the past; on a row: collapse", run: (app) => app.pan(-PAN) },
+  {
+    code: "ArrowRight",
+    shown: "→",
+    does: "Pan to the present; on a row: expand",
+    run: (app) => app.pan(PAN),
+  },
+  { code: "Digit0", shown: "0", does: "Show everything", run: (app) => app.fit(false) },
+  { code: "KeyF", shown: "F", does: "Show the selection, or everything", run: (app) => app.fit(true) },
+  { code: "KeyL", shown: "L", does: "Follow the newest moment", run: (app) => app.follow() },
+  {
+    code: "Space",
+    shown: "Space",
+    does: "Pause or resume the view; tracing goes on",
+    run: (app) => app.togglePause(),
+  },
+  { types: "[", shown: "[", does: "Previous child of the listener", run: (app) => app.selecting.child(-1) },
+  { types: "]", shown: "]", does: "Next child of the listener", run: (app) => app.selecting.child(1) },
+  {
+    code: "KeyP",
+    shown: "P",
+    does: "The listener that a child came from",
+    run: (app) => app.selecting.parent(),
+  },
+  { types: "1", shown: "1", does: "Details", run: (app) => setTab(app, "details") },
+  { types: "2", shown: "2", does: "Descriptors", run: (app) => setTab(app, "descriptors") },
+  { types: "3", shown: "3", does: "Events", run: (app) => setTab(app, "events") },
+  { types: "/", shown: "/", does: "Filter rows", run: () => document.getElementById("row-filter")?.focus() },
+  { types: "?", shown: "?", does: "This help", run: (app) => toggleHelp(app) },
+  {
+    code: "Escape",
+    shown: "Esc",
+    does: "Close, deselect, remove the time cursor",
+    run: (app) => app.escape(),
+  },
+];
+
+function setTab(app: App, tab: "details" | "descriptors" | "events"): void {
+  app.state.tab.value = tab;
+}
+
+function toggleHelp(app: App): void {
+  app.state.help.value = !app.state.help.peek();
+}
+
+/** Whether an element takes typed keys for itself. */
+function typing(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable]") !== null
+  );
+}
+
+/** Runs the command of a key press, if it is one. */
+export function press(app: App, event: KeyboardEvent): void {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (typing(event.target)) {
+    if (event.code === "Escape") (event.target as HTMLElement).blur();
+    return;
+  }
+  // Space presses a focused button; the arrows and digits belong to tabs, separators and the like.
+  const owner =
+    event.target instanceof HTMLElement
+      ? event.target.closest("button, a, [role=tab], [role=separator]")
+      : null;
+  if (owner && (event.code === "Space" || event.code.startsWith("Arrow"))) return;
+  if (app.state.help.peek() && event.code !== "Escape" && event.key !== "?") return;
+  const key = KEYS.find((one) =>
+    one.types !== undefined ? one.types === event.key : one.code === event.code,
+  );
+  if (!key || (event.shiftKey && key.types === undefined)) return;
+  event.preventDefault();
+  key.run(app);
+}

@@ -1,0 +1,127 @@
+import { type Hit, hit } from "../layout/hit.ts";
+import { RULER_HEIGHT } from "../layout/timeline.ts";
+import type { App } from "./app.ts";
+
+/** What the pointer is over, for the outline and the tooltip. */
+export interface Hover {
+  readonly x: number;
+  readonly y: number;
+  readonly hit: Hit | undefined;
+}
+
+const WHEEL_ZOOM = 0.0025;
+/** Movement below this is a click (pixels). */
+const CLICK_PX = 4;
+
+type Drag =
+  | { readonly kind: "cursor" }
+  | { readonly kind: "pan"; x: number; y: number }
+  | { readonly kind: "press" };
+
+/** Mouse, pen and touch on the lanes. Returns what takes the listeners away again. */
+export function startPointer(
+  app: App,
+  area: HTMLElement,
+  hover: (hover: Hover | undefined) => void,
+): () => void {
+  const abort = new AbortController();
+  const { signal } = abort;
+  let drag: Drag | undefined;
+  let origin = { x: 0, y: 0 };
+
+  const point = (event: MouseEvent) => {
+    const box = area.getBoundingClientRect();
+    return { x: event.clientX - box.left, y: event.clientY - box.top, width: box.width };
+  };
+  const timeAt = (event: MouseEvent) => {
+    const { x, width } = point(event);
+    return app.viewport.scale(width).t(x);
+  };
+  const find = (event: MouseEvent): Hover => {
+    const { x, y, width } = point(event);
+    if (y < RULER_HEIGHT) return { x, y, hit: undefined };
+    const { rows } = app.state.rows.peek();
+    const below = y - RULER_HEIGHT + app.state.scroll.peek();
+    return { x, y, hit: hit(rows, app.session.entities, app.viewport.scale(width), app.edge, x, below) };
+  };
+
+  area.addEventListener(
+    "wheel",
+    (event) => {
+      event.preventDefault();
+      const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
+      const across = event.shiftKey ? event.deltaY + event.deltaX : event.deltaX;
+      if (event.ctrlKey) app.zoom(Math.exp(event.deltaY * unit * WHEEL_ZOOM), timeAt(event));
+      else if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
+        app.pan((across * unit) / Math.max(1, area.clientWidth));
+      } else app.scrollTo(app.state.scroll.peek() + event.deltaY * unit);
+    },
+    { passive: false, signal },
+  );
+
+  area.addEventListener(
+    "pointerdown",
+    (event) => {
+      const at = point(event);
+      origin = at;
+      if (event.button === 1 || (event.button === 0 && event.shiftKey) || event.pointerType === "touch") {
+        drag = { kind: "pan", x: at.x, y: at.y };
+      } else if (event.button === 0 && at.y < RULER_HEIGHT) {
+        drag = { kind: "cursor" };
+        app.setCursor(timeAt(event));
+      } else if (event.button === 0) {
+        drag = { kind: "press" };
+      } else return;
+      area.setPointerCapture(event.pointerId);
+      event.preventDefault();
+    },
+    { signal },
+  );
+
+  area.addEventListener(
+    "pointermove",
+    (event) => {
+      const at = point(event);
+      if (drag?.kind === "cursor") app.setCursor(timeAt(event));
+      else if (drag?.kind === "pan") {
+        app.pan((drag.x - at.x) / Math.max(1, at.width));
+        if (event.pointerType === "touch") app.scrollTo(app.state.scroll.peek() + drag.y - at.y);
+        drag.x = at.x;
+        drag.y = at.y;
+      }
+      hover(find(event));
+    },
+    { signal },
+  );
+
+  area.addEventListener(
+    "pointerup",
+    (event) => {
+      const at = point(event);
+      const still = Math.hypot(at.x - origin.x, at.y - origin.y) < CLICK_PX;
+      const clicked =
+        still && (drag?.kind === "press" || (drag?.kind === "pan" && event.pointerType === "touch"));
+      drag = undefined;
+      if (!clicked) return;
+      if (at.y < RULER_HEIGHT) {
+        app.setCursor(timeAt(event));
+        return;
+      }
+      const found = find(event).hit;
+      if (found?.child) app.selecting.jump(found.child.id);
+      else if (found) app.selecting.row(found.row, found.descriptor);
+      else app.state.selection.value = undefined;
+      app.frames.request();
+    },
+    { signal },
+  );
+
+  area.addEventListener(
+    "dblclick",
+    (event) => app.fit(point(event).y >= RULER_HEIGHT && find(event).hit !== undefined),
+    { signal },
+  );
+  area.addEventListener("pointercancel", () => (drag = undefined), { signal });
+  area.addEventListener("pointerleave", () => hover(undefined), { signal });
+  return () => abort.abort();
+}

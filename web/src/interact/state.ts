@@ -1,0 +1,42 @@
+import { signal } from "@preact/signals";
+import type { Rows } from "../layout/rows.ts";
+import type { Link } from "../net/live.ts";
+
+/** What is selected: a row, and what of it. */
+export interface Selection {
+  /** Key of the row. */
+  readonly row: string;
+  readonly process: string;
+  readonly descriptor: string | undefined;
+  readonly socket: string | undefined;
+}
+
+export type Tab = "details" | "descriptors" | "events";
+export type Theme = "system" | "light" | "dark";
+
+/** The moment at which the view was frozen, and the events that had come until then. */
+export interface Pause {
+  readonly t: number;
+  readonly events: number;
+}
+
+const NO_ROWS: Rows = { rows: [], index: new Map(), height: 0, slots: 0, hidden: 0 };
+
+/** State of the page that views show. The data themselves are not reactive: `version` tells that they changed. */
+export class State {
+  readonly link = signal<Link>("connecting");
+  readonly version = signal(0);
+  readonly rows = signal<Rows>(NO_ROWS);
+  readonly scroll = signal(0);
+  readonly selection = signal<Selection | undefined>(undefined);
+  /** The time cursor; without one, the tables show the newest moment. */
+  readonly cursor = signal<number | undefined>(undefined);
+  readonly following = signal(true);
+  readonly paused = signal<Pause | undefined>(undefined);
+  readonly filter = signal("");
+  readonly tab = signal<Tab>("descriptors");
+  readonly theme = signal<Theme>("system");
+  readonly help = signal(false);
+  /** The last thing worth saying aloud. */
+  readonly said = signal("");
+}

@@ -1,0 +1,58 @@
+import { effect, signal } from "@preact/signals";
+import { DARK, FORCED, LIGHT, type Palette } from "../render/palette.ts";
+import type { App } from "./app.ts";
+import type { Theme } from "./state.ts";
+
+const STORED = "sockreel.theme";
+
+/** The colours in use. */
+export const palette = signal<Palette>(LIGHT);
+
+/** Keeps colours in step with the user's choice and the system's, for CSS (as variables) and canvas alike. */
+export function startTheme(app: App): void {
+  const stored = read();
+  if (stored) app.state.theme.value = stored;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const forced = matchMedia("(forced-colors: active)");
+  const system = signal(0);
+  for (const query of [dark, forced]) query.addEventListener("change", () => (system.value += 1));
+  effect(() => {
+    system.value;
+    const theme = app.state.theme.value;
+    const isDark = theme === "dark" || (theme === "system" && dark.matches);
+    palette.value = forced.matches ? FORCED : isDark ? DARK : LIGHT;
+    apply(palette.value, isDark);
+    app.frames.request();
+  });
+}
+
+export function chooseTheme(app: App, theme: Theme): void {
+  app.state.theme.value = theme;
+  try {
+    localStorage.setItem(STORED, theme);
+  } catch {
+    // Without storage the choice lasts as long as the page.
+  }
+}
+
+function read(): Theme | undefined {
+  try {
+    const stored = localStorage.getItem(STORED);
+    return stored === "light" || stored === "dark" || stored === "system" ? stored : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function apply(colours: Palette, dark: boolean): void {
+  const root = document.documentElement;
+  root.style.colorScheme = dark ? "dark" : "light";
+  root.dataset["theme"] = dark ? "dark" : "light";
+  const { roles, ...rest } = colours;
+  for (const [name, colour] of [...Object.entries(rest), ...Object.entries(roles)]) {
+    root.style.setProperty(
+      `--${name.replaceAll(/[A-Z_]/g, (c) => `-${c === "_" ? "" : c.toLowerCase()}`)}`,
+      colour,
+    );
+  }
+}

@@ -1,0 +1,27 @@
+import { render } from "preact";
+import { App } from "./interact/app.ts";
+import { startTheme } from "./interact/theme.ts";
+import { browserWorld } from "./net/live.ts";
+import "./styles.css";
+import { AppContext } from "./views/context.ts";
+import { Page } from "./views/page.tsx";
+
+// A token that the server took from the address must not stay in it: addresses are shared and remembered.
+const url = new URL(location.href);
+if (url.searchParams.has("token")) {
+  url.searchParams.delete("token");
+  history.replaceState(null, "", url);
+}
+
+const app = new App();
+startTheme(app);
+const root = document.getElementById("app");
+if (root) {
+  render(
+    <AppContext.Provider value={app}>
+      <Page />
+    </AppContext.Provider>,
+    root,
+  );
+}
+app.connect(browserWorld());

@@ -1,0 +1,22 @@
+import type { Events, Problem } from "../protocol/types.gen.ts";
+
+/** What the server answered where it did not answer the question. */
+export class Refusal extends Error {}
+
+/**
+ * A page of events from a number on, oldest first.
+ * @throws {Refusal} with the server's own words, or what kept it from answering.
+ */
+export async function fetchEvents(fromSeq: number, limit: number, filter: string): Promise<Events> {
+  const query = new URLSearchParams({ from_seq: String(Math.max(0, fromSeq)), limit: String(limit) });
+  if (filter) query.set("filter", filter);
+  let answer: Response;
+  try {
+    answer = await fetch(`/api/v1/events?${query}`);
+  } catch {
+    throw new Refusal("The server cannot be reached; the page keeps trying.");
+  }
+  if (answer.ok) return (await answer.json()) as Events;
+  const problem = (await answer.json().catch(() => undefined)) as Problem | undefined;
+  throw new Refusal(problem?.error ?? `The server answered ${answer.status}.`);
+}

@@ -1,0 +1,97 @@
+import { Clock } from "../base/time.ts";
+import type { Info, Line, Resume, ServerMessage, Status } from "../protocol/types.gen.ts";
+import { Entities } from "./entities.ts";
+import { EventLog } from "./events.ts";
+
+/** A place in time where records were lost. */
+export interface Loss {
+  readonly seq: number;
+  readonly t: number;
+  readonly count: number;
+  readonly cause: string;
+}
+
+const LOSSES = 1000;
+
+/** What a message did to the session. */
+export type Applied =
+  | { readonly kind: "began" }
+  | { readonly kind: "resumed" }
+  | { readonly kind: "changed"; readonly ack: number }
+  | { readonly kind: "evicted" }
+  /** The change does not build on what is here: only a new connection mends that. */
+  | { readonly kind: "broken" };
+
+/** Everything that the page knows of one session of the daemon (or of one recording). */
+export class Session {
+  info: Info | undefined;
+  status: Status | undefined;
+  clock = new Clock("0");
+  entities = new Entities();
+  readonly events = new EventLog();
+  /** Places of loss, oldest first; the newest thousand. */
+  losses: Loss[] = [];
+  /** The last change's revision, and what the next one has to build on; `undefined` right after a fresh start. */
+  #rev: number | undefined;
+  /** Grows with every message that changed something. */
+  version = 0;
+
+  /** Where a new connection can go on. */
+  get resume(): Resume | null {
+    return this.info && this.#rev !== undefined ? { session: this.info.session, rev: this.#rev } : null;
+  }
+
+  /** The newest moment that the server told of. */
+  get now(): number {
+    return this.status?.now ?? 0;
+  }
+
+  apply(message: ServerMessage): Applied {
+    this.version += 1;
+    switch (message.kind) {
+      case "hello": {
+        const goesOn = message.resumed && this.info?.session === message.info.session;
+        if (!goesOn) this.#restart();
+        this.info = message.info;
+        this.status = message.info.status;
+        this.clock = new Clock(message.info.t0_ns);
+        return { kind: goesOn ? "resumed" : "began" };
+      }
+      case "change": {
+        if (this.#rev !== undefined && message.from !== this.#rev) return { kind: "broken" };
+        for (const process of message.processes) this.entities.putProcess(process);
+        for (const socket of message.sockets) this.entities.putSocket(socket);
+        for (const descriptor of message.descriptors) this.entities.putDescriptor(descriptor);
+        this.events.add(message.events);
+        this.addLosses(message.events);
+        this.status = message.status;
+        this.#rev = message.to;
+        return { kind: "changed", ack: message.to };
+      }
+      case "evict": {
+        for (const id of message.processes) this.entities.evictProcess(id);
+        for (const id of message.descriptors) this.entities.evictDescriptor(id);
+        for (const id of message.sockets) this.entities.evictSocket(id);
+        return { kind: "evicted" };
+      }
+    }
+  }
+
+  /** Takes note of the `lost` events among lines, which may come twice. */
+  addLosses(lines: readonly Line[]): void {
+    for (const line of lines) {
+      if (line.event !== "lost" || this.losses.some((loss) => loss.seq === line.seq)) continue;
+      this.losses.push({ seq: line.seq, t: line.t ?? 0, count: line.count ?? 0, cause: line.cause ?? "" });
+      this.losses.sort((a, b) => a.seq - b.seq);
+      if (this.losses.length > LOSSES) this.losses.shift();
+    }
+    this.version += 1;
+  }
+
+  #restart(): void {
+    this.entities = new Entities();
+    this.events.clear();
+    this.losses = [];
+    this.#rev = undefined;
+  }
+}

@@ -1,0 +1,89 @@
+import { useRef, useState } from "preact/hooks";
+import type { Tab } from "../interact/state.ts";
+import { useApp } from "./context.ts";
+import { Descriptors } from "./descriptors.tsx";
+import { Details } from "./details.tsx";
+import { EventList } from "./eventlist.tsx";
+
+const TABS: readonly (readonly [Tab, string])[] = [
+  ["details", "Details"],
+  ["descriptors", "Descriptors"],
+  ["events", "Events"],
+];
+const LEAST = 96;
+const STEP = 32;
+
+/** The lower part of the page: what is selected, its process's table, the events. */
+export function Drawer() {
+  const app = useApp();
+  const { tab } = app.state;
+  const [height, setHeight] = useState(() => Math.round(Math.max(160, innerHeight * 0.36)));
+  const grip = useRef<{ y: number; height: number } | undefined>(undefined);
+  const most = () => Math.max(LEAST, innerHeight - 220);
+  const resize = (to: number) => setHeight(Math.min(most(), Math.max(LEAST, Math.round(to))));
+
+  const walk = (event: KeyboardEvent) => {
+    const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (step === 0) return;
+    event.preventDefault();
+    const at = TABS.findIndex(([name]) => name === tab.peek());
+    const next = TABS[(at + step + TABS.length) % TABS.length];
+    if (!next) return;
+    tab.value = next[0];
+    document.getElementById(`tab-${next[0]}`)?.focus();
+  };
+
+  return (
+    <section class="drawer" aria-label="Details, descriptors and events" style={{ height: `${height}px` }}>
+      <div
+        class="grip"
+        role="separator"
+        aria-label="Height of the lower part"
+        aria-orientation="horizontal"
+        aria-valuenow={height}
+        aria-valuemin={LEAST}
+        aria-valuemax={most()}
+        tabIndex={0}
+        onKeyDown={(event) => {
+          if (event.key === "ArrowUp") resize(height + STEP);
+          else if (event.key === "ArrowDown") resize(height - STEP);
+          else return;
+          event.preventDefault();
+        }}
+        onPointerDown={(event) => {
+          grip.current = { y: event.clientY, height };
+          event.currentTarget.setPointerCapture(event.pointerId);
+        }}
+        onPointerMove={(event) => {
+          if (grip.current) resize(grip.current.height + grip.current.y - event.clientY);
+        }}
+        onPointerUp={() => {
+          grip.current = undefined;
+        }}
+      />
+      <div class="tabs" role="tablist" aria-label="Lower part">
+        {TABS.map(([name, title], i) => (
+          <button
+            type="button"
+            role="tab"
+            id={`tab-${name}`}
+            key={name}
+            aria-selected={tab.value === name}
+            aria-controls="drawer-panel"
+            tabIndex={tab.value === name ? 0 : -1}
+            title={`${title} (${i + 1})`}
+            onKeyDown={walk}
+            onClick={() => (tab.value = name)}
+          >
+            {title}
+          </button>
+        ))}
+      </div>
+      <div class="panel" role="tabpanel" id="drawer-panel" aria-labelledby={`tab-${tab.value}`}>
+        {tab.value === "details" && <Details />}
+        {tab.value === "descriptors" && <Descriptors />}
+        {tab.value === "events" && <EventList />}
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,66 @@
+import { visible } from "../base/escape.ts";
+import { useApp } from "./context.ts";
+
+/** Says why there is nothing to see, and what to do about it. */
+export function Empty() {
+  const app = useApp();
+  app.state.version.value;
+  const link = app.state.link.value;
+  const { rows, hidden } = app.state.rows.value;
+  if (link === "refused") {
+    return (
+      <div class="empty">
+        <h2>This page may not read the session</h2>
+        <p>
+          Its token is missing or spent. Open the URL that <code>sockreel</code> printed, or start it again
+          for a new one.
+        </p>
+      </div>
+    );
+  }
+  if (rows.length > 0) return null;
+  if (hidden > 0) {
+    return (
+      <div class="empty">
+        <h2>The filter hides all {hidden} rows</h2>
+        <p>
+          <button type="button" onClick={() => app.setFilter("")}>
+            Clear the filter
+          </button>
+        </p>
+      </div>
+    );
+  }
+  const info = app.session.info;
+  if (!info) {
+    return (
+      <div class="empty">
+        <h2>{link === "away" ? "The server does not answer" : "Connecting"}</h2>
+        {link === "away" && (
+          <p>
+            The page keeps trying. See that <code>sockreel serve</code> still runs.
+          </p>
+        )}
+      </div>
+    );
+  }
+  if (info.source === "recording") {
+    return (
+      <div class="empty">
+        <h2>This recording holds no processes</h2>
+        <p>
+          Record again with <code>sockreel trace --record FILE -- COMMAND</code>.
+        </p>
+      </div>
+    );
+  }
+  return (
+    <div class="empty">
+      <h2>Nothing to see yet</h2>
+      <p>
+        Watching: <bdi>{visible(info.selection)}</bdi>. Rows appear with the first process that fits. If you
+        watch a server, visit it: <code>curl http://127.0.0.1:PORT/</code>
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,171 @@
+import { Component } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { moved } from "../a11y/treegrid.ts";
+import type { App } from "../interact/app.ts";
+import type { Row } from "../layout/rows.ts";
+import { useApp } from "./context.ts";
+import { describe, type RowText } from "./rowtext.ts";
+
+/** Up to so many rows, all of them are in the document; beyond, those in sight and the focused one. */
+const MOUNT_ALL = 300;
+const OVERSCAN = 240;
+
+/** The rows' headers: a tree of processes, slots and children, all of it reachable by keyboard. */
+export function Grid() {
+  const app = useApp();
+  const { rows: laid, scroll, selection } = app.state;
+  const { rows, index } = laid.value;
+  const top = scroll.value;
+  const [focused, setFocused] = useState<string | undefined>(undefined);
+  const wanted = useRef(false);
+  const body = useRef<HTMLDivElement>(null);
+  const clip = useRef<HTMLDivElement>(null);
+
+  // Exactly one row is in the tab order: the focused one, or the first while that is gone.
+  const home = focused !== undefined && index.has(focused) ? focused : rows[0]?.key;
+
+  useLayoutEffect(() => {
+    if (body.current) body.current.style.transform = `translateY(${-top}px)`;
+    // A browser scrolls a clipped box to show a focused row; the offset is ours alone.
+    if (clip.current) clip.current.scrollTop = 0;
+  });
+  useLayoutEffect(() => {
+    if (!wanted.current || home === undefined) return;
+    wanted.current = false;
+    body.current?.querySelector<HTMLElement>('[tabindex="0"][role=row]')?.focus({ preventScroll: true });
+  }, [home]);
+  useEffect(() => {
+    const element = clip.current;
+    if (!element) return undefined;
+    const onWheel = (event: WheelEvent) => {
+      if (event.ctrlKey) return;
+      event.preventDefault();
+      app.scrollTo(app.state.scroll.peek() + event.deltaY);
+    };
+    element.addEventListener("wheel", onWheel, { passive: false });
+    return () => element.removeEventListener("wheel", onWheel);
+  }, [app]);
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    const at = home === undefined ? undefined : index.get(home);
+    const row = at === undefined ? undefined : rows[at];
+    if (!row || at === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
+    const move = moved(event.key, rows, at, Math.floor(app.room / row.height));
+    if (move.kind === "none") return;
+    event.preventDefault();
+    if (move.kind === "expand") app.expand(row.key, move.expanded);
+    else if (move.kind === "select") app.selecting.row(row);
+    else {
+      const next = rows[move.index];
+      if (!next) return;
+      app.revealRow(next);
+      wanted.current = true;
+      setFocused(next.key);
+    }
+  };
+
+  const bottom = top + app.room;
+  return (
+    <div class="heads">
+      <div class="corner" aria-hidden="true">
+        Process / descriptor
+      </div>
+      <div class="clip" ref={clip}>
+        <div
+          role="treegrid"
+          aria-label="Processes, descriptors and sockets"
+          aria-rowcount={rows.length}
+          class="rows"
+          ref={body}
+          onKeyDown={onKeyDown}
+        >
+          {rows.map((row, at) => {
+            const inSight = row.y + row.height > top - OVERSCAN && row.y < bottom + OVERSCAN;
+            if (rows.length > MOUNT_ALL && !inSight && row.key !== home) return null;
+            return (
+              <Head
+                key={row.key}
+                app={app}
+                row={row}
+                at={at}
+                text={describe(app.session.entities, row, app.edge)}
+                tabbable={row.key === home}
+                selected={row.key === selection.value?.row}
+                onFocus={() => setFocused(row.key)}
+              />
+            );
+          })}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+interface HeadProps {
+  readonly app: App;
+  readonly row: Row;
+  readonly at: number;
+  readonly text: RowText;
+  readonly tabbable: boolean;
+  readonly selected: boolean;
+  readonly onFocus: () => void;
+}
+
+/** One row's header. It is drawn again only if something that it shows changed. */
+class Head extends Component<HeadProps> {
+  override shouldComponentUpdate(next: HeadProps): boolean {
+    const { row, at, text, tabbable, selected } = this.props;
+    return (
+      at !== next.at ||
+      tabbable !== next.tabbable ||
+      selected !== next.selected ||
+      row.y !== next.row.y ||
+      row.place !== next.row.place ||
+      row.setSize !== next.row.setSize ||
+      text.key !== next.text.key
+    );
+  }
+
+  render({ app, row, at, text, tabbable, selected, onFocus }: HeadProps) {
+    return (
+      <div
+        role="row"
+        class={`head-row ${row.kind} ${text.faint ? "faint" : ""}`}
+        tabIndex={tabbable ? 0 : -1}
+        aria-level={row.level}
+        aria-setsize={row.setSize}
+        aria-posinset={row.place}
+        aria-rowindex={at + 1}
+        aria-expanded={text.expanded}
+        aria-selected={selected}
+        aria-label={text.sentence}
+        {...text.data}
+        style={{ top: `${row.y}px`, height: `${row.height}px` }}
+        onFocus={onFocus}
+        onClick={() => app.selecting.row(row)}
+      >
+        <div role="gridcell">
+          {text.expanded === undefined ? (
+            <span class="twist" />
+          ) : (
+            <span
+              class="twist"
+              aria-hidden="true"
+              data-expander
+              onClick={(event) => {
+                event.stopPropagation();
+                app.expand(row.key, !text.expanded);
+              }}
+            >
+              {text.expanded ? "▾" : "▸"}
+            </span>
+          )}
+          {text.lead && <span class="lead">{text.lead}</span>}
+          {text.chip && <span class={`chip ${text.tone}`}>{text.chip}</span>}
+          <bdi class="name">{text.name}</bdi>
+          {text.tail && <span class={`tail ${text.alarm ?? ""}`}>{text.tail}</span>}
+        </div>
+      </div>
+    );
+  }
+}

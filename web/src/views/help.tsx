@@ -1,0 +1,97 @@
+import { useEffect, useRef } from "preact/hooks";
+import { visible } from "../base/escape.ts";
+import { KEYS } from "../interact/keys.ts";
+import { FILTER_KEYS } from "../layout/filter.ts";
+import { useApp } from "./context.ts";
+
+const POINTER: readonly (readonly [string, string])[] = [
+  ["Ctrl + wheel", "Zoom at the pointer"],
+  ["Shift + wheel, Shift + drag", "Pan in time"],
+  ["Click or drag on the ruler", "Set the time cursor"],
+  ["Double click", "Show an item whole; on the ruler: everything"],
+  ["↑ ↓ Home End on a row", "Move between rows; Enter selects"],
+];
+
+/** Keys, filters, and what this session can and cannot tell. */
+export function Help() {
+  const app = useApp();
+  const dialog = useRef<HTMLDialogElement>(null);
+  const open = app.state.help.value;
+  useEffect(() => {
+    if (open) dialog.current?.showModal();
+    else dialog.current?.close();
+  }, [open]);
+  const info = app.session.info;
+  return (
+    <dialog
+      ref={dialog}
+      class="help"
+      aria-labelledby="help-title"
+      onClose={() => (app.state.help.value = false)}
+    >
+      <div class="title">
+        <h2 id="help-title">Keys and session</h2>
+        <button type="button" onClick={() => (app.state.help.value = false)}>
+          Close
+        </button>
+      </div>
+      <div class="columns">
+        <table>
+          <caption>Keyboard</caption>
+          <tbody>
+            {KEYS.map((key) => (
+              <tr key={key.shown}>
+                <th scope="row">
+                  <kbd>{key.shown}</kbd>
+                </th>
+                <td>{key.does}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+        <div>
+          <table>
+            <caption>Pointer and rows</caption>
+            <tbody>
+              {POINTER.map(([what, does]) => (
+                <tr key={what}>
+                  <th scope="row">{what}</th>
+                  <td>{does}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+          <h3>Filter</h3>
+          <p>
+            <code>key:value</code>, all terms must hold; <code>,</code> separates alternatives, <code>-</code>{" "}
+            in front negates. Keys of rows: {FILTER_KEYS.join(", ")}. The list of events takes the keys of{" "}
+            <code>sockreel dump --filter</code>.
+          </p>
+          {info && (
+            <>
+              <h3>Session</h3>
+              <dl class="facts">
+                <dt>Version</dt>
+                <dd>{info.version}</dd>
+                <dt>Selection</dt>
+                <dd>{visible(info.selection)}</dd>
+                <dt>Attached</dt>
+                <dd>{info.attached.length} probes</dd>
+              </dl>
+              {info.missing.length > 0 && (
+                <>
+                  <h3>What this kernel cannot tell</h3>
+                  <ul>
+                    {info.missing.map((sentence) => (
+                      <li key={sentence}>{sentence}</li>
+                    ))}
+                  </ul>
+                </>
+              )}
+            </>
+          )}
+        </div>
+      </div>
+    </dialog>
+  );
+}

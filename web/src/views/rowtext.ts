@@ -1,0 +1,186 @@
+import {
+  address,
+  childEnd,
+  children,
+  childSentence,
+  listenerName,
+  phaseWord,
+  processSentence,
+  slotSentence,
+  socketKind,
+  stepAt,
+} from "../a11y/sentences.ts";
+import { visible } from "../base/escape.ts";
+import { count, duration } from "../base/time.ts";
+import { look } from "../layout/life.ts";
+import { isOpen, type ProcessRow, type Row, type SlotRow } from "../layout/rows.ts";
+import type { Socket } from "../protocol/types.gen.ts";
+import type { Entities } from "../store/entities.ts";
+
+/** The texts of a row's header. */
+export interface RowText {
+  /** Changes whenever something of the others does. */
+  readonly key: string;
+  readonly sentence: string;
+  readonly lead: string;
+  readonly chip: string;
+  /** Class of the chip: the role of the bar, in CSS terms. */
+  readonly tone: string;
+  readonly name: string;
+  readonly tail: string;
+  /** Class of the tail. */
+  readonly alarm: "doubt" | undefined;
+  readonly faint: boolean;
+  readonly expanded: boolean | undefined;
+  /** Attributes by which scripts find the row. */
+  readonly data: Readonly<Record<`data-${string}`, string | undefined>>;
+}
+
+type Draft = Omit<RowText, "key">;
+
+export function describe(entities: Entities, row: Row, edge: number): RowText {
+  const draft = draw(entities, row, edge);
+  return { ...draft, key: JSON.stringify(draft) };
+}
+
+function draw(entities: Entities, row: Row, edge: number): Draft {
+  switch (row.kind) {
+    case "process":
+      return ofProcess(row, edge);
+    case "slot":
+      return ofSlot(entities, row, edge);
+    case "child": {
+      const { socket } = row;
+      const ended = childEnd(entities, socket);
+      const gone = ended !== undefined && ended <= edge;
+      const phase = gone ? "closed" : (stepAt(socket, edge)?.phase ?? "created");
+      const wait = socket.wait_ns === null ? "" : `waited ${duration(socket.wait_ns)}`;
+      return {
+        sentence: childSentence(entities, socket, edge),
+        lead: fdOf(entities, socket),
+        chip: phaseWord(phase),
+        tone: gone ? "gone" : tone(socket, edge),
+        name: address(socket.peer),
+        tail: wait,
+        alarm: undefined,
+        faint: gone,
+        expanded: undefined,
+        data: {
+          "data-process": row.process.id,
+          "data-fd": String(row.fd),
+          "data-socket": socket.id,
+          "data-listener": row.listener.id,
+          "data-local": socket.local ?? undefined,
+          "data-peer": socket.peer ?? undefined,
+          "data-state": phase,
+          "data-closed-first": socket.closed_first ?? undefined,
+        },
+      };
+    }
+    case "more":
+      return {
+        sentence: `${children(row.count)} that joined earlier are not listed`,
+        lead: "",
+        chip: "",
+        tone: "",
+        name: `${count(row.count)} earlier`,
+        tail: "",
+        alarm: undefined,
+        faint: true,
+        expanded: undefined,
+        data: { "data-process": row.process.id, "data-fd": String(row.fd) },
+      };
+  }
+}
+
+function ofProcess(row: ProcessRow, edge: number): Draft {
+  const { process } = row;
+  const ended = process.ended !== null && process.ended <= edge;
+  const fds =
+    process.fd_limit === null ? `${count(row.open)} fds` : `${count(row.open)} / ${count(process.fd_limit)}`;
+  return {
+    sentence: processSentence(process, row.open, edge),
+    lead: "",
+    chip: "",
+    tone: "",
+    name: visible(process.comm),
+    tail: [String(process.pid), ended ? "ended" : fds, process.standing].join("  ·  "),
+    alarm: process.standing === "doubtful" ? "doubt" : undefined,
+    faint: ended,
+    expanded: row.expanded,
+    data: { "data-process": process.id, "data-pid": String(process.pid), "data-standing": process.standing },
+  };
+}
+
+function ofSlot(entities: Entities, row: SlotRow, edge: number): Draft {
+  const { descriptor, socket } = row;
+  const open = isOpen(descriptor, edge);
+  const phase = socket ? (open ? (stepAt(socket, edge)?.phase ?? "created") : "closed") : undefined;
+  const data = {
+    "data-process": row.process.id,
+    "data-fd": String(row.slot.fd),
+    "data-kind": descriptor.kind,
+    "data-open": String(open),
+    "data-socket": socket?.id,
+    "data-listener": socket?.listener ?? undefined,
+    "data-local": socket?.local ?? undefined,
+    "data-peer": socket?.peer ?? undefined,
+    "data-state": phase,
+    "data-children": socket && phase === "listening" ? String(socket.children) : undefined,
+  };
+  const common = {
+    sentence: slotSentence(entities, descriptor, socket, edge),
+    lead: String(row.slot.fd),
+    alarm: undefined,
+    faint: !open,
+    expanded: row.expanded,
+    data,
+  };
+  if (!socket) {
+    const kind = descriptor.kind.replaceAll("_", " ");
+    const name = visible(descriptor.name);
+    return {
+      ...common,
+      chip: open ? kind : "closed",
+      tone: open ? "other" : "gone",
+      name: name || kind,
+      tail: "",
+    };
+  }
+  const listening = phase === "listening";
+  const arrow = socket.listener ? "←" : "→";
+  const where = listening
+    ? address(socket.local)
+    : socket.peer
+      ? `${arrow} ${visible(socket.peer)}`
+      : socket.local
+        ? visible(socket.local)
+        : socketKind(socket);
+  const tail = listening
+    ? [
+        children(socket.children),
+        socket.queue_limit === null ? "" : `q ${socket.queue_len ?? 0}/${socket.queue_limit}`,
+      ]
+        .filter(Boolean)
+        .join("  ·  ")
+    : socket.listener
+      ? `from ${listenerName(entities, socket, descriptor.table)}${socket.inferred ? "?" : ""}`
+      : socketKind(socket);
+  return {
+    ...common,
+    chip: phaseWord(phase ?? ""),
+    tone: open ? tone(socket, edge) : "gone",
+    name: where,
+    tail,
+  };
+}
+
+function tone(socket: Socket, edge: number): string {
+  const step = stepAt(socket, edge);
+  return step ? look(step).role.replace("_", "-") : "idle";
+}
+
+function fdOf(entities: Entities, socket: Socket): string {
+  const holder = entities.holders(socket.id)[0];
+  return holder ? String(holder.fd) : "·";
+}

@@ -1,0 +1,156 @@
+import { count } from "../base/time.ts";
+import { chooseTheme } from "../interact/theme.ts";
+import { useApp } from "./context.ts";
+
+const NEXT_THEME = { system: "light", light: "dark", dark: "system" } as const;
+
+/** What must always be in sight: connection, loss, doubt; and the commands for the view. */
+export function Toolbar() {
+  const app = useApp();
+  const { theme, help } = app.state;
+  return (
+    <header class="toolbar">
+      <span class="brand">sockreel</span>
+      <Connection />
+      <Counters />
+      <RowFilter />
+      <ViewButtons />
+      <div class="group">
+        <button
+          type="button"
+          title={`Colours: ${theme.value}. Press for ${NEXT_THEME[theme.value]}.`}
+          aria-label={`Colours: ${theme.value}`}
+          onClick={() => chooseTheme(app, NEXT_THEME[theme.value])}
+        >
+          {theme.value === "system" ? "◐" : theme.value === "light" ? "☀" : "☾"}
+        </button>
+        <button
+          type="button"
+          aria-label="Help"
+          title="Keys and session (?)"
+          onClick={() => (help.value = true)}
+        >
+          ?
+        </button>
+      </div>
+    </header>
+  );
+}
+
+function Connection() {
+  const app = useApp();
+  app.state.version.value;
+  const link = app.state.link.value;
+  const info = app.session.info;
+  const upTo = info ? `, data up to ${app.session.clock.timeOfDay(app.session.now, 1e9)}` : "";
+  const [mood, text] =
+    link === "refused"
+      ? (["bad", "no access"] as const)
+      : link === "away"
+        ? (["warn", `reconnecting${upTo}`] as const)
+        : link === "connecting" || !info
+          ? (["idle", "connecting"] as const)
+          : info.source === "recording"
+            ? (["idle", "recording"] as const)
+            : (["good", "live"] as const);
+  return (
+    <span class={`connection ${mood}`} data-link={link} data-source={info?.source}>
+      <span class="dot" aria-hidden="true" />
+      {text}
+    </span>
+  );
+}
+
+function Counters() {
+  const app = useApp();
+  app.state.version.value;
+  const status = app.session.status;
+  if (!status) return <span class="counters" />;
+  const causes = status.lost_by_cause.map(({ cause, count: n }) => `${cause}: ${count(n)}`).join(", ");
+  return (
+    <span class="counters">
+      <span data-counter="events">
+        <b>{count(status.events)}</b> events
+      </span>
+      <span
+        data-counter="lost"
+        class={status.lost > 0 ? "alarm" : ""}
+        title={causes || "Nothing was lost: every record's number was seen."}
+      >
+        <b>{count(status.lost)}</b> lost
+      </span>
+      <span data-counter="doubtful" class={status.doubtful > 0 ? "doubt" : ""}>
+        <b>{count(status.doubtful)}</b> doubtful
+      </span>
+      <span data-counter="kept" title={`${count(status.kept)} events are kept`}>
+        kept since <b>{app.session.clock.timeOfDay(status.kept_since, 1e9)}</b>
+      </span>
+    </span>
+  );
+}
+
+function RowFilter() {
+  const app = useApp();
+  const { filter, rows } = app.state;
+  const problem = app.filterProblem;
+  const { slots, hidden } = rows.value;
+  return (
+    <span class="filter">
+      <input
+        id="row-filter"
+        type="search"
+        placeholder="Filter rows:  port:443  state:listening  -kind:file"
+        aria-label="Filter rows"
+        aria-invalid={problem !== undefined}
+        aria-describedby="row-filter-note"
+        title={problem ?? "Filter rows (/)"}
+        value={filter.value}
+        onInput={(event) => app.setFilter(event.currentTarget.value)}
+      />
+      <span id="row-filter-note" class={problem ? "note problem" : "note"}>
+        {problem ?? (filter.value.trim() ? `${slots - hidden} of ${slots}` : `${slots} rows`)}
+      </span>
+    </span>
+  );
+}
+
+function ViewButtons() {
+  const app = useApp();
+  app.state.version.value;
+  const paused = app.state.paused.value;
+  const following = app.state.following.value;
+  const since = paused ? app.events - paused.events : 0;
+  const live = app.session.info?.source !== "recording";
+  return (
+    <div class="group" role="group" aria-label="View">
+      {live && (
+        <button
+          type="button"
+          aria-pressed={following}
+          title="Follow the newest moment (L)"
+          onClick={() => app.follow()}
+        >
+          Live
+        </button>
+      )}
+      <button
+        type="button"
+        aria-pressed={paused !== undefined}
+        title="Pause the view (Space)"
+        onClick={() => app.togglePause()}
+      >
+        {paused ? "Paused" : "Pause"}
+        {paused && <span class="badge">+{count(since)}</span>}
+      </button>
+      <button type="button" title="Show everything (0)" onClick={() => app.fit(false)}>
+        Fit
+      </button>
+      <button type="button" aria-label="Zoom out" title="Zoom out (S)" onClick={() => app.zoom(1.5)}>
+        −
+      </button>
+      <button type="button" aria-label="Zoom in" title="Zoom in (W)" onClick={() => app.zoom(1 / 1.5)}>
+        +
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,82 @@
+import type { ComponentChildren } from "preact";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+
+interface Props {
+  readonly label: string;
+  readonly className: string;
+  readonly count: number;
+  readonly rowHeight: number;
+  /** Column titles. */
+  readonly columns: readonly string[];
+  readonly row: (index: number) => ComponentChildren;
+  /** Stays at the last row when rows come, if it was there. */
+  readonly sticky?: boolean;
+  /** Called when the first row comes into sight. */
+  readonly onTop?: () => void;
+}
+
+const OVERSCAN = 8;
+
+/** A table of rows of one height, of which only those in sight are in the document. */
+export function VirtualTable({ label, className, count, rowHeight, columns, row, sticky, onTop }: Props) {
+  const box = useRef<HTMLDivElement>(null);
+  const atEnd = useRef(true);
+  const [top, setTop] = useState(0);
+  const [height, setHeight] = useState(200);
+
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (!element) return undefined;
+    const observer = new ResizeObserver(() => setHeight(element.clientHeight));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (element && sticky && atEnd.current) element.scrollTop = element.scrollHeight;
+  }, [count, sticky, height]);
+
+  const scrolled = () => {
+    const element = box.current;
+    if (!element) return;
+    atEnd.current = element.scrollTop + element.clientHeight >= element.scrollHeight - rowHeight;
+    setTop(element.scrollTop);
+    if (element.scrollTop < rowHeight && onTop) onTop();
+  };
+  const first = Math.max(0, Math.floor(top / rowHeight) - OVERSCAN);
+  const last = Math.min(count, Math.ceil((top + height) / rowHeight) + OVERSCAN);
+  return (
+    <div
+      class={`virtual ${className}`}
+      ref={box}
+      onScroll={scrolled}
+      tabIndex={0}
+      role="region"
+      aria-label={label}
+    >
+      <div role="table" aria-label={label} aria-rowcount={count + 1}>
+        <div role="row" class="tr head" aria-rowindex={1}>
+          {columns.map((column) => (
+            <span role="columnheader" key={column}>
+              {column}
+            </span>
+          ))}
+        </div>
+        <div class="spacer" role="rowgroup" style={{ height: `${count * rowHeight}px` }}>
+          {Array.from({ length: Math.max(0, last - first) }, (_, i) => (
+            <div
+              role="row"
+              class="tr"
+              key={first + i}
+              aria-rowindex={first + i + 2}
+              style={{ top: `${(first + i) * rowHeight}px`, height: `${rowHeight}px` }}
+            >
+              {row(first + i)}
+            </div>
+          ))}
+        </div>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,81 @@
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type BrowserContext, chromium, type Page } from "playwright-core";
+import { FakeServer } from "../fake/server.ts";
+import type { FakeSession } from "../fake/session.ts";
+
+const HERE = fileURLToPath(new URL(".", import.meta.url));
+export const DIST = join(HERE, "../../dist");
+export const RESULTS = join(HERE, "../../test-results");
+
+const ARGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** A Chromium of its own with a fresh profile. */
+export class Browser {
+  private constructor(
+    readonly context: BrowserContext,
+    readonly profile: string,
+  ) {}
+
+  static async launch(): Promise<Browser> {
+    await mkdir(RESULTS, { recursive: true });
+    const profile = await mkdtemp(join(tmpdir(), "sockreel-chromium-"));
+    const context = await chromium.launchPersistentContext(profile, {
+      executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
+      headless: true,
+      args: ARGS,
+      timezoneId: "UTC",
+      viewport: { width: 1600, height: 900 },
+    });
+    return new Browser(context, profile);
+  }
+
+  async close(): Promise<void> {
+    await this.context.close();
+    await rm(this.profile, { recursive: true, force: true });
+  }
+}
+
+/** A page on a server of its own, with everything that it asked for and complained about. */
+export interface Opened {
+  readonly server: FakeServer;
+  readonly page: Page;
+  readonly requests: string[];
+  readonly errors: string[];
+  close(): Promise<void>;
+}
+
+export async function open(browser: Browser, session: FakeSession, path = ""): Promise<Opened> {
+  const server = new FakeServer(session, DIST);
+  await server.start();
+  const page = await browser.context.newPage();
+  const requests: string[] = [];
+  const errors: string[] = [];
+  page.on("request", (request) => requests.push(request.url()));
+  page.on("websocket", (socket) => requests.push(socket.url()));
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("console", (message) => {
+    if (message.type() === "error") errors.push(message.text());
+  });
+  await page.goto(server.url + path);
+  return {
+    server,
+    page,
+    requests,
+    errors,
+    close: async () => {
+      await page.close();
+      await server.stop();
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { nginx } from "../fake/nginx.ts";
+import { Browser, type Opened, open, RESULTS } from "./browser.ts";
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await Browser.launch();
+});
+afterAll(() => browser.close());
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+/** Serious findings of axe, as `rule: element` lines. */
+async function findings(page: Page): Promise<string[]> {
+  await page.evaluate(await readFile(AXE, "utf8"));
+  return page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
+    const { violations } = await axe.run(document);
+    return violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary}`));
+  });
+}
+
+async function settled({ page }: Opened): Promise<void> {
+  await page.locator('[role=row][data-state="listening"]').first().waitFor();
+}
+
+const SIZES = [
+  ["wide", 1600, 900],
+  ["laptop", 1280, 720],
+  ["narrow", 390, 844],
+] as const;
+
+for (const theme of ["light", "dark"] as const) {
+  for (const [name, width, height] of SIZES) {
+    test(`${theme}, ${name}: no serious findings in any tab`, async () => {
+      const told = nginx();
+      told.session.lose(0);
+      const opened = await open(browser, told.session);
+      const { page } = opened;
+      try {
+        await page.setViewportSize({ width, height });
+        await page.emulateMedia({ colorScheme: theme });
+        await settled(opened);
+        for (const [key, tab] of [
+          ["2", "descriptors"],
+          ["3", "events"],
+        ] as const) {
+          await page.keyboard.press(key);
+          await page.screenshot({ path: join(RESULTS, `${name}-${theme}-${tab}.png`) });
+          expect(await findings(page)).toEqual([]);
+        }
+        const listener = page.locator(`[role=row][data-state=listening][data-process="${told.worker.id}"]`);
+        await listener.click();
+        await listener.press("ArrowRight");
+        await page.keyboard.press("1");
+        await page.locator("[role=row][aria-level='3']").first().waitFor();
+        await page.screenshot({ path: join(RESULTS, `${name}-${theme}-details.png`) });
+        expect(await findings(page)).toEqual([]);
+        await page.keyboard.press("?");
+        await page.locator("dialog[open]").waitFor();
+        await page.screenshot({ path: join(RESULTS, `${name}-${theme}-help.png`) });
+        expect(await findings(page)).toEqual([]);
+        expect(opened.errors).toEqual([]);
+      } finally {
+        await opened.close();
+      }
+    });
+  }
+}

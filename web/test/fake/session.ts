@@ -1,0 +1,378 @@
+import type {
+  Descriptor,
+  Info,
+  Line,
+  Process,
+  ServerMessage,
+  Socket,
+  Source,
+  Status,
+} from "../../src/protocol/types.gen.ts";
+
+/** 2026-11-22T12:00:00Z. */
+const T0_NS = "1795348800000000000";
+const MS = 1e6;
+
+export type Change = Extract<ServerMessage, { kind: "change" }>;
+
+/** A session told by a script: each verb changes objects as the daemon would, and `take` gives what changed. */
+export class FakeSession {
+  readonly processes = new Map<string, Process>();
+  readonly descriptors = new Map<string, Descriptor>();
+  readonly sockets = new Map<string, Socket>();
+  readonly lines: Line[] = [];
+  readonly #revs = new Map<string, number>();
+  #rev = 0;
+  #ids = 0;
+  #lost = 0;
+  now = 0;
+
+  constructor(
+    readonly id = "fake-1",
+    readonly source: Source = "live",
+  ) {}
+
+  get rev(): number {
+    return this.#rev;
+  }
+
+  get status(): Status {
+    return {
+      now: this.now,
+      rev: this.#rev,
+      events: this.lines.length,
+      lost: this.#lost,
+      lost_by_cause: this.#lost > 0 ? [{ cause: "ring_full", count: this.#lost }] : [],
+      doubtful: [...this.processes.values()].filter((one) => one.standing === "doubtful").length,
+      kept: this.lines.length,
+      first_seq: 1,
+      kept_since: 0,
+    };
+  }
+
+  get info(): Info {
+    return {
+      version: "0.1.0",
+      session: this.id,
+      source: this.source,
+      selection: "-- nginx and its children",
+      t0_ns: T0_NS,
+      now: this.now,
+      attached: ["fentry:inet_csk_accept", "raw_tp:sched_process_fork"],
+      missing: ["Accept queue overflow is not visible: this kernel has no tracepoint for it."],
+      status: this.status,
+    };
+  }
+
+  /** Time goes on. */
+  pass(ms: number): void {
+    this.now += ms * MS;
+  }
+
+  process(pid: number, comm: string, more: Partial<Process> = {}): Process {
+    const id = `${pid}@${5119676157000 + pid}`;
+    const process: Process = {
+      id,
+      pid,
+      ppid: 1,
+      comm,
+      exe: `/usr/sbin/${comm}`,
+      table: `t${pid}`,
+      seen: this.now,
+      ended: null,
+      status: null,
+      fd_limit: 1024,
+      standing: "exact",
+      repaired: null,
+      why: null,
+      since: null,
+      ...more,
+    };
+    this.processes.set(id, process);
+    this.#touch(id);
+    return process;
+  }
+
+  exit(process: Process): void {
+    process.ended = this.now;
+    process.status = 0;
+    for (const descriptor of this.descriptors.values()) {
+      if (descriptor.table === process.table && descriptor.closed === null) this.#empty(descriptor, "exit");
+    }
+    this.#touch(process.id);
+    this.#line(process, { event: "exit", via: "exit", status: 0 });
+  }
+
+  doubt(process: Process, why: string): void {
+    Object.assign(process, { standing: "doubtful", why, since: this.now });
+    this.#touch(process.id);
+  }
+
+  open(process: Process, fd: number, kind: string, name: string, by = "open", cloexec = false): Descriptor {
+    const descriptor = this.#fill(process, fd, kind, name, by, null, cloexec);
+    this.#line(process, { event: by, call: "openat", fd, ret: fd, new_fd: fd, path: name, dur_ns: 5200 });
+    return descriptor;
+  }
+
+  socket(process: Process, fd: number, more: Partial<Socket> = {}): Socket {
+    const socket = this.#socket("created", null, more);
+    this.#fill(process, fd, "socket", "", "socket", socket.id, true);
+    this.#line(process, {
+      event: "socket",
+      call: "socket",
+      ret: fd,
+      new_fd: fd,
+      socket: socket.id,
+      dur_ns: 2100,
+    });
+    return socket;
+  }
+
+  listen(process: Process, fd: number, local: string): Socket {
+    const socket = this.socket(process, fd);
+    this.pass(2);
+    socket.local = local;
+    this.step(socket, "bound", "CLOSE");
+    this.#line(process, {
+      event: "bind",
+      call: "bind",
+      fd,
+      ret: 0,
+      socket: socket.id,
+      local,
+      asked: local,
+      dur_ns: 900,
+    });
+    this.pass(2);
+    Object.assign(socket, { backlog: 511, queue_len: 0, queue_limit: 511 });
+    this.step(socket, "listening", "LISTEN");
+    this.#line(process, {
+      event: "listen",
+      call: "listen",
+      fd,
+      ret: 0,
+      socket: socket.id,
+      local,
+      backlog: 511,
+      dur_ns: 700,
+    });
+    return socket;
+  }
+
+  /** A child that waits in its listener's queue. */
+  queue(listener: Socket, peer: string): Socket {
+    const child = this.#socket("queued", "ESTABLISHED", {
+      listener: listener.id,
+      local: listener.local,
+      peer,
+    });
+    child.queued = this.now;
+    child.ino = "0";
+    listener.queue_len = (listener.queue_len ?? 0) + 1;
+    this.#touch(listener.id);
+    return child;
+  }
+
+  accept(process: Process, listener: Socket, child: Socket, fd: number, from = 6): Descriptor {
+    child.accepted = this.now;
+    child.wait_ns = this.now - (child.queued ?? this.now);
+    this.step(child, "connected", "ESTABLISHED");
+    listener.children += 1;
+    listener.queue_len = Math.max(0, (listener.queue_len ?? 0) - 1);
+    this.#touch(listener.id);
+    const descriptor = this.#fill(process, fd, "socket", "", "accept", child.id, true);
+    this.#line(process, {
+      event: "accept",
+      call: "accept4",
+      fd: from,
+      ret: fd,
+      new_fd: fd,
+      socket: child.id,
+      listener: listener.id,
+      local: child.local ?? "",
+      peer: child.peer ?? "",
+      wait_ns: child.wait_ns,
+      dur_ns: 920,
+    });
+    return descriptor;
+  }
+
+  step(socket: Socket, phase: string, state: string | null, error: string | null = null): void {
+    socket.steps = [...socket.steps, { t: this.now, phase, state, error }];
+    this.#touch(socket.id);
+  }
+
+  close(process: Process, descriptor: Descriptor, first: "local" | "peer"): void {
+    this.#empty(descriptor, "close");
+    const socket = descriptor.socket ? this.sockets.get(descriptor.socket) : undefined;
+    if (socket) {
+      socket.closed_first ??= first;
+      this.step(socket, "closing", first === "peer" ? "LAST_ACK" : "FIN_WAIT1");
+      this.pass(1);
+      socket.ended = this.now;
+      this.step(socket, "closed", "CLOSE");
+    }
+    this.#line(process, {
+      event: "close",
+      call: "close",
+      fd: descriptor.fd,
+      ret: 0,
+      ...(socket ? { socket: socket.id, closed_first: first } : {}),
+      dur_ns: 1300,
+    });
+  }
+
+  fork(parent: Process, pid: number): Process {
+    const child = this.process(pid, parent.comm, { ppid: parent.pid });
+    for (const descriptor of [...this.descriptors.values()]) {
+      if (descriptor.table !== parent.table || descriptor.closed !== null) continue;
+      this.#fill(
+        child,
+        descriptor.fd,
+        descriptor.kind,
+        descriptor.name,
+        "fork",
+        descriptor.socket,
+        descriptor.cloexec,
+      );
+    }
+    this.#line(parent, { event: "fork", call: "clone", ret: pid, child: child.id, dur_ns: 84000 });
+    return child;
+  }
+
+  fail(process: Process, line: Partial<Line>): void {
+    this.#line(process, { event: "bind", ...line });
+  }
+
+  lose(count: number): void {
+    this.#lost += count;
+    this.#push({ event: "lost", via: "kernel", count, cause: "ring_full" });
+  }
+
+  evict(id: string): void {
+    this.processes.delete(id);
+    this.descriptors.delete(id);
+    this.sockets.delete(id);
+  }
+
+  /** What changed after a revision. */
+  change(from: number, fromSeq: number): Change {
+    const dirty = <T extends { id: string }>(all: Map<string, T>) =>
+      [...all.values()].filter((one) => (this.#revs.get(one.id) ?? 0) > from);
+    return structuredClone({
+      kind: "change",
+      from,
+      to: this.#rev,
+      processes: dirty(this.processes),
+      descriptors: dirty(this.descriptors),
+      sockets: dirty(this.sockets),
+      events: this.lines.slice(fromSeq),
+      skipped: 0,
+      more: false,
+      status: this.status,
+    });
+  }
+
+  #touch(id: string): void {
+    this.#rev += 1;
+    this.#revs.set(id, this.#rev);
+  }
+
+  #next(letter: string): string {
+    this.#ids += 1;
+    return `${letter}${this.#ids}`;
+  }
+
+  #socket(phase: string, state: string | null, more: Partial<Socket>): Socket {
+    const socket: Socket = {
+      id: this.#next("s"),
+      family: "inet",
+      type: "stream",
+      protocol: "tcp",
+      netns: 4026531840,
+      ino: String(81000 + this.#ids),
+      local: null,
+      peer: null,
+      steps: [{ t: this.now, phase, state, error: null }],
+      listener: null,
+      inferred: false,
+      children: 0,
+      backlog: null,
+      queue_len: null,
+      queue_limit: null,
+      queued: null,
+      accepted: null,
+      wait_ns: null,
+      closed_first: null,
+      holders: 0,
+      ended: null,
+      ...more,
+    };
+    this.sockets.set(socket.id, socket);
+    this.#touch(socket.id);
+    return socket;
+  }
+
+  #fill(
+    process: Process,
+    fd: number,
+    kind: string,
+    name: string,
+    by: string,
+    socket: string | null,
+    cloexec: boolean,
+  ): Descriptor {
+    const descriptor: Descriptor = {
+      id: this.#next("d"),
+      table: process.table,
+      fd,
+      file: this.#next("f"),
+      kind,
+      name,
+      ino: String(90000 + this.#ids),
+      dev: "0:9",
+      cloexec,
+      opened: this.now,
+      opened_by: by,
+      closed: null,
+      closed_by: null,
+      socket,
+    };
+    this.descriptors.set(descriptor.id, descriptor);
+    const held = socket ? this.sockets.get(socket) : undefined;
+    if (held) {
+      held.holders += 1;
+      this.#touch(held.id);
+    }
+    this.#touch(descriptor.id);
+    return descriptor;
+  }
+
+  #empty(descriptor: Descriptor, by: string): void {
+    descriptor.closed = this.now;
+    descriptor.closed_by = by;
+    const held = descriptor.socket ? this.sockets.get(descriptor.socket) : undefined;
+    if (held) {
+      held.holders -= 1;
+      this.#touch(held.id);
+    }
+    this.#touch(descriptor.id);
+  }
+
+  #line(process: Process, line: Partial<Line> & { event: string }): void {
+    this.#push({
+      process: process.id,
+      pid: process.pid,
+      tid: process.pid,
+      comm: process.comm,
+      via: "syscall",
+      ...line,
+    });
+  }
+
+  #push(line: Partial<Line> & { event: string }): void {
+    const seq = this.lines.length + 1;
+    this.lines.push({ via: "syscall", ...line, seq, ts_ns: Number(T0_NS) + this.now, t: this.now });
+    this.#rev += 1;
+  }
+}
