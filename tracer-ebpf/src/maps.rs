@@ -79,12 +79,13 @@ pub(crate) struct RowBuffer {
 pub(crate) const ROW_PATH_LEN: usize = 1024;
 
 /// Adds one to a counter of this CPU and returns the value before. Atomic, because a softirq may interrupt a program
-/// of a task on the same CPU.
+/// of a task on the same CPU; sequentially consistent, because LLVM turns a relaxed add into an instruction that does
+/// not fetch, and would return the operand.
 #[inline(always)]
 pub(crate) fn count(counter: Counter) -> u64 {
     match COUNTERS.get_ptr_mut(counter.0) {
         // SAFETY: the map gave a valid, aligned pointer to a value that is only ever accessed as an atomic here.
-        Some(value) => unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(value, 1) },
+        Some(value) => unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(value, 1) },
         None => 0,
     }
 }
