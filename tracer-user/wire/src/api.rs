@@ -304,6 +304,10 @@ pub struct Resume {
     pub session: String,
     /// The last change's `to`.
     pub rev: f64,
+    /// `seq` of the newest event that the client has or was told to be left out.
+    #[serde(default)]
+    #[ts(optional)]
+    pub seq: Option<f64>,
 }
 
 /// Body of every error answer.

@@ -208,8 +208,8 @@ mod tests {
         Event { call: Some(call), fd: Some(fd), ret: Some(ret), error, ..event(kind) }
     }
 
-    fn inet(port: u16) -> Option<Address> {
-        Some(Address::Inet([127, 0, 0, 1].into(), port))
+    fn inet(port: u16) -> Address {
+        Address::Inet([127, 0, 0, 1].into(), port)
     }
 
     #[test]
@@ -238,16 +238,20 @@ mod tests {
                 "socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3  fd 3 ← inet stream tcp socket",
             ),
             (
-                Event { asked: inet(0), local: inet(4000), ..call(EventKind::Bind, Syscall::Bind, 3, 0) },
+                Event {
+                    asked: Some(inet(0)),
+                    local: Some(inet(4000)),
+                    ..call(EventKind::Bind, Syscall::Bind, 3, 0)
+                },
                 "bind(3, 127.0.0.1:0) = 0              fd 3 bound to 127.0.0.1:4000, asked for 127.0.0.1:0",
             ),
             (
-                Event { asked: inet(80), ..call(EventKind::Bind, Syscall::Bind, 3, -98) },
+                Event { asked: Some(inet(80)), ..call(EventKind::Bind, Syscall::Bind, 3, -98) },
                 "bind(3, 127.0.0.1:80) = -1 EADDRINUSE (Address already in use)  fd 3 asked for 127.0.0.1:80",
             ),
             (
                 Event {
-                    local: inet(80),
+                    local: Some(inet(80)),
                     backlog: Some(511),
                     queue_limit: Some(128),
                     ..call(EventKind::Listen, Syscall::Listen, 3, 0)
@@ -259,7 +263,7 @@ mod tests {
                 "listen(3, -1) = 0                     fd 3 listening, backlog -1",
             ),
             (
-                Event { local: inet(80), ..call(EventKind::Accept, Syscall::Accept4, 6, -11) },
+                Event { local: Some(inet(80)), ..call(EventKind::Accept, Syscall::Accept4, 6, -11) },
                 "accept4(6) = -1 EAGAIN (Resource temporarily unavailable)  nothing to accept on fd 6 (127.0.0.1:80)",
             ),
             (
@@ -277,9 +281,9 @@ mod tests {
             ),
             (
                 Event {
-                    asked: inet(80),
-                    peer: inet(80),
-                    local: inet(40000),
+                    asked: Some(inet(80)),
+                    peer: Some(inet(80)),
+                    local: Some(inet(40000)),
                     dur_ns: Some(1_250_000),
                     ..call(EventKind::Connect, Syscall::Connect, 5, 0)
                 },
@@ -288,21 +292,25 @@ mod tests {
             ),
             (
                 Event {
-                    asked: inet(80),
-                    local: inet(40000),
+                    asked: Some(inet(80)),
+                    local: Some(inet(40000)),
                     ..call(EventKind::Connect, Syscall::Connect, 5, -115)
                 },
                 "connect(5, 127.0.0.1:80) = -1 EINPROGRESS (Operation now in progress)  \
                  fd 5 is connecting to 127.0.0.1:80 from 127.0.0.1:40000",
             ),
             (
-                Event { how: Some(1), local: inet(80), ..call(EventKind::Shutdown, Syscall::Shutdown, 9, 0) },
+                Event {
+                    how: Some(1),
+                    local: Some(inet(80)),
+                    ..call(EventKind::Shutdown, Syscall::Shutdown, 9, 0)
+                },
                 "shutdown(9, SHUT_WR) = 0              fd 9 (127.0.0.1:80) shut down for writing",
             ),
             (
                 Event {
-                    local: inet(80),
-                    peer: inet(51234),
+                    local: Some(inet(80)),
+                    peer: Some(inet(51234)),
                     closed_first: Some(Side::Peer),
                     ..call(EventKind::Close, Syscall::Close, 9, 0)
                 },
@@ -357,8 +365,8 @@ mod tests {
             ),
             (
                 Event {
-                    peer: inet(51234),
-                    local: inet(80),
+                    peer: Some(inet(51234)),
+                    local: Some(inet(80)),
                     queue_len: Some(3),
                     queue_limit: Some(128),
                     via: Via::Kernel,
@@ -372,7 +380,7 @@ mod tests {
                     socket: Some(SocketId(7)),
                     socket_kind: tcp,
                     to: Some(state::LISTEN),
-                    local: inet(80),
+                    local: Some(inet(80)),
                     queue_len: Some(0),
                     queue_limit: Some(511),
                     via: Via::Snapshot,

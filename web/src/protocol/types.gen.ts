@@ -448,7 +448,11 @@ session: string,
 /**
  * The last change's `to`.
  */
-rev: number, };
+rev: number,
+/**
+ * `seq` of the newest event that the client has or was told to be left out.
+ */
+seq?: number, };
 
 /**
  * Server to page, one JSON object a WebSocket message.

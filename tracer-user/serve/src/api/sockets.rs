@@ -1,0 +1,131 @@
+//! `GET /api/v1/sockets`.
+
+use super::parameter::{Parameters, moment, on_clock_of, read};
+use crate::{problem::Problem, server::App};
+use axum::{Json, extract::State};
+use serde::Deserialize;
+use std::{collections::BTreeMap, sync::Arc};
+use tracer_model::{
+    entity,
+    ids::{BootNs, SocketId},
+    names,
+};
+use tracer_wire::{
+    api::{Socket, Sockets},
+    instant::Instant,
+};
+
+/// Entities that one question looks at: the engine is kept for about a millisecond.
+const PORTION: usize = 5_000;
+
+/// Which sockets.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Query {
+    /// In this phase (`listening`) or kernel state (`LISTEN`), now or at `at`.
+    state: Option<String>,
+    /// With this local or peer's port.
+    #[param(value_type = Option<u16>)]
+    port: Option<String>,
+    /// That came from this listener (`s7`).
+    listener: Option<String>,
+    /// That existed at this moment, as they were then: RFC 3339, nanoseconds since the epoch, or `-30s`.
+    at: Option<String>,
+}
+
+/// Every kept socket that fits, in the order in which they were first seen.
+#[utoipa::path(get, path = "/api/v1/sockets", tag = "entities", params(Query), responses((status = 200, body = Sockets)))]
+pub(crate) async fn sockets(
+    State(app): State<Arc<App>>,
+    Parameters(query): Parameters<Query>,
+) -> Result<Json<Sockets>, Problem> {
+    let wanted = Wanted::read(&query)?;
+    // In portions, so that the engine is not kept from its work for long; who changed meanwhile comes again.
+    let mut found = BTreeMap::new();
+    let mut rev = 0;
+    let mut at = None;
+    loop {
+        let wanted = wanted.clone();
+        let portion = app.handle.ask(move |session| {
+            let t0 = session.t0();
+            let at = at.or_else(|| wanted.at.map(|at| on_clock_of(session, at)));
+            let changes = session.changes_since(rev, PORTION);
+            let sockets = changes.sockets.into_iter().map(|socket| {
+                let seen = match at {
+                    None => Some(socket.clone()),
+                    Some(at) => as_of(socket, at),
+                };
+                (socket.id, seen.filter(|socket| wanted.fits(socket)).map(|socket| Socket::new(&socket, t0)))
+            });
+            (sockets.collect::<Vec<_>>(), changes.to, changes.more, at)
+        });
+        let (sockets, to, more, resolved) = portion.await?;
+        for (id, socket) in sockets {
+            match socket {
+                Some(socket) => found.insert(id, socket),
+                None => found.remove(&id),
+            };
+        }
+        (rev, at) = (to, resolved);
+        if !more {
+            return Ok(Json(Sockets { sockets: found.into_values().collect() }));
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Wanted {
+    state: Option<String>,
+    port: Option<u16>,
+    listener: Option<SocketId>,
+    at: Option<Instant>,
+}
+
+impl Wanted {
+    fn read(query: &Query) -> Result<Self, Problem> {
+        let names: Vec<_> = entity::Phase::ALL.iter().map(|phase| phase.name()).collect();
+        let known = |state: &str| {
+            names.contains(&state)
+                || (0..=names::state::NEW_SYN_RECV).any(|number| names::state_name(number) == Some(state))
+        };
+        if let Some(state) = query.state.as_deref().filter(|state| !known(state)) {
+            let names = names.join(", ");
+            return Err(Problem::parameter(
+                "state",
+                format!("{state:?} is not one of {names}, or the kernel's name"),
+            ));
+        }
+        Ok(Self {
+            state: query.state.clone(),
+            port: read("port", query.port.as_deref(), "a number from 0 to 65535")?,
+            listener: read("listener", query.listener.as_deref(), "a socket such as s7")?,
+            at: moment("at", query.at.as_deref())?,
+        })
+    }
+
+    fn fits(&self, socket: &entity::Socket) -> bool {
+        let state = self.state.as_deref().is_none_or(|wanted| {
+            socket.steps.last().is_some_and(|step| {
+                step.phase.name() == wanted || step.state.and_then(names::state_name) == Some(wanted)
+            })
+        });
+        let port =
+            |wanted| [&socket.local, &socket.peer].iter().any(|address| address.port() == Some(wanted));
+        state
+            && self.port.is_none_or(port)
+            && self.listener.is_none_or(|wanted| socket.listener == Some(wanted))
+    }
+}
+
+/// A socket as it was at a moment; `None` where it did not exist.
+fn as_of(socket: &entity::Socket, at: BootNs) -> Option<entity::Socket> {
+    let steps: Vec<_> = socket.steps.iter().filter(|step| step.ts <= at).cloned().collect();
+    let existed = !steps.is_empty() && socket.ended.is_none_or(|ended| ended > at);
+    existed.then(|| entity::Socket {
+        steps,
+        accepted: socket.accepted.filter(|accepted| *accepted <= at),
+        ended: None,
+        ..socket.clone()
+    })
+}

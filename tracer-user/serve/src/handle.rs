@@ -1,0 +1,73 @@
+//! Questions to the engine, the one owner of the model.
+
+use crate::counters::Counters;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tracer_model::session::Session;
+
+/// A question: answered by the engine between two batches of input.
+pub type Question = Box<dyn FnOnce(&Session) + Send>;
+
+/// Questions that may wait at one time. Every client of the live stream has one at most, as has every request.
+const QUEUE: usize = 64;
+
+/// How long an answer may take, a place in the queue included.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Puts questions to the engine.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    questions: mpsc::Sender<Question>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// The engine did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// It is too busy.
+    #[error("the engine did not answer within 2 s because it is busy; try again, or select fewer processes")]
+    Busy,
+    /// It is gone.
+    #[error("the engine has stopped; start sockreel again")]
+    Stopped,
+}
+
+/// A handle for the server, and the questions for the engine. The queue is bounded: who finds it full waits.
+#[must_use]
+pub fn channel() -> (Handle, mpsc::Receiver<Question>) {
+    let (questions, receiver) = mpsc::channel(QUEUE);
+    (Handle { questions, counters: Arc::default() }, receiver)
+}
+
+impl Handle {
+    /// Asks, and waits at most two seconds for the answer.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Session) -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        let question: Question = Box::new(move |session| {
+            // Whoever asked may have gone.
+            if !answer.is_closed() {
+                let _ = answer.send(question(session));
+            }
+        });
+        let exchange = async {
+            self.questions.send(question).await.map_err(|_| Unavailable::Stopped)?;
+            answered.await.map_err(|_| Unavailable::Stopped)
+        };
+        let result = timeout(PATIENCE, exchange).await.unwrap_or(Err(Unavailable::Busy));
+        if result.is_err() {
+            self.counters.refused_questions.add();
+        }
+        result
+    }
+
+    /// Questions that wait now.
+    pub(crate) fn waiting(&self) -> usize {
+        self.questions.max_capacity() - self.questions.capacity()
+    }
+}

@@ -1,0 +1,358 @@
+//! `GET /api/v1/live`: the live stream over a WebSocket.
+//!
+//! One change is under way for each client: the next is made only when the client has acknowledged the last, out of
+//! what the model holds by then. A slow page gets staler, never wrong, and nothing piles up here: what a client costs
+//! is one change in memory. A client that acknowledges nothing for 30 s is disconnected with code 4008.
+
+use crate::{handle::Unavailable, problem::Problem, server::App};
+use axum::{
+    extract::{
+        State,
+        ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade},
+    },
+    http::StatusCode,
+    response::Response,
+};
+use serde::Serialize;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until, timeout_at},
+};
+use tracer_model::session::Session;
+use tracer_wire::{
+    api::{ClientMessage, Descriptor, Process, Resume, ServerMessage, Socket},
+    line::Line,
+    number::number,
+};
+
+/// Objects in one change.
+const CHANGE_OBJECTS: usize = 5_000;
+/// Events in one change.
+const CHANGE_EVENTS: u64 = 200;
+/// Clients at one time. Each asks the engine up to ten times a second.
+const CLIENTS: u64 = 32;
+/// Bytes of a message from the page; the longest it has to send are a tenth of that.
+const MESSAGE_BYTES: usize = 4096;
+
+/// Close codes (RFC 6455, section 7.4).
+mod code {
+    pub(super) const GOING_AWAY: u16 = 1001;
+    pub(super) const POLICY: u16 = 1008;
+    pub(super) const INTERNAL: u16 = 1011;
+    pub(super) const NO_ACK: u16 = 4008;
+}
+
+/// The stream's rhythm.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Shortest time between two changes.
+    pub(crate) change: Duration,
+    /// Longest time between two changes, even if only counters changed.
+    pub(crate) status: Duration,
+    /// How long a client may take to answer, or to take what is sent.
+    pub(crate) patience: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            change: Duration::from_millis(100),
+            status: Duration::from_secs(1),
+            patience: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Opens a live stream.
+#[utoipa::path(
+    get,
+    path = "/api/v1/live",
+    tag = "live",
+    description = "WebSocket. The client sends `hello`, then `ack` for every `change` (`ClientMessage`); the server \
+                   sends `hello`, `change` and `evict` (`ServerMessage`), one JSON object a message. Close codes: 1001 \
+                   the server ends, 1008 a message that is none of these, 1011 the engine does not answer, 4008 \
+                   nothing was acknowledged for 30 s.",
+    responses((status = 101, description = "The stream is open."), (status = 503, description = "Too many clients."))
+)]
+pub(crate) async fn live(
+    State(app): State<Arc<App>>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Problem> {
+    let Some(alive) = app.alive.upgrade() else {
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is ending"));
+    };
+    let client = Client::count(&app)?;
+    Ok(upgrade
+        .max_message_size(MESSAGE_BYTES)
+        .max_frame_size(MESSAGE_BYTES)
+        .on_upgrade(move |socket| client.serve(socket, alive)))
+}
+
+/// One client, counted while it lives.
+struct Client {
+    app: Arc<App>,
+}
+
+impl Client {
+    fn count(app: &Arc<App>) -> Result<Self, Problem> {
+        let client = Self { app: Arc::clone(app) };
+        if app.handle.counters.clients.add() >= CLIENTS {
+            return Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{CLIENTS} clients watch already; close one of them"),
+            ));
+        }
+        Ok(client)
+    }
+
+    async fn serve(self, socket: WebSocket, _alive: mpsc::Sender<()>) {
+        let pace = self.app.pace;
+        let mut line = Connection { socket, ending: self.app.ending.clone(), pace };
+        let Err(end) = self.stream(&mut line).await;
+        let frame = match end {
+            End::Gone => return,
+            End::Ending => CloseFrame { code: code::GOING_AWAY, reason: "the server ends".into() },
+            End::NoAck => {
+                self.app.handle.counters.slow_clients.add();
+                CloseFrame { code: code::NO_ACK, reason: "nothing was acknowledged for too long".into() }
+            }
+            End::Policy(reason) => CloseFrame { code: code::POLICY, reason: reason.into() },
+            End::Unavailable(unavailable) => {
+                CloseFrame { code: code::INTERNAL, reason: unavailable.to_string().into() }
+            }
+        };
+        // A client that does not read does not take this either.
+        let close = line.socket.send(Message::Close(Some(frame)));
+        let _ = tokio::time::timeout(Duration::from_secs(1), close).await;
+    }
+
+    async fn stream(&self, line: &mut Connection) -> Result<Never, End> {
+        let ClientMessage::Hello { resume } = line.receive(Instant::now() + line.pace.patience).await? else {
+            return Err(End::Policy("the first message is hello"));
+        };
+        let mut place = self.hello(line, resume).await?;
+        let mut last_sent: Option<Instant> = None;
+        loop {
+            let due = last_sent.is_none_or(|sent| sent.elapsed() >= line.pace.status);
+            let portion = self.app.handle.ask(move |session| Portion::take(session, place)).await?;
+            if portion.is_empty() && !due {
+                line.idle(Instant::now() + line.pace.change).await?;
+                continue;
+            }
+            let Portion { evict, change, next, more } = portion;
+            let now = Instant::now();
+            if let Some(evict) = evict {
+                line.send(&evict).await?;
+            }
+            line.send(&change).await?;
+            self.app.handle.counters.changes.add();
+            last_sent = Some(now);
+            line.acknowledged(next.rev).await?;
+            place = next;
+            if !more {
+                line.idle(now + line.pace.change).await?;
+            }
+        }
+    }
+
+    async fn hello(&self, line: &mut Connection, resume: Option<Resume>) -> Result<Place, End> {
+        let named = resume.is_some();
+        let resume = resume.filter(|resume| resume.session == self.app.settings.session);
+        let settings = self.app.settings.clone();
+        let (info, place) = self
+            .app
+            .handle
+            .ask(move |session| {
+                (crate::api::info::describe(&settings, session), Place::resume(session, resume))
+            })
+            .await?;
+        if named && place.is_none() {
+            self.app.handle.counters.resyncs.add();
+        }
+        line.send(&ServerMessage::Hello { info, resumed: place.is_some() }).await?;
+        Ok(place.unwrap_or_default())
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.app.handle.counters.clients.remove();
+    }
+}
+
+enum Never {}
+
+/// How a stream ends.
+enum End {
+    /// The client left.
+    Gone,
+    /// The server ends.
+    Ending,
+    /// The client acknowledged nothing, or took nothing.
+    NoAck,
+    /// The client does not keep to the protocol.
+    Policy(&'static str),
+    /// The engine does not answer.
+    Unavailable(Unavailable),
+}
+
+impl From<Unavailable> for End {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}
+
+/// Where a client stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Place {
+    /// Revision that it has.
+    rev: u64,
+    /// Newest event that it has or was told to be left out.
+    seq: u64,
+}
+
+impl Place {
+    /// The place that a client named, if everything since is still known.
+    fn resume(session: &Session, resume: Option<Resume>) -> Option<Self> {
+        let resume = resume?;
+        let (rev, seq) = (whole(resume.rev)?, whole(resume.seq.unwrap_or_default())?);
+        let known = rev >= session.changes_since(rev, 0).complete_from && rev <= session.rev();
+        (known && seq <= session.history().last_seq()).then_some(Self { rev, seq })
+    }
+}
+
+/// A JSON number as the count that it was.
+fn whole(value: f64) -> Option<u64> {
+    let exact = value >= 0.0 && value.fract() == 0.0 && value <= 9_007_199_254_740_992.0;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked: whole, from 0 to 2^53"
+    )]
+    exact.then_some(value as u64)
+}
+
+/// What one question brings back.
+struct Portion {
+    evict: Option<ServerMessage>,
+    change: ServerMessage,
+    next: Place,
+    more: bool,
+}
+
+impl Portion {
+    fn take(session: &Session, place: Place) -> Self {
+        let t0 = session.t0();
+        let changes = session.changes_since(place.rev, CHANGE_OBJECTS);
+        let history = session.history();
+        let last_seq = history.last_seq();
+        let from_seq = (place.seq + 1).max((last_seq + 1).saturating_sub(CHANGE_EVENTS));
+        let events: Vec<_> = history.events(from_seq).map(|event| Line::at(&event, t0)).collect();
+        let told = u64::try_from(events.len()).unwrap_or(u64::MAX);
+        let evict = ServerMessage::Evict {
+            descriptors: strings(&changes.evicted_descriptors),
+            sockets: strings(&changes.evicted_sockets),
+            processes: strings(&changes.evicted_processes),
+        };
+        let evicts = !(changes.evicted_descriptors.is_empty()
+            && changes.evicted_sockets.is_empty()
+            && changes.evicted_processes.is_empty());
+        Self {
+            evict: evicts.then_some(evict),
+            next: Place { rev: changes.to, seq: last_seq.max(place.seq) },
+            more: changes.more,
+            change: ServerMessage::Change {
+                from: number(place.rev),
+                to: number(changes.to),
+                processes: changes.processes.into_iter().map(|process| Process::new(process, t0)).collect(),
+                descriptors: changes.descriptors.into_iter().map(|slot| Descriptor::new(slot, t0)).collect(),
+                sockets: changes.sockets.into_iter().map(|socket| Socket::new(socket, t0)).collect(),
+                events,
+                skipped: number(last_seq.saturating_sub(place.seq).saturating_sub(told)),
+                more: changes.more,
+                status: crate::api::info::status(session),
+            },
+        }
+    }
+
+    /// Nothing but counters would be told.
+    fn is_empty(&self) -> bool {
+        let ServerMessage::Change { from, to, events, skipped, .. } = &self.change else { return false };
+        from.to_bits() == to.to_bits() && events.is_empty() && *skipped == 0.0 && self.evict.is_none()
+    }
+}
+
+fn strings(ids: &[impl ToString]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
+}
+
+/// The WebSocket, with the two things that end every wait: the deadline and the server's end.
+struct Connection {
+    socket: WebSocket,
+    ending: watch::Receiver<bool>,
+    pace: Pace,
+}
+
+impl Connection {
+    async fn send(&mut self, message: &impl Serialize) -> Result<(), End> {
+        let text = serde_json::to_string(message).map_err(|_| End::Gone)?;
+        let deadline = Instant::now() + self.pace.patience;
+        tokio::select! {
+            biased;
+            _ = self.ending.wait_for(|ending| *ending) => Err(End::Ending),
+            sent = timeout_at(deadline, self.socket.send(Message::Text(text.into()))) => match sent {
+                Err(_) => Err(End::NoAck),
+                Ok(Err(_)) => Err(End::Gone),
+                Ok(Ok(())) => Ok(()),
+            },
+        }
+    }
+
+    /// The next message of the client. Pings are answered on the way.
+    async fn receive(&mut self, deadline: Instant) -> Result<ClientMessage, End> {
+        loop {
+            let message = tokio::select! {
+                biased;
+                _ = self.ending.wait_for(|ending| *ending) => return Err(End::Ending),
+                received = timeout_at(deadline, self.socket.recv()) => received.map_err(|_| End::NoAck)?,
+            };
+            match message {
+                Some(Ok(Message::Text(text))) => {
+                    return serde_json::from_str(&text)
+                        .map_err(|_| End::Policy("not a message of this protocol"));
+                }
+                Some(Ok(Message::Binary(_))) => return Err(End::Policy("messages are text")),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
+            }
+        }
+    }
+
+    /// Waits until a change is acknowledged.
+    async fn acknowledged(&mut self, rev: u64) -> Result<(), End> {
+        let deadline = Instant::now() + self.pace.patience;
+        loop {
+            match self.receive(deadline).await? {
+                ClientMessage::Ack { rev: acknowledged } if whole(acknowledged) == Some(rev) => return Ok(()),
+                ClientMessage::Ack { .. } => {}
+                ClientMessage::Hello { .. } => return Err(End::Policy("hello comes once")),
+            }
+        }
+    }
+
+    /// Waits until then, and notices meanwhile if the client leaves.
+    async fn idle(&mut self, until: Instant) -> Result<(), End> {
+        let sleep = sleep_until(until);
+        tokio::pin!(sleep);
+        loop {
+            tokio::select! {
+                () = &mut sleep => return Ok(()),
+                message = self.receive(until + self.pace.patience) => match message? {
+                    ClientMessage::Ack { .. } => {}
+                    ClientMessage::Hello { .. } => return Err(End::Policy("hello comes once")),
+                },
+            }
+        }
+    }
+}
