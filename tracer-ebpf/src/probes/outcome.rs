@@ -9,7 +9,8 @@ use crate::{
     sock,
     task::{self, Scope},
 };
-use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
+use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user_str};
+use core::ffi::c_void;
 use tracer_abi::{
     Asked, Call, CallAddr, CallPair, CallPath, CallSock, Class, Counter, InFlight, Kind, PATH_LEN, SLOT_PRESENT,
     SOCKADDR_LEN, Sock,
@@ -18,10 +19,11 @@ use tracer_abi::{
 /// `SOL_SOCKET`, `SCM_RIGHTS` (unix(7)).
 const SOL_SOCKET: u32 = 1;
 const SCM_RIGHTS: u32 = 1;
-/// Control messages and descriptors of one `recvmsg` that are looked at. The kernel passes at most 253
-/// (`SCM_MAX_FD`, include/net/scm.h); what is beyond is counted and found by a snapshot.
-const MAX_CMSGS: u32 = 2;
-const MAX_PASSED: u32 = 32;
+/// Bytes of a `cmsghdr`.
+const CMSG_HEADER: u64 = 16;
+/// Steps of a walk through the control data of one `recvmsg`: the kernel passes at most 253 descriptors (`SCM_MAX_FD`,
+/// include/net/scm.h), the rest is for other messages. What is beyond is counted and found by a snapshot.
+const MAX_STEPS: u32 = 300;
 
 /// Tells a call that returned.
 #[inline(always)]
@@ -33,7 +35,7 @@ pub(crate) fn tell(work: &mut Work, tid: u32, scope: Scope) {
         Class::FORK | Class::EXEC if ok => return,
         Class::OPEN => return tell_path(call),
         Class::PAIR if ok => return tell_pair(call),
-        Class::RECVMSG => return tell_passed(call),
+        Class::RECVMSG => return tell_passed(work),
         _ => {}
     }
     let filled = filled_slot(call);
@@ -232,40 +234,66 @@ fn tell_pair(call: &mut InFlight) {
 /// Tells every descriptor that a `recvmsg` received, one record each. The numbers stand in the caller's control buffer;
 /// each is confirmed against the table.
 #[inline(always)]
-fn tell_passed(call: &mut InFlight) {
-    if call.call.ret < 0 {
+fn tell_passed(work: &mut Work) {
+    if work.flight.call.ret < 0 {
         return;
     }
+    let message = work.flight.pointer;
     // `struct user_msghdr` (include/linux/socket.h): the kernel has written the length that it used.
-    let control = user::<u64>(call.pointer + 32).unwrap_or(0);
-    let used = user::<u64>(call.pointer + 40).unwrap_or(0);
-    let mut at = 0_u64;
-    for _ in 0..MAX_CMSGS {
-        if at + 16 > used {
-            return;
-        }
-        // `struct cmsghdr` (cmsg(3)).
-        let Some(len) = user::<u64>(control + at) else { return };
-        let Some([level, kind]) = user::<[u32; 2]>(control + at + 8) else { return };
-        if len < 16 || len > used {
-            return;
-        }
-        if level == SOL_SOCKET && kind == SCM_RIGHTS {
-            let count_all = ((len - 16) / 4) as u32;
-            let mut index = 0_u32;
-            while index < MAX_PASSED && index < count_all {
-                if let Some(fd) = user::<i32>(control + at + 16 + u64::from(index) * 4) {
-                    tell_passed_one(call, fd);
-                }
-                index += 1;
-            }
-            if count_all > MAX_PASSED {
-                count(Counter::PASSED_BEYOND);
-            }
-        }
-        // `CMSG_NXTHDR` aligns to a word.
-        at += (len + 7) & !7;
+    let mut walk = ControlWalk {
+        work: work as *mut Work,
+        control: user(message + 32).unwrap_or(0),
+        used: user(message + 40).unwrap_or(0),
+        at: 0,
+        index: 0,
+    };
+    // SAFETY: the callback has the signature that the helper asks for, and `walk` outlives the call.
+    let steps = unsafe {
+        bpf_loop(MAX_STEPS, walk_control as *const () as *mut c_void, (&raw mut walk).cast(), 0)
+    };
+    if steps >= i64::from(MAX_STEPS) {
+        count(Counter::PASSED_BEYOND);
     }
+}
+
+/// Where a walk through control data stands.
+struct ControlWalk {
+    work: *mut Work,
+    /// The control data in the caller's memory, and its length.
+    control: u64,
+    used: u64,
+    /// The message that is looked at, and the next descriptor in it.
+    at: u64,
+    index: u64,
+}
+
+/// One step: tells one descriptor, or goes on to the next control message. 1 ends the walk.
+extern "C" fn walk_control(_step: u32, walk: *mut ControlWalk) -> i64 {
+    // SAFETY: the helper passes the pointer that `tell_passed` gave it.
+    let walk = unsafe { &mut *walk };
+    // `struct cmsghdr` (cmsg(3)).
+    let header = walk.control + walk.at;
+    if walk.at + CMSG_HEADER > walk.used {
+        return 1;
+    }
+    let Some(len) = user::<u64>(header) else { return 1 };
+    let Some([level, kind]) = user::<[u32; 2]>(header + 8) else { return 1 };
+    if len < CMSG_HEADER || len > walk.used {
+        return 1;
+    }
+    let descriptors = if level == SOL_SOCKET && kind == SCM_RIGHTS { (len - CMSG_HEADER) / 4 } else { 0 };
+    if walk.index >= descriptors {
+        // `CMSG_NXTHDR` aligns to a word.
+        walk.at += (len + 7) & !7;
+        walk.index = 0;
+        return 0;
+    }
+    if let Some(fd) = user::<i32>(header + CMSG_HEADER + walk.index * 4) {
+        // SAFETY: `tell_passed` put a valid pointer there.
+        tell_passed_one(unsafe { &mut (*walk.work).flight }, fd);
+    }
+    walk.index += 1;
+    0
 }
 
 /// Tells one received descriptor.
