@@ -1,2 +1,30 @@
-//! Stub.
-fn main() {}
+//! The program: what was typed becomes a source, a session and what is done with its events.
+
+mod cli;
+mod command;
+mod daemon;
+mod engine;
+mod exit;
+mod live;
+mod output;
+mod privilege;
+mod secret;
+mod select;
+mod source;
+mod summary;
+mod verbs;
+mod watch;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let outcome = match cli::Cli::parse().verb {
+        cli::Verb::Trace(args) => verbs::trace::run(args),
+        cli::Verb::Serve(args) => verbs::serve::run(args),
+        cli::Verb::Open(args) => verbs::open::run(args),
+        cli::Verb::Dump(args) => verbs::dump::run(args),
+        cli::Verb::Doctor(args) => verbs::doctor::run(&args),
+    };
+    outcome.unwrap_or_else(|error| exit::report(&error))
+}

@@ -1,0 +1,188 @@
+//! What can be typed. Nothing here does anything: it is checked for meaning that needs no look at the machine.
+
+use crate::select::Select;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+use tracer_wire::filter::Filter;
+
+/// Sees what sockets and descriptors of real servers do, as it happens.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sockreel",
+    version,
+    arg_required_else_help = true,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 bad usage, 3 not enough privilege or kernel support, \
+    else CMD's own (128+n for a signal)."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Print every event as it happens: text for people, --json for programs
+    Trace(Trace),
+    /// Serve the page and the API over what happens; prints the URL
+    Serve(Serve),
+    /// Serve the page and the API over a recording, without privileges
+    Open(Open),
+    /// Print a recording as trace printed it, without privileges
+    Dump(Dump),
+    /// Tell what this machine allows, what is missing, what that costs, and the command that mends it
+    Doctor(Doctor),
+}
+
+/// How events are printed.
+#[derive(Args, Debug)]
+pub(crate) struct Printing {
+    /// Print JSON Lines: one object an event
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print only events that fit, such as 'event:accept,close -comm:curl peer:127.*'; keys are the names of the
+    /// JSON fields
+    #[arg(long, value_name = "EXPR", value_parser = Filter::parse)]
+    pub(crate) filter: Option<Filter>,
+    /// When to colour the text
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: When,
+    /// Print to FILE instead of standard output; a file that is there is replaced
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// When to do something that only fits a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal
+    Auto,
+    /// In any case
+    Always,
+    /// Not at all
+    Never,
+}
+
+/// What is traced, and what is started for it.
+#[derive(Args, Debug)]
+pub(crate) struct Target {
+    #[command(flatten)]
+    pub(crate) select: Select,
+    /// Record the session to FILE, for dump and open; a file that is there is replaced
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Start CMD and follow it and its children from its first instruction on
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Trace {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+    /// End after DURATION, such as 10s, 500ms or 2m
+    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) duration: Option<Duration>,
+}
+
+/// Who may look at the page, and where.
+#[derive(Args, Debug)]
+pub(crate) struct Door {
+    /// Read the token from FILE instead of making one up; scripts send it as `Authorization: Bearer`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Loopback address and port; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7777")]
+    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Open {
+    /// The recording
+    #[arg(value_name = "FILE")]
+    pub(crate) recording: PathBuf,
+    /// Loopback address and port; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Dump {
+    /// The recording
+    #[arg(value_name = "FILE")]
+    pub(crate) recording: PathBuf,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// Print JSON Lines: one object a finding
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cli, Verb};
+    use clap::{CommandFactory as _, Parser as _};
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn everything_after_two_dashes_belongs_to_the_command() {
+        let cli =
+            Cli::try_parse_from(["sockreel", "trace", "-p", "1", "-p2", "--", "ls", "--json", "-p"]).unwrap();
+        let Verb::Trace(trace) = cli.verb else { panic!("{cli:?}") };
+        assert_eq!(trace.target.select.pids, [1, 2]);
+        assert_eq!(trace.target.command, ["ls", "--json", "-p"]);
+        assert!(!trace.printing.json);
+    }
+
+    #[test]
+    fn durations_read_as_people_write_them() {
+        for (text, milliseconds) in [("10s", 10_000), ("500ms", 500), ("2m", 120_000)] {
+            let cli = Cli::try_parse_from(["sockreel", "trace", "--for", text]).unwrap();
+            let Verb::Trace(trace) = cli.verb else { panic!("{cli:?}") };
+            assert_eq!(trace.duration.map(|duration| duration.as_millis()), Some(milliseconds));
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for args in [
+            &["trace", "--port", "0"][..],
+            &["trace", "--port", "65536"],
+            &["trace", "-p", "0"],
+            &["trace", "-p", "nginx"],
+            &["trace", "--comm", ""],
+            &["trace", "--comm", "sixteen-bytes-xx"],
+            &["trace", "--for", "soon"],
+            &["trace", "--filter", "port:many"],
+            &["trace", "ls"],
+            &["dump"],
+            &["explain"],
+        ] {
+            let refused = Cli::try_parse_from(["sockreel"].iter().chain(args));
+            assert_eq!(refused.map(drop).map_err(|error| error.exit_code()), Err(2), "{args:?}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! One thread owns the model: inputs go through the session, into the recording, and out as events.
+
+use crate::{
+    output::Output,
+    source::{Progress, Source},
+    summary::Summary,
+};
+use anyhow::{Context as _, Result};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+use tracer_model::{
+    input::Input,
+    session::{Limits, Session},
+};
+use tracer_recording::Writer;
+
+/// How long an event may stay in the buffer of an output that nobody looks at.
+const OUTPUT_EVERY: Duration = Duration::from_millis(100);
+/// How much of a recording a `kill -9` may cost.
+const RECORDING_EVERY: Duration = Duration::from_secs(1);
+
+/// The session, what feeds it, and what becomes of its events.
+pub(crate) struct Engine<S> {
+    source: S,
+    session: Session,
+    batch: Vec<Input>,
+    output: Option<Output>,
+    recording: Option<Recording>,
+    incomplete: bool,
+    output_flushed: Instant,
+    recording_flushed: Instant,
+}
+
+/// A recording under way.
+pub(crate) struct Recording {
+    pub(crate) writer: Writer,
+    pub(crate) path: std::path::PathBuf,
+}
+
+/// Limits where nobody asks for what was: the events went out.
+pub(crate) fn without_history() -> Limits {
+    Limits { kept_events: 1, ..Limits::default() }
+}
+
+impl<S: Source> Engine<S> {
+    pub(crate) fn new(
+        source: S,
+        limits: Limits,
+        output: Option<Output>,
+        recording: Option<Recording>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            source,
+            session: Session::new(limits),
+            batch: Vec::new(),
+            output,
+            recording,
+            incomplete: false,
+            output_flushed: now,
+            recording_flushed: now,
+        }
+    }
+
+    /// What the model knows.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Nothing becomes of the events any more.
+    pub(crate) fn is_pointless(&self) -> bool {
+        self.output.is_none() && self.recording.is_none()
+    }
+
+    /// Takes what the source has, waiting for it at most `timeout`. A closed pipe is an error of that kind.
+    pub(crate) fn step(&mut self, timeout: Duration) -> Result<Progress> {
+        let progress = self.source.poll(timeout, &mut self.batch);
+        self.consume()?;
+        self.flush_what_is_due()?;
+        progress
+    }
+
+    /// Ends the source, takes what it still has, and closes output and recording.
+    pub(crate) fn finish(mut self) -> Result<Summary> {
+        let finished = self.source.finish(&mut self.batch);
+        self.consume()?;
+        self.output_to(Output::flush)?;
+        let recorded = self.recording.take().and_then(|Recording { writer, path }| match writer.finish() {
+            Ok(inputs) => Some((path, inputs)),
+            Err(error) => {
+                self.tell(&error);
+                None
+            }
+        });
+        finished.context("tracing did not end as it should")?;
+        Ok(Summary { totals: self.session.totals(), recorded, incomplete: self.incomplete })
+    }
+
+    fn consume(&mut self) -> Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        for input in &batch {
+            self.record(|writer| writer.write(input));
+            for event in self.session.ingest(input) {
+                if let Some(output) = &mut self.output
+                    && let Err(error) = output.write(event)
+                {
+                    self.incomplete |= output_failed(&mut self.output, error)?;
+                }
+            }
+        }
+        self.batch = batch;
+        self.batch.clear();
+        Ok(())
+    }
+
+    fn flush_what_is_due(&mut self) -> Result<()> {
+        let now = Instant::now();
+        let seen = self.output.as_ref().is_some_and(Output::is_terminal);
+        if seen || now.duration_since(self.output_flushed) >= OUTPUT_EVERY {
+            self.output_flushed = now;
+            self.output_to(Output::flush)?;
+        }
+        if now.duration_since(self.recording_flushed) >= RECORDING_EVERY {
+            self.recording_flushed = now;
+            self.record(Writer::flush);
+        }
+        Ok(())
+    }
+
+    fn output_to(&mut self, action: impl FnOnce(&mut Output) -> io::Result<()>) -> Result<()> {
+        if let Some(output) = &mut self.output
+            && let Err(error) = action(output)
+        {
+            self.incomplete |= output_failed(&mut self.output, error)?;
+        }
+        Ok(())
+    }
+
+    /// A recording that fails (a full disk) ends, and that is told once; everything else goes on.
+    fn record(&mut self, action: impl FnOnce(&mut Writer) -> Result<(), tracer_recording::RecordingError>) {
+        if let Some(recording) = &mut self.recording
+            && let Err(error) = action(&mut recording.writer)
+        {
+            self.tell(&error);
+            self.recording = None;
+        }
+    }
+
+    fn tell(&mut self, error: &tracer_recording::RecordingError) {
+        eprintln!("sockreel: {error}");
+        self.incomplete = true;
+    }
+}
+
+/// An output that fails ends, and that is told once; whoever closed a pipe has seen enough and ends everything.
+fn output_failed(output: &mut Option<Output>, error: io::Error) -> Result<bool> {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Err(error.into());
+    }
+    if let Some(output) = output.take() {
+        eprintln!("sockreel: cannot write {}: {error}; it ends here", output.name());
+    }
+    Ok(true)
+}

@@ -1,0 +1,96 @@
+//! Where events are printed: standard output or a file, as text or JSON Lines.
+
+use crate::cli::{Printing, When};
+use anyhow::{Context as _, Result};
+use jiff::tz::TimeZone;
+use std::{
+    fs::File,
+    io::{self, BufWriter, IsTerminal as _, Write as _},
+    os::fd::AsFd as _,
+};
+use tracer_model::event::Event;
+use tracer_wire::{filter::Filter, line::Line, text::Text};
+
+/// Prints events that fit the filter.
+pub(crate) struct Output {
+    name: String,
+    writer: BufWriter<File>,
+    terminal: bool,
+    form: Form,
+    filter: Option<Filter>,
+}
+
+enum Form {
+    Json,
+    Text(Text),
+}
+
+impl Output {
+    /// Opens the output.
+    pub(crate) fn open(printing: Printing) -> Result<Self> {
+        let Printing { json, filter, color, output } = printing;
+        let (name, file) = if let Some(path) = output {
+            let name = path.display().to_string();
+            let file =
+                File::create(&path).with_context(|| format!("cannot create the output file {name}"))?;
+            (name, file)
+        } else {
+            // Written to without the library's line buffer: it would write every line on its own.
+            let stdout = io::stdout().as_fd().try_clone_to_owned().context("cannot use standard output")?;
+            ("standard output".to_owned(), stdout.into())
+        };
+        let terminal = file.is_terminal();
+        let form = if json {
+            Form::Json
+        } else {
+            Form::Text(Text::new(TimeZone::system(), color.applies(terminal)))
+        };
+        Ok(Self { name, writer: BufWriter::with_capacity(64 << 10, file), terminal, form, filter })
+    }
+
+    /// What it is called in messages.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Somebody looks at it, line by line.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Prints an event.
+    pub(crate) fn write(&mut self, event: &Event) -> io::Result<()> {
+        let json = match (&self.form, &self.filter) {
+            (Form::Text(_), None) => None,
+            _ => Some(Line::new(event)),
+        };
+        if let (Some(filter), Some(line)) = (&self.filter, &json)
+            && !filter.matches(line)
+        {
+            return Ok(());
+        }
+        match &self.form {
+            Form::Json => serde_json::to_writer(&mut self.writer, &json)?,
+            Form::Text(text) => self.writer.write_all(text.line(event).as_bytes())?,
+        }
+        self.writer.write_all(b"\n")
+    }
+
+    /// Hands everything to the kernel.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+impl When {
+    /// Whether it applies to an output; `auto` respects <https://no-color.org>.
+    fn applies(self, terminal: bool) -> bool {
+        let unwanted =
+            |name, value: &str| std::env::var_os(name).is_some_and(|set| value.is_empty() || set == value);
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => terminal && !unwanted("NO_COLOR", "") && !unwanted("TERM", "dumb"),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Where inputs come from: the kernel, or a recording. What follows cannot tell the difference.
+
+use anyhow::Result;
+use std::{io, time::Duration};
+use tracer_capture::{Capture, CaptureError};
+use tracer_model::input::Input;
+use tracer_recording::{Reader, RecordingError};
+
+/// Whether there may be more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// There may.
+    More,
+    /// There is none.
+    End,
+}
+
+/// A source of ordered inputs.
+pub(crate) trait Source {
+    /// Waits at most `timeout` and appends inputs. What is in `batch` when it fails is to be taken too.
+    fn poll(&mut self, timeout: Duration, batch: &mut Vec<Input>) -> Result<Progress>;
+
+    /// Ends the source and appends what is left.
+    fn finish(&mut self, batch: &mut Vec<Input>) -> Result<()>;
+}
+
+impl Source for Capture {
+    fn poll(&mut self, timeout: Duration, batch: &mut Vec<Input>) -> Result<Progress> {
+        match Self::poll(self, timeout, batch) {
+            // A signal: whoever watches for it gets its turn.
+            Err(CaptureError::Wait(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => other?,
+        }
+        Ok(Progress::More)
+    }
+
+    fn finish(&mut self, batch: &mut Vec<Input>) -> Result<()> {
+        Ok(Self::finish(self, batch)?)
+    }
+}
+
+/// Inputs of a recording between two looks at anything else.
+const REPLAY_BATCH: usize = 1024;
+
+impl Source for Reader {
+    fn poll(&mut self, _: Duration, batch: &mut Vec<Input>) -> Result<Progress> {
+        for _ in 0..REPLAY_BATCH {
+            match self.next() {
+                Some(Ok(input)) => batch.push(input),
+                // Everything that was written whole is here; that is what a recording promises.
+                Some(Err(truncated @ RecordingError::Truncated { .. })) => {
+                    eprintln!("sockreel: warning: {truncated}");
+                    return Ok(Progress::End);
+                }
+                Some(Err(error)) => return Err(error.into()),
+                None => return Ok(Progress::End),
+            }
+        }
+        Ok(Progress::More)
+    }
+
+    fn finish(&mut self, _: &mut Vec<Input>) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,7 @@
+//! The verbs, one file each.
+
+pub(crate) mod doctor;
+pub(crate) mod dump;
+pub(crate) mod open;
+pub(crate) mod serve;
+pub(crate) mod trace;
