@@ -95,7 +95,8 @@ export function slotSentence(
     return parts.join(", ");
   }
   parts.push(`${prefix}${holds(descriptor, socket)} ${place(socket, end)}`);
-  const phase = stepAt(socket, end)?.phase ?? "created";
+  const step = stepAt(socket, end);
+  const phase = step?.phase ?? "created";
   if (phase === "listening") {
     parts.push(children(socket.children));
     if (socket.queue_limit !== null) parts.push(`queue ${socket.queue_len ?? 0} of ${socket.queue_limit}`);
@@ -109,7 +110,8 @@ export function slotSentence(
   } else if (descriptor.opened_by === "fork") {
     parts.push("inherited");
   }
-  parts.push(open ? `${phaseWord(phase)} ${lasted}` : `closed after ${lasted}`);
+  const since = Math.max(step?.t ?? 0, descriptor.opened);
+  parts.push(open ? `${phaseWord(phase)} ${wholeSeconds(end - since)}` : `closed after ${lasted}`);
   const first = closedFirst(socket);
   if (first && !open) parts.push(first);
   const error = firstError(socket);

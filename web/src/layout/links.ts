@@ -32,7 +32,7 @@ export function layLinks(
   return { links, more };
 }
 
-/** The middle of the row that shows a socket: its slot, its place under its listener, or its process. */
+/** The middle of the row that shows a socket: its place under its listener, its slot, or its process. */
 function middle(
   entities: Entities,
   { rows, index }: Rows,
@@ -41,6 +41,11 @@ function middle(
   listener: Socket | undefined,
 ): number | undefined {
   const owner = entities.processes.get(process);
+  for (const parent of listener ? entities.holders(listener.id) : []) {
+    const at = owner && index.get(childKey(owner.id, parent.fd, socket.id));
+    const row = at === undefined ? undefined : rows[at];
+    if (row) return row.y + row.height / 2;
+  }
   const holders = entities.holders(socket.id);
   const ordered = [...holders].sort(
     (a, b) => Number(b.table === owner?.table) - Number(a.table === owner?.table),
@@ -52,11 +57,6 @@ function middle(
       const row = at === undefined ? undefined : rows[at];
       if (row) return row.y + row.height / 2;
     }
-  }
-  for (const parent of listener ? entities.holders(listener.id) : []) {
-    const at = owner && index.get(childKey(owner.id, parent.fd, socket.id));
-    const row = at === undefined ? undefined : rows[at];
-    if (row) return row.y + row.height / 2;
   }
   return undefined;
 }

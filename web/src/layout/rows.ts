@@ -7,6 +7,8 @@ export const PROCESS_HEIGHT = 32;
 export const ROW_HEIGHT = 24;
 /** Children listed under a listener; older ones are counted, and their slots' rows still draw them. */
 export const LISTED_CHILDREN = 1000;
+/** Up to so many children are listed without being asked for; more would push the slots out of sight. */
+export const FEW_CHILDREN = 24;
 
 interface Common {
   /** Stable identity, also across layouts. */
@@ -91,22 +93,25 @@ export function layRows({ entities, edge, filter, expanded }: Question): Rows {
   let y = 0;
   let slots = 0;
   let hidden = 0;
+  /** Listeners whose children are listed without being asked for: once, where they were accepted first. */
+  const listedOnce = new Set<string>();
 
-  const groups: { process: Process; kept: { slot: Slot; descriptor: Descriptor }[]; all: readonly Slot[] }[] =
-    [];
+  const groups: { process: Process; kept: { slot: Slot; descriptor: Descriptor }[]; held: number }[] = [];
   for (const process of entities.processes.values()) {
     if (process.seen > edge) continue;
     const all = entities.slots(process.table);
     const kept: { slot: Slot; descriptor: Descriptor }[] = [];
+    let held = 0;
     for (const slot of all) {
       const descriptor = lastHeld(slot, edge);
       if (!descriptor) continue;
       slots += 1;
+      if (isOpen(descriptor, edge)) held += 1;
       if (!filter || matches(slot, process, entities, filter, edge)) kept.push({ slot, descriptor });
       else hidden += 1;
     }
     if (filter && kept.length === 0) continue;
-    groups.push({ process, kept, all });
+    groups.push({ process, kept, held });
   }
 
   const push = (row: Row) => {
@@ -114,7 +119,7 @@ export function layRows({ entities, edge, filter, expanded }: Question): Rows {
     rows.push(row);
     y += row.height;
   };
-  groups.forEach(({ process, kept, all }, at) => {
+  groups.forEach(({ process, kept, held }, at) => {
     const key = processKey(process.id);
     const open =
       expanded.get(key) ?? (filter !== undefined || kept.some(({ descriptor }) => descriptor.socket));
@@ -128,8 +133,8 @@ export function layRows({ entities, edge, filter, expanded }: Question): Rows {
       place: at + 1,
       process,
       expanded: open,
-      slots: all,
-      open: kept.reduce((n, { descriptor }) => (isOpen(descriptor, edge) ? n + 1 : n), 0),
+      slots: kept.map(({ slot }) => slot),
+      open: held,
     });
     if (!open) return;
     kept.forEach(({ slot, descriptor }, place) => {
@@ -137,7 +142,13 @@ export function layRows({ entities, edge, filter, expanded }: Question): Rows {
       const children = socket ? entities.children(socket.id) : [];
       const known = upperBound(children, edge, joined);
       const key = slotKey(process.id, slot.fd);
-      const listed = known > 0 ? (expanded.get(key) ?? false) : undefined;
+      const few =
+        socket !== undefined &&
+        known <= FEW_CHILDREN &&
+        !listedOnce.has(socket.id) &&
+        children.some((child) => entities.holders(child.id).some(({ table }) => table === process.table));
+      if (few) listedOnce.add(socket.id);
+      const listed = known > 0 ? (expanded.get(key) ?? few) : undefined;
       push({
         kind: "slot",
         key,

@@ -60,7 +60,7 @@ export function Descriptors() {
           className="fds"
           count={table.length}
           rowHeight={24}
-          columns={["fd", "Kind", "Name or address", "State", "Opened", "For", "Flags"]}
+          columns={["fd", "Kind", "State", "Name or address", "Opened", "For", "Flags"]}
           row={(index) => <Line descriptor={table[index] as Descriptor} at={at} />}
         />
       )}
@@ -83,10 +83,10 @@ function Line({ descriptor, at }: { readonly descriptor: Descriptor; readonly at
       </span>
       <span role="cell">{kind}</span>
       <span role="cell">
-        <bdi>{name}</bdi>
+        {step && <span class={`chip ${look(step).role.replace("_", "-")}`}>{phaseWord(step.phase)}</span>}
       </span>
       <span role="cell">
-        {step && <span class={`chip ${look(step).role.replace("_", "-")}`}>{phaseWord(step.phase)}</span>}
+        <bdi>{name}</bdi>
       </span>
       <span role="cell">{descriptor.opened_by}</span>
       <span role="cell" class="num">

@@ -96,15 +96,15 @@ function draw(entities: Entities, row: Row, edge: number): Draft {
 function ofProcess(row: ProcessRow, edge: number): Draft {
   const { process } = row;
   const ended = process.ended !== null && process.ended <= edge;
-  const fds =
-    process.fd_limit === null ? `${count(row.open)} fds` : `${count(row.open)} / ${count(process.fd_limit)}`;
+  const limit = process.fd_limit === null ? "" : ` / ${count(process.fd_limit)}`;
+  const fds = `${count(row.open)}${limit} fds`;
   return {
     sentence: processSentence(process, row.open, edge),
     lead: "",
     chip: "",
     tone: "",
-    name: visible(process.comm),
-    tail: [String(process.pid), ended ? "ended" : fds, process.standing].join("  ·  "),
+    name: `${visible(process.comm)} ${process.pid}`,
+    tail: [ended ? "ended" : fds, process.standing].join("  ·  "),
     alarm: process.standing === "doubtful" ? "doubt" : undefined,
     faint: ended,
     expanded: row.expanded,

@@ -1,0 +1,103 @@
+import { describe, expect, test } from "vitest";
+import { HOSTILE, nginx } from "../../test/fake/nginx.ts";
+import { FakeSession } from "../../test/fake/session.ts";
+import { layRows, type Row } from "../layout/rows.ts";
+import { Session } from "../store/session.ts";
+import { describe as describeRow } from "../views/rowtext.ts";
+import { exitWord } from "./sentences.ts";
+import { moved } from "./treegrid.ts";
+
+function rows(fake: FakeSession, expanded = new Map<string, boolean>()) {
+  const session = new Session();
+  session.apply({ kind: "hello", info: fake.info, resumed: false });
+  session.apply(fake.change(0, 0));
+  const laid = layRows({ entities: session.entities, edge: fake.now, filter: undefined, expanded });
+  const sentence = (row: Row) => describeRow(session.entities, row, fake.now).sentence;
+  return { rows: laid.rows, sentences: laid.rows.map(sentence), session };
+}
+
+describe("sentences", () => {
+  const told = nginx();
+  const { sentences } = rows(told.session);
+
+  test("a process", () => {
+    expect(sentences[0]).toBe("process nginx 811, 5 open descriptors of at most 1,024, exact");
+    expect(sentences).toContain("process curl 990, 0 open descriptors, exact, ended, exit code 0");
+  });
+
+  test("a listener", () => {
+    expect(sentences).toContain("fd 6, tcp socket listening on 127.0.0.1:80, 14 children, queue 3 of 511");
+  });
+
+  test("an accepted socket, and a slot that held one", () => {
+    expect(sentences).toContain(
+      "fd 10, tcp socket 127.0.0.1:80 from 127.0.0.1:51213, accepted from fd 6, connected 6 s",
+    );
+    expect(sentences).toContain(
+      "fd 11, empty, last held tcp socket 127.0.0.1:80 from 127.0.0.1:51210, accepted from fd 6, closed after 10.5 s, closed first by this side",
+    );
+  });
+
+  test("a failed connection", () => {
+    expect(sentences).toContain("fd 15, tcp socket to 10.0.0.8:9000, closed 3 s, error ECONNREFUSED");
+  });
+
+  test("files and other things", () => {
+    expect(sentences).toContain("fd 4, file /var/log/nginx/access.log, open 56 s");
+    expect(sentences).toContain("fd 7, epoll [eventpoll], open 56 s");
+  });
+
+  test("children", () => {
+    expect(sentences).toContain(
+      "from 127.0.0.1:51200, fd 9, accepted after waiting 18.0 µs, closed after 10.9 s, closed first by the peer",
+    );
+    expect(sentences).toContain("from 127.0.0.1:51502, waiting in the accept queue");
+  });
+
+  test("hostile names are escaped", () => {
+    const evil = sentences.find((sentence) => sentence.includes("1313"));
+    expect(evil).toBe(
+      "process evil<img src=x onerror=alert(1)>\\u{202e}txt.\\u{7} 1313, 1 open descriptors of at most 1,024, doubtful: records were lost",
+    );
+    expect(sentences.some((sentence) => sentence.includes(HOSTILE))).toBe(false);
+  });
+
+  test("one child is not children", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "[::1]:80");
+    fake.accept(server, listener, fake.queue(listener, "[::1]:1"), 4, 3);
+    expect(rows(fake).sentences[1]).toBe("fd 3, tcp socket listening on [::1]:80, 1 child, queue 0 of 511");
+  });
+
+  test("exit words", () => {
+    expect([null, 0, 256, 9, 139].map(exitWord)).toEqual([
+      "",
+      ", exit code 0",
+      ", exit code 1",
+      ", killed by signal 9",
+      ", killed by signal 11",
+    ]);
+  });
+});
+
+describe("keys of the tree grid", () => {
+  const told = nginx();
+  const laid = rows(told.session).rows;
+  const listener = laid.findIndex((row) => row.level === 2 && "expanded" in row && row.expanded === true);
+
+  test("up and down stop at the ends", () => {
+    expect(moved("ArrowDown", laid, 0, 5)).toEqual({ kind: "focus", index: 1 });
+    expect(moved("ArrowUp", laid, 0, 5)).toEqual({ kind: "focus", index: 0 });
+    expect(moved("End", laid, 0, 5)).toEqual({ kind: "focus", index: laid.length - 1 });
+    expect(moved("PageDown", laid, laid.length - 2, 5)).toEqual({ kind: "focus", index: laid.length - 1 });
+    expect(moved("Home", laid, 7, 5)).toEqual({ kind: "focus", index: 0 });
+  });
+
+  test("right expands or goes in, left collapses or goes out", () => {
+    expect(moved("ArrowLeft", laid, listener, 5)).toEqual({ kind: "expand", expanded: false });
+    expect(moved("ArrowRight", laid, listener, 5)).toEqual({ kind: "focus", index: listener + 1 });
+    expect(moved("ArrowLeft", laid, listener + 3, 5)).toEqual({ kind: "focus", index: listener });
+    expect(moved("ArrowRight", laid, listener + 3, 5)).toEqual({ kind: "none" });
+  });
+});

@@ -1,0 +1,64 @@
+import { describe, expect, test } from "vitest";
+import { Viewport } from "./viewport.ts";
+
+function viewport(edge = 100e9): Viewport {
+  const one = new Viewport();
+  one.reach(0, edge);
+  return one;
+}
+
+describe("viewport", () => {
+  test("follows the last minute, with a little room at the right", () => {
+    const one = viewport();
+    expect(one.span).toBe(60e9);
+    expect(one.end).toBe(101.2e9);
+    one.reach(0, 110e9);
+    expect(one.end).toBe(111.2e9);
+  });
+
+  test("a step into the past ends following, the right edge brings it back", () => {
+    const one = viewport();
+    one.pan(-10e9, true);
+    expect(one.following).toBe(false);
+    one.reach(0, 101e9);
+    expect(one.end).toBe(91.2e9);
+    one.pan(5e9, true);
+    expect(one.following).toBe(false);
+    one.pan(10e9, true);
+    expect(one.following).toBe(true);
+    expect(one.end).toBe(102.2e9);
+  });
+
+  test("a recording has no edge to follow", () => {
+    const one = viewport();
+    one.pan(-10e9, false);
+    one.pan(50e9, false);
+    expect(one.following).toBe(false);
+  });
+
+  test("zoom keeps the moment under the pointer, and the right end while following", () => {
+    const one = viewport();
+    one.zoom(0.5, 0);
+    expect([one.following, one.span, one.end]).toEqual([true, 30e9, 100.6e9]);
+    one.pan(-30e9, true);
+    const part = (60e9 - one.start) / one.span;
+    one.zoom(0.1, 60e9);
+    expect(one.span).toBeCloseTo(3e9);
+    expect((60e9 - one.start) / one.span).toBeCloseTo(part);
+  });
+
+  test("zoom has ends", () => {
+    const one = viewport();
+    one.zoom(1e-12, 50e9);
+    expect(one.span).toBe(1000);
+    one.zoom(1e12, 50e9);
+    expect(one.span).toBe(150e9);
+  });
+
+  test("fit shows everything with some room", () => {
+    const one = viewport();
+    one.fit();
+    expect(one.start).toBeCloseTo(-5e9, 3);
+    expect(one.end).toBeCloseTo(105e9, 3);
+  });
+});

@@ -1,0 +1,136 @@
+import { describe, expect, test } from "vitest";
+import { FakeSession } from "../../test/fake/session.ts";
+import { RecordingRenderer } from "../render/recording.ts";
+import { Session } from "../store/session.ts";
+import { layRows } from "./rows.ts";
+import { layScene } from "./timeline.ts";
+import { TimeScale } from "./timescale.ts";
+
+/** Draws a session over its first ten seconds at 10 ms a pixel. */
+function draw(fake: FakeSession, until = 10e9): RecordingRenderer {
+  const session = new Session();
+  session.apply({ kind: "hello", info: fake.info, resumed: false });
+  session.apply(fake.change(0, 0));
+  const edge = Math.min(until, fake.now);
+  const expanded = new Map<string, boolean>();
+  const { rows } = layRows({ entities: session.entities, edge, filter: undefined, expanded });
+  const renderer = new RecordingRenderer();
+  renderer.lanes(
+    layScene({
+      entities: session.entities,
+      rows: rows.filter((row) => row.kind !== "child"),
+      scale: new TimeScale(0, 10e9, 1000),
+      scroll: 0,
+      height: 600,
+      edge,
+      clock: session.clock,
+      keptSince: 0,
+      losses: session.losses,
+      selected: undefined,
+    }),
+  );
+  return renderer;
+}
+
+describe("the life of a slot", () => {
+  test("each phase has a colour and a form of its own", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    fake.pass(1000);
+    const socket = fake.socket(server, 3);
+    fake.pass(1000);
+    fake.step(socket, "connecting", "SYN_SENT");
+    fake.pass(1000);
+    fake.step(socket, "connected", "ESTABLISHED");
+    fake.pass(1000);
+    fake.step(socket, "half_closed", "FIN_WAIT2");
+    fake.pass(1000);
+    fake.step(socket, "half_closed", "CLOSE_WAIT");
+    fake.pass(5000);
+    const bars = draw(fake).bars();
+    expect(bars.slice(1)).toEqual([
+      "idle outline 100..200 @64+24",
+      "connecting hatch 200..300 @64+24",
+      "connected solid 300..400 @64+24",
+      "half_closed upper 400..500 @64+24",
+      "half_closed lower 500..1000 @64+24",
+    ]);
+  });
+
+  test("files are thin lines, and what closed them is marked", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    fake.socket(server, 4);
+    const file = fake.open(server, 3, "file", "/x");
+    fake.pass(2000);
+    fake.close(server, file, "local");
+    fake.pass(8000);
+    const drawn = draw(fake);
+    expect(drawn.bars()[1]).toBe("idle line 0..200 @64+24");
+    expect(drawn.scene?.marks.filter(({ shape }) => shape === "cap").map(({ x }) => x)).toEqual([200]);
+  });
+
+  test("nothing after the edge is drawn; the rest is marked as ahead", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    fake.socket(server, 3);
+    fake.pass(10_000);
+    const drawn = draw(fake, 4e9);
+    expect(drawn.bars()[1]).toBe("idle outline 0..400 @64+24");
+    expect(drawn.scene?.bands).toEqual([{ x0: 400, x1: 1000, kind: "ahead", label: "" }]);
+  });
+
+  test("lives that are too short to be told apart are one bar with a count", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    fake.socket(server, 3);
+    for (let i = 0; i < 500; i += 1) {
+      const one = fake.open(server, 4, "file", `/x${i}`);
+      fake.pass(0.5);
+      fake.close(server, one, "local");
+      fake.pass(0.5);
+    }
+    fake.pass(9500);
+    const drawn = draw(fake);
+    const folds = drawn.bars().filter((bar) => bar.includes("fold"));
+    expect(folds).toEqual(["connected fold 0..50 @88+24"]);
+    expect(drawn.scene?.labels.map(({ text }) => text)).toContain("×500");
+  });
+});
+
+describe("a listener's row", () => {
+  test("carries a mark for every accept, and what waits", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    fake.pass(996);
+    const first = fake.queue(listener, "127.0.0.1:1000");
+    fake.pass(500);
+    fake.accept(server, listener, first, 4, 3);
+    fake.pass(500);
+    fake.queue(listener, "127.0.0.1:1001");
+    fake.pass(8000);
+    const drawn = draw(fake);
+    const marks = drawn.scene?.marks.filter(({ shape }) => shape === "accept");
+    expect(marks).toEqual([{ x: 150, y: 64, height: 24, shape: "accept", role: "connected" }]);
+    expect(drawn.bars().filter((bar) => bar.includes("queue"))).toEqual([
+      "connecting queue 100..150 @64+24",
+      "connecting queue 200..1000 @64+24",
+      "connecting queue 100..150 @136+24",
+    ]);
+  });
+});
+
+test("losses close to each other are one band with their sum", () => {
+  const fake = new FakeSession();
+  const server = fake.process(1, "server");
+  fake.socket(server, 3);
+  fake.pass(5000);
+  fake.lose(3);
+  fake.pass(10);
+  fake.lose(4);
+  fake.pass(3000);
+  fake.lose(1);
+  const bands = draw(fake).scene?.bands.filter(({ kind }) => kind === "lost");
+  expect(bands?.map(({ label }) => label)).toEqual(["7 lost", "1 lost"]);
+});

@@ -1,0 +1,135 @@
+import { describe, expect, test } from "vitest";
+import { nginx } from "../../test/fake/nginx.ts";
+import { FakeSession } from "../../test/fake/session.ts";
+import { Session } from "../store/session.ts";
+import { parseFilter } from "./filter.ts";
+import { FEW_CHILDREN, LISTED_CHILDREN, layRows, type Question, type Rows, rowAt } from "./rows.ts";
+
+function lay(fake: FakeSession, more: Partial<Question> = {}): Rows {
+  const session = new Session();
+  session.apply({ kind: "hello", info: fake.info, resumed: false });
+  session.apply(fake.change(0, 0));
+  return layRows({
+    entities: session.entities,
+    edge: fake.now,
+    filter: undefined,
+    expanded: new Map(),
+    ...more,
+  });
+}
+
+function filter(text: string) {
+  const parsed = parseFilter(text);
+  if (typeof parsed === "string") throw new Error(parsed);
+  return parsed;
+}
+
+const shown = ({ rows }: Rows) =>
+  rows.map((row) =>
+    row.kind === "process"
+      ? row.process.comm
+      : row.kind === "slot"
+        ? `fd ${row.slot.fd}`
+        : row.kind === "child"
+          ? row.socket.peer
+          : `${row.count} more`,
+  );
+
+describe("rows", () => {
+  test("processes as first seen, slots by number; a process without sockets is collapsed", () => {
+    const fake = new FakeSession();
+    const b = fake.process(20, "b");
+    const a = fake.process(10, "a");
+    fake.open(a, 1, "file", "/x");
+    fake.listen(b, 7, "127.0.0.1:80");
+    fake.open(b, 3, "file", "/y");
+    expect(shown(lay(fake))).toEqual(["b", "fd 3", "fd 7", "a"]);
+    expect(
+      shown(
+        lay(fake, {
+          expanded: new Map([
+            [a.id, true],
+            [b.id, false],
+          ]),
+        }),
+      ),
+    ).toEqual(["b", "a", "fd 1"]);
+  });
+
+  test("a slot is one row, whatever it held", () => {
+    const { rows, index } = lay(nginx().session);
+    const slots = rows.filter((row) => row.kind === "slot").map((row) => row.key);
+    expect(new Set(slots).size).toBe(slots.length);
+    expect(rows.map((row) => index.get(row.key))).toEqual(rows.map((_, i) => i));
+    let y = 0;
+    for (const row of rows) {
+      expect(row.y).toBe(y);
+      expect(rows[rowAt(rows, y)]).toBe(row);
+      y += row.height;
+    }
+    expect(rowAt(rows, y)).toBe(-1);
+    expect(rowAt(rows, -1)).toBe(-1);
+  });
+
+  test("few children are listed once, where they were accepted", () => {
+    const told = nginx();
+    const laid = lay(told.session);
+    const owners = new Set(laid.rows.filter((row) => row.kind === "child").map((row) => row.process.pid));
+    expect(owners).toEqual(new Set([told.worker.pid]));
+    expect(laid.rows.filter((row) => row.kind === "child")).toHaveLength(17);
+  });
+
+  test("many children are listed on demand, the newest of them; the others are counted", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    for (let i = 0; i <= FEW_CHILDREN; i += 1) {
+      const child = fake.queue(listener, `127.0.0.1:${1000 + i}`);
+      fake.pass(1);
+      fake.close(server, fake.accept(server, listener, child, 4, 3), "peer");
+    }
+    expect(shown(lay(fake))).toEqual(["server", "fd 3", "fd 4"]);
+    for (let i = 0; i < LISTED_CHILDREN; i += 1) fake.queue(listener, `127.0.0.1:${2000 + i}`);
+    const rows = shown(lay(fake, { expanded: new Map([[`${server.id}/3`, true]]) }));
+    expect(rows.slice(0, 4)).toEqual(["server", "fd 3", "25 more", "127.0.0.1:2000"]);
+    expect(rows).toHaveLength(3 + LISTED_CHILDREN + 1);
+  });
+
+  test("nothing after the edge is there", () => {
+    const { session } = nginx();
+    expect(shown(lay(session, { edge: 1.4e9 }))).toEqual(["nginx"]);
+    expect(lay(session, { edge: -1 }).rows).toEqual([]);
+  });
+
+  test("siblings are counted", () => {
+    const { rows } = lay(nginx().session);
+    for (const level of [1, 2, 3]) {
+      const one = rows.find((row) => row.level === level);
+      expect(one?.place).toBe(1);
+    }
+    const [first, second] = rows.filter((row) => row.level === 1);
+    expect([first?.setSize, second?.place]).toEqual([4, 2]);
+  });
+});
+
+describe("filter", () => {
+  test.each([
+    ["pid:811 fd:6", ["nginx", "fd 6"]],
+    ["state:listening -pid:812", ["nginx", "fd 6"]],
+    ["port:9000", ["nginx", "fd 14", "fd 15"]],
+    ["error:econnrefused", ["nginx", "fd 15"]],
+    ["peer:51201", ["nginx", "fd 10"]],
+    ["kind:epoll,eventfd", ["nginx", "fd 7", "fd 8"]],
+    ["error.log pid:811", ["nginx", "fd 2"]],
+    ["comm:curl kind:pipe", ["curl", "fd 0"]],
+  ])("%s", (text, expected) => {
+    const rows = lay(nginx().session, { filter: filter(text) });
+    expect(shown(rows).filter((row) => !row?.startsWith("127"))).toEqual(expected);
+    expect(rows.hidden).toBe(rows.slots - expected.length + 1);
+  });
+
+  test("says what it cannot read", () => {
+    expect(parseFilter("prot:443")).toMatch(/^There is no key “prot”\. Keys: pid, comm/);
+    expect(parseFilter("port:")).toBe("“port:” needs a value.");
+  });
+});
