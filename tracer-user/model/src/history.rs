@@ -86,6 +86,11 @@ impl History {
         events.find(|event| event.ts >= ts).map_or(self.last_seq + 1, |event| event.seq)
     }
 
+    #[cfg(test)]
+    pub(crate) fn packed_bytes(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.packed.capacity()).sum()
+    }
+
     /// Appends an event, whose `seq` follows on the last one's; it is changed only while it is packed.
     pub(crate) fn push(&mut self, event: &mut Event) {
         if self.chunks.back().is_none_or(|chunk| chunk.len >= self.chunk_events) {

@@ -32,3 +32,6 @@ mod states;
 mod tables;
 mod tell;
 mod world;
+
+#[cfg(test)]
+mod tests;

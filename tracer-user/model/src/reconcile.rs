@@ -82,8 +82,11 @@ struct Outcome {
     fresh: Vec<SocketId>,
     /// Slots that have a row.
     seen: BTreeSet<(TableId, i32)>,
-    /// Processes that have rows.
+    /// Processes and tables that have rows.
     processes: BTreeSet<ProcessKey>,
+    tables: BTreeSet<TableId>,
+    /// A moment before it began.
+    before: BootNs,
 }
 
 impl World {
@@ -144,7 +147,7 @@ impl Session {
     pub(crate) fn snapshot_end(&mut self, stamp: &Stamp, reason: Reason) {
         let Some(mut open) = self.open.take() else { return };
         open.rows.sort_by_key(|(ts, row)| (row.process, row.files, row.slot.fd, *ts));
-        let mut outcome = Outcome::default();
+        let mut outcome = Outcome { before: BootNs(open.begin.0.saturating_sub(1)), ..Outcome::default() };
         let mains = self.main_tables(&open.rows);
         for (ts, row) in &open.rows {
             let stamp = Stamp { ts: *ts, ..*stamp };
@@ -192,7 +195,10 @@ impl Session {
         self.succeed(stamp, key);
         let tid = if main == Some(row.files) { key.pid } else { u32::MAX };
         let task = crate::input::Task { process: key, tid, files: row.files };
-        let Some(table) = self.world.table_of(&task, stamp.ts) else { return };
+        // A table that is new to the model is a copy of the known one, made before the rows were read.
+        self.world.ensure(key, row.files, stamp.ts);
+        let Some(table) = self.world.table_of(&task, outcome.before) else { return };
+        outcome.tables.insert(table);
         self.introduce(row);
         outcome.processes.insert(key);
         let fd = row.slot.fd;
@@ -395,7 +401,8 @@ impl Session {
                 }
                 continue;
             }
-            for id in self.world.tables.open(kept.process.table, i32::MIN, i32::MAX) {
+            let tables = kept.tables().filter(|table| outcome.tables.contains(table));
+            for id in tables.flat_map(|table| self.world.tables.open(table, i32::MIN, i32::MAX)) {
                 let Some(found) = self.world.tables.get(id) else { continue };
                 let descriptor = &found.descriptor;
                 if descriptor.opened < begin && !outcome.seen.contains(&(descriptor.table, descriptor.fd)) {

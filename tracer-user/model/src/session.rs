@@ -260,6 +260,8 @@ impl Session {
         }
         for (_, entity) in revisions.evicted_after(rev).take_while(|(at, _)| *at <= changes.to) {
             match entity {
+                // A late word of an evicted process brings it back under the same identity.
+                Entity::Process(key) if self.process(key).is_some() => {}
                 Entity::Process(key) => changes.evicted_processes.push(key),
                 Entity::Descriptor(id) => changes.evicted_descriptors.push(id),
                 Entity::Socket(id) => changes.evicted_sockets.push(id),

@@ -1,0 +1,10 @@
+//! Tests of the model: inputs made by hand, events and tables as the man pages say they must be.
+
+mod calls;
+mod connections;
+mod lives;
+mod make;
+mod properties;
+mod record;
+mod snapshots;
+mod tables;
