@@ -3,9 +3,7 @@
 use crate::{
     address::{Address, family, unix_name},
     ids::{BootNs, ProcessKey},
-    input::{
-        Body, Call, Exec, Exit, FileRef, Fork, Input, Origin, Queued, Row, Slot, Sock, State, Task,
-    },
+    input::{Body, Call, Exec, Exit, FileRef, Fork, Input, Origin, Queued, Row, Slot, Sock, State, Task},
     syscall::{Numbering, Syscall},
 };
 use core::{fmt, net::Ipv4Addr};
@@ -94,7 +92,13 @@ pub fn record(bytes: &[u8], numbering: &Numbering) -> Result<Input, DecodeError>
             let mut sock = sock(&record.sock).ok_or(DecodeError::Short)?;
             // The tracepoint runs before the new state is stored (`inet_sk_state_store`, net/ipv4/af_inet.c).
             sock.state = record.to;
-            Body::State(State { task: task(&header), from: record.from, to: record.to, error: record.error, sock })
+            Body::State(State {
+                task: task(&header),
+                from: record.from,
+                to: record.to,
+                error: record.error,
+                sock,
+            })
         }
         Kind::QUEUED => {
             let record: tracer_abi::Queued = read(bytes)?;
