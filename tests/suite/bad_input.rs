@@ -83,7 +83,7 @@ fn a_pid_that_ends_while_we_attach() -> Result<()> {
 
 #[test]
 fn command_not_found() -> Result<()> {
-    fails(127, &["/no/such/command"], ["trace", "--", "/no/such/command"])
+    fails(1, &["/no/such/command"], ["trace", "--", "/no/such/command"])
 }
 
 #[test]

@@ -77,6 +77,8 @@ fn real_servers(full: bool, cargo: &mut Command, count: &mut Count) -> Result<()
             cargo.env("SOCKREEL_FULL", "1");
         }
         // One at a time: each starts servers and asks for quiet moments.
+        // A failure says what was seen; where in the harness that was adds nothing.
+        cargo.env("RUST_LIB_BACKTRACE", "0");
         cargo.env("SOCKREEL_BIN", build::program()).args(["--", "--test-threads=1"]);
         return tests("real servers", cargo, count);
     }
