@@ -102,6 +102,7 @@ export class App {
   #refresh(): void {
     this.#advance();
     this.viewport.reach(this.session.status?.kept_since ?? 0, this.edge);
+    this.state.span.value = Math.round(this.viewport.span);
     this.state.following.value = this.viewport.following && this.state.paused.peek() === undefined;
     const second = Math.floor(this.edge / 1e9);
     if (!this.#rowsDirty && second === this.#laidSecond) return;

@@ -32,6 +32,8 @@ export class State {
   /** The time cursor; without one, the tables show the newest moment. */
   readonly cursor = signal<number | undefined>(undefined);
   readonly following = signal(true);
+  /** Length of the time in sight (nanoseconds). */
+  readonly span = signal(0);
   readonly paused = signal<Pause | undefined>(undefined);
   readonly filter = signal("");
   readonly tab = signal<Tab>("descriptors");

@@ -1,6 +1,7 @@
 import { Component } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { moved } from "../a11y/treegrid.ts";
+import { duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
 import type { Row } from "../layout/rows.ts";
 import { useApp } from "./context.ts";
@@ -67,8 +68,11 @@ export function Grid() {
   const bottom = top + app.room;
   return (
     <div class="heads">
-      <div class="corner" aria-hidden="true">
-        Process / descriptor
+      <div class="corner">
+        <span aria-hidden="true">Process / descriptor</span>
+        <span data-span={app.state.span.value} title="Time in sight">
+          {duration(app.state.span.value)} in sight
+        </span>
       </div>
       <div class="clip" ref={clip}>
         <div

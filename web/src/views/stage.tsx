@@ -44,8 +44,8 @@ export function Stage() {
           <canvas ref={overlay} />
         </div>
         <Tooltip hover={hover} />
-        <Empty />
       </div>
+      <Empty />
       <Scroller />
     </section>
   );

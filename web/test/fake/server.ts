@@ -29,6 +29,8 @@ export class FakeServer {
   readonly #server: Server;
   readonly #sockets: WebSocketServer;
   readonly #clients = new Set<Client>();
+  /** Events that a new client gets at most; older ones are at `/api/v1/events`. */
+  tail = 1000;
   /** Answers 401 to everything but the page itself. */
   refuses = false;
   /** What clients asked for when they said hello. */
@@ -96,7 +98,7 @@ export class FakeServer {
       this.hellos.push(message);
       const resumed = message.resume?.session === this.session.id;
       client.rev = resumed ? (message.resume?.rev ?? 0) : 0;
-      client.seq = resumed ? this.session.lines.length : 0;
+      client.seq = resumed ? this.session.lines.length : Math.max(0, this.session.lines.length - this.tail);
       wire.send(JSON.stringify({ kind: "hello", info: this.session.info, resumed } satisfies ServerMessage));
       this.#clients.add(client);
       this.#send(client);
