@@ -1,8 +1,8 @@
 //! The page, out of the binary.
 
-use crate::problem::Problem;
+use crate::problem::{Problem, no_such_method};
 use axum::{
-    http::{StatusCode, Uri, header},
+    http::{Method, StatusCode, Uri, header},
     response::{Html, IntoResponse, Response},
 };
 
@@ -13,7 +13,10 @@ static FILES: &[(&str, &str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/asset
 const HASHED: &str = "/assets/";
 
 /// Everything that is no other route: a file of the page, or 404.
-pub(crate) async fn page(uri: Uri) -> Response {
+pub(crate) async fn page(method: Method, uri: Uri) -> Response {
+    if method != Method::GET && method != Method::HEAD {
+        return no_such_method(method, uri).await.into_response();
+    }
     let path = if uri.path() == "/" { "/index.html" } else { uri.path() };
     let Some((_, content_type, content)) = FILES.iter().find(|(name, ..)| *name == path) else {
         return Problem::new(

@@ -16,6 +16,8 @@ mod health;
 mod live;
 mod problem;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use handle::{Handle, Question, Unavailable, channel};
 pub use server::{ServeError, Settings, bind, run};

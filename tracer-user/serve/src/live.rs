@@ -41,6 +41,7 @@ mod code {
     pub(super) const POLICY: u16 = 1008;
     pub(super) const INTERNAL: u16 = 1011;
     pub(super) const NO_ACK: u16 = 4008;
+    pub(super) const TOO_FAR_BEHIND: u16 = 4009;
 }
 
 /// The stream's rhythm.
@@ -72,7 +73,8 @@ impl Default for Pace {
     description = "WebSocket. The client sends `hello`, then `ack` for every `change` (`ClientMessage`); the server \
                    sends `hello`, `change` and `evict` (`ServerMessage`), one JSON object a message. Close codes: 1001 \
                    the server ends, 1008 a message that is none of these, 1011 the engine does not answer, 4008 \
-                   nothing was acknowledged for 30 s.",
+                   nothing was acknowledged for 30 s, 4009 the client is too far behind to be told what is gone: \
+                   connect again.",
     responses((status = 101, description = "The stream is open."), (status = 503, description = "Too many clients."))
 )]
 pub(crate) async fn live(
@@ -117,6 +119,10 @@ impl Client {
                 self.app.handle.counters.slow_clients.add();
                 CloseFrame { code: code::NO_ACK, reason: "nothing was acknowledged for too long".into() }
             }
+            End::TooFarBehind => CloseFrame {
+                code: code::TOO_FAR_BEHIND,
+                reason: "too much was forgotten since; start anew".into(),
+            },
             End::Policy(reason) => CloseFrame { code: code::POLICY, reason: reason.into() },
             End::Unavailable(unavailable) => {
                 CloseFrame { code: code::INTERNAL, reason: unavailable.to_string().into() }
@@ -135,7 +141,12 @@ impl Client {
         let mut last_sent: Option<Instant> = None;
         loop {
             let due = last_sent.is_none_or(|sent| sent.elapsed() >= line.pace.status);
-            let portion = self.app.handle.ask(move |session| Portion::take(session, place)).await?;
+            let portion = self
+                .app
+                .handle
+                .ask(move |session| Portion::take(session, place))
+                .await?
+                .ok_or(End::TooFarBehind)?;
             if portion.is_empty() && !due {
                 line.idle(Instant::now() + line.pace.change).await?;
                 continue;
@@ -191,6 +202,8 @@ enum End {
     Ending,
     /// The client acknowledged nothing, or took nothing.
     NoAck,
+    /// What is not kept any longer cannot be told any more to a client with its revision.
+    TooFarBehind,
     /// The client does not keep to the protocol.
     Policy(&'static str),
     /// The engine does not answer.
@@ -242,9 +255,13 @@ struct Portion {
 }
 
 impl Portion {
-    fn take(session: &Session, place: Place) -> Self {
+    /// What changed since `place`; `None` where evictions since then are forgotten.
+    fn take(session: &Session, place: Place) -> Option<Self> {
         let t0 = session.t0();
         let changes = session.changes_since(place.rev, CHANGE_OBJECTS);
+        if place.rev != 0 && place.rev < changes.complete_from {
+            return None;
+        }
         let history = session.history();
         let last_seq = history.last_seq();
         let from_seq = (place.seq + 1).max((last_seq + 1).saturating_sub(CHANGE_EVENTS));
@@ -258,7 +275,7 @@ impl Portion {
         let evicts = !(changes.evicted_descriptors.is_empty()
             && changes.evicted_sockets.is_empty()
             && changes.evicted_processes.is_empty());
-        Self {
+        Some(Self {
             evict: evicts.then_some(evict),
             next: Place { rev: changes.to, seq: last_seq.max(place.seq) },
             more: changes.more,
@@ -273,7 +290,7 @@ impl Portion {
                 more: changes.more,
                 status: crate::api::info::status(session),
             },
-        }
+        })
     }
 
     /// Nothing but counters would be told.

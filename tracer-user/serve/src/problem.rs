@@ -3,7 +3,7 @@
 use crate::handle::Unavailable;
 use axum::{
     Json,
-    http::{StatusCode, header},
+    http::{Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use tracer_wire::api;
@@ -43,4 +43,9 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// The answer to any method that a path does not take.
+pub(crate) async fn no_such_method(method: Method, uri: Uri) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} takes GET, not {method}", uri.path()))
 }

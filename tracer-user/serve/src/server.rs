@@ -1,12 +1,7 @@
 //! The server's life: an address, the routes, and an orderly end.
 
-use crate::{api, assets, auth, handle::Handle, health, live, problem::Problem};
-use axum::{
-    Router,
-    http::{Method, StatusCode, Uri},
-    middleware,
-    routing::get,
-};
+use crate::{api, assets, auth, handle::Handle, health, live, problem};
+use axum::{Router, middleware, routing::get};
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -136,12 +131,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     api::router()
         .route("/healthz", get(health::healthz))
         .route("/metrics", get(health::metrics))
-        .fallback_service(get(assets::page))
-        .method_not_allowed_fallback(no_such_method)
+        .fallback(assets::page)
+        .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), auth::gate))
         .with_state(app)
-}
-
-async fn no_such_method(method: Method, uri: Uri) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} takes GET, not {method}", uri.path()))
 }

@@ -1,0 +1,6 @@
+//! The server over a session that is fed by hand.
+
+mod api;
+mod auth;
+mod bench;
+mod live;
