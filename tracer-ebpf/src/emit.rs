@@ -41,8 +41,11 @@ const WAKE_BYTES: u64 = 1 << 20;
 /// The reader looks by itself every few milliseconds; waking it for every record would cost more than the record.
 #[inline(always)]
 fn wakeup() -> u64 {
-    let flag =
-        if EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) >= WAKE_BYTES { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
+    let flag = if EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) >= WAKE_BYTES {
+        BPF_RB_FORCE_WAKEUP
+    } else {
+        BPF_RB_NO_WAKEUP
+    };
     u64::from(flag)
 }
 

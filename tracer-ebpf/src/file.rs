@@ -11,12 +11,8 @@ const S_IFMT: u32 = 0o170_000;
 const S_IFSOCK: u32 = 0o140_000;
 
 /// A slot that was not read.
-pub(crate) const NO_SLOT: Slot = Slot {
-    fd: -1,
-    flags: 0,
-    file: FileRef { file: 0, ino: 0, dev: 0, mode: 0 },
-    name: [0; NAME_LEN],
-};
+pub(crate) const NO_SLOT: Slot =
+    Slot { fd: -1, flags: 0, file: FileRef { file: 0, ino: 0, dev: 0, mode: 0 }, name: [0; NAME_LEN] };
 
 /// Reads what identifies an open file.
 #[inline(always)]
@@ -73,5 +69,7 @@ pub(crate) fn sk_of(file: &FileRef) -> u64 {
     if file.mode & S_IFMT != S_IFSOCK {
         return 0;
     }
-    pointer(file.file, offset!(file_private)).and_then(|socket| pointer(socket, offset!(socket_sk))).unwrap_or(0)
+    pointer(file.file, offset!(file_private))
+        .and_then(|socket| pointer(socket, offset!(socket_sk)))
+        .unwrap_or(0)
 }

@@ -2,7 +2,10 @@
 
 use aya_ebpf::helpers::{
     bpf_probe_read_kernel, bpf_probe_read_user,
-    generated::{bpf_probe_read_kernel as raw_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user as raw_read_user},
+    generated::{
+        bpf_probe_read_kernel as raw_read_kernel, bpf_probe_read_kernel_str,
+        bpf_probe_read_user as raw_read_user,
+    },
 };
 use tracer_abi::Offsets;
 

@@ -36,7 +36,7 @@ pub(crate) static ASKED: HashMap<u32, Asked> = HashMap::with_max_entries(65_536,
 /// Followed sockets, by kernel address. A socket enters when it can first change its state (listen, connect, queued,
 /// accepted, found by the snapshot) and leaves when it reaches `TCP_CLOSE`.
 #[map]
-pub(crate) static SOCKETS: HashMap<u64, Tracked> = HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
+pub(crate) static SOCKETS: HashMap<u64, Tracked> = HashMap::with_max_entries(1 << 18, BPF_F_NO_PREALLOC);
 
 /// Room for a call that is too large for the stack.
 #[map]

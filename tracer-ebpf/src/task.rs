@@ -41,7 +41,9 @@ pub(crate) fn files(task: u64) -> u64 {
 /// Name of a task's thread group leader.
 #[inline(always)]
 pub(crate) fn leader_comm(task: u64) -> [u8; 16] {
-    pointer(task, offset!(task_leader)).and_then(|leader| field(leader, offset!(task_comm))).unwrap_or([0; 16])
+    pointer(task, offset!(task_leader))
+        .and_then(|leader| field(leader, offset!(task_comm)))
+        .unwrap_or([0; 16])
 }
 
 /// How much of a thread group is followed.
@@ -65,8 +67,8 @@ pub(crate) fn scope(pid: u32) -> Scope {
 
 /// Follows a thread group from now on.
 #[inline(always)]
-pub(crate) fn follow(pid: u32, start: u64, sockets_only: bool) {
-    let value = Follow { start, sockets_only: u32::from(sockets_only), reserved: 0 };
+pub(crate) fn follow(pid: u32, sockets_only: bool) {
+    let value = Follow { sockets_only: u32::from(sockets_only) };
     if FOLLOW.insert(pid, value, 0).is_err() {
         count(Counter::PROCESSES_FULL);
     }

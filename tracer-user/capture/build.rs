@@ -9,8 +9,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     match env::var_os("SOCKREEL_EBPF_OBJECT") {
         Some(object) => {
             println!("cargo:rerun-if-changed={}", PathBuf::from(&object).display());
-            fs::copy(&object, target)
-                .map_err(|cause| format!("SOCKREEL_EBPF_OBJECT={}: {cause}", PathBuf::from(&object).display()))?;
+            fs::copy(&object, target).map_err(|cause| {
+                format!("SOCKREEL_EBPF_OBJECT={}: {cause}", PathBuf::from(&object).display())
+            })?;
         }
         None => fs::write(target, [])?,
     }

@@ -70,6 +70,7 @@ mod tests {
 
     record! {
         /// A sample.
+        #[expect(unreachable_pub, reason = "the macro makes public structures")]
         pub struct Sample {
             /// First.
             pub a: u32,

@@ -347,12 +347,8 @@ record! {
 record! {
     /// Value of the map of followed processes.
     pub struct Follow {
-        /// Start of the leader; 0 where user space put the process in by number.
-        pub start: u64,
         /// Set where only the process's sockets on the selected port are followed.
         pub sockets_only: u32,
-        /// Keeps the structure free of padding.
-        pub reserved: u32,
     }
 }
 

@@ -7,14 +7,12 @@ use crate::{
     emit,
     file::{self, NO_SLOT},
     kread::{user, user_bytes, zero},
-    maps::{ASKED, ASKED_SCRATCH, IN_FLIGHT, SCRATCH, SYSCALLS, count},
+    maps::{ASKED, ASKED_SCRATCH, IN_FLIGHT, SCRATCH, SYSCALLS, Work, count},
     probes::outcome,
     sock,
     task::{self, Scope},
 };
-use aya_ebpf::{
-    helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext,
-};
+use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_abi::{Class, Counter, Entry, InFlight, SOCKADDR_LEN};
 
 /// Places of the arguments, the call's number and the return value in the x86-64 `struct pt_regs`
@@ -68,11 +66,17 @@ fn call_enter(ctx: BtfTracePointContext) -> i32 {
     }
     let Some(place) = SCRATCH.get_ptr_mut(0) else { return 0 };
     // SAFETY: the map gave this CPU's value, which only `call_enter` and `call_exit` use; neither interrupts the other.
-    let call = unsafe { &mut (*place).flight };
+    let Work { flight: call, sock, .. } = unsafe { &mut *place };
     begin(call, number, entry, &arguments);
     call.call.enter = call.call.header.ts;
     if scope == Scope::Whole {
         follow_states(call, entry);
+    } else if entry.class == Class::CLOSE.0 {
+        // After a close the socket cannot be asked for its port any more.
+        sock::read(call.sk, sock);
+        if call.sk == 0 || !sock::port_selected(sock) {
+            return 0;
+        }
     }
     let tid = pid_tgid as u32;
     if entry.class == Class::BIND.0 || entry.class == Class::CONNECT.0 {
@@ -108,7 +112,7 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     } else {
         // The call was running when tracing began. Its arguments are still in place; what it named then is gone.
         let arguments = Arguments::of(regs);
-        if !wanted(entry, &arguments, scope) {
+        if !wanted(entry, &arguments, scope) || (scope == Scope::Sockets && entry.class == Class::CLOSE.0) {
             return 0;
         }
         begin(call, number, entry, &arguments);

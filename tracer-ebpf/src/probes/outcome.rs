@@ -2,8 +2,7 @@
 //! record that fits.
 
 use crate::{
-    emit,
-    file,
+    emit, file,
     kread::{user, zero},
     maps::{ASKED, SOCKETS, Work, count},
     sock,
@@ -12,8 +11,8 @@ use crate::{
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user_str};
 use core::ffi::c_void;
 use tracer_abi::{
-    Asked, Call, CallAddr, CallPair, CallPath, CallSock, Class, Counter, InFlight, Kind, PATH_LEN, SLOT_PRESENT,
-    SOCKADDR_LEN, Sock,
+    Asked, Call, CallAddr, CallPair, CallPath, CallSock, Class, Counter, InFlight, Kind, PATH_LEN,
+    SLOT_PRESENT, SOCKADDR_LEN, Sock,
 };
 
 /// `SOL_SOCKET`, `SCM_RIGHTS` (unix(7)).
@@ -55,12 +54,12 @@ pub(crate) fn tell(work: &mut Work, tid: u32, scope: Scope) {
         // A failed accept is about its listener.
         listener = call.sk;
         sk = 0;
-    } else if call.call.class == u32::from(Class::CLOSE.0) && scope == Scope::Whole {
-        // The socket may be gone by now.
+    } else if call.call.class == u32::from(Class::CLOSE.0) {
+        // The socket may be gone by now. What a close is about was decided at its entry.
         sk = 0;
     }
     if sk == 0 && listener == 0 {
-        if scope == Scope::Whole {
+        if scope == Scope::Whole || call.call.class == u32::from(Class::CLOSE.0) {
             emit::record::<Call>(Kind::CALL, &call.call.header, |record| {
                 // SAFETY: the ring buffer gave room for a whole record.
                 unsafe { record.write(call.call) };
@@ -79,7 +78,9 @@ fn filled_slot(call: &InFlight) -> i32 {
         return -1;
     }
     match Class(call.call.class as u16) {
-        Class::SOCKET | Class::ACCEPT | Class::DUP | Class::DUP2 | Class::ANON | Class::OPEN => call.call.ret as i32,
+        Class::SOCKET | Class::ACCEPT | Class::DUP | Class::DUP2 | Class::ANON | Class::OPEN => {
+            call.call.ret as i32
+        }
         // `F_SETFD` (fcntl(2)) changes the descriptor that it names, the others make one.
         Class::FCNTL if second == 2 => first as i32,
         Class::FCNTL => call.call.ret as i32,
@@ -100,7 +101,7 @@ fn tell_socket(work: &mut Work, tid: u32, scope: Scope, sk: u64, listener: u64) 
         if !sock::port_selected(sock) && (listener == 0 || !sock::port_selected(listening)) {
             return;
         }
-        task::follow(call.header.pid, call.header.start, true);
+        task::follow(call.header.pid, true);
     }
     let mut queued = 0;
     if call.ret >= 0 && sock::has_states(sock) && sock.state != sock::TCP_CLOSE {
@@ -248,9 +249,8 @@ fn tell_passed(work: &mut Work) {
         index: 0,
     };
     // SAFETY: the callback has the signature that the helper asks for, and `walk` outlives the call.
-    let steps = unsafe {
-        bpf_loop(MAX_STEPS, walk_control as *const () as *mut c_void, (&raw mut walk).cast(), 0)
-    };
+    let steps =
+        unsafe { bpf_loop(MAX_STEPS, walk_control as *const () as *mut c_void, (&raw mut walk).cast(), 0) };
     if steps >= i64::from(MAX_STEPS) {
         count(Counter::PASSED_BEYOND);
     }

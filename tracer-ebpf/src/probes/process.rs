@@ -26,7 +26,7 @@ fn fork(ctx: BtfTracePointContext) -> i32 {
     }
     let child_start = task::start(child);
     if config!(select) & SELECT_ALL == 0 {
-        task::follow(child_pid, child_start, !whole);
+        task::follow(child_pid, !whole);
     }
     let (nr, enter) = in_flight(header.tid);
     let child_files = task::files(child);
@@ -60,13 +60,18 @@ fn exec(ctx: BtfTracePointContext) -> i32 {
     let comm = task::leader_comm(task::current());
     let mut newly_followed = 0;
     if task::scope(header.pid) != Scope::Whole && !task::is_in_map(header.pid) {
-        if header.pid == config!(own_pid) || !(task::comm_selected(&comm) || task::current_cgroup_selected()) {
+        if header.pid == config!(own_pid) || !(task::comm_selected(&comm) || task::current_cgroup_selected())
+        {
             return 0;
         }
-        task::follow(header.pid, header.start, false);
+        task::follow(header.pid, false);
         newly_followed = 1;
     }
     let (nr, enter) = in_flight(old_tid);
+    if old_tid != header.tid {
+        // The caller was not the leader and takes its number (`de_thread`, fs/exec.c): its own is free again.
+        let _ = IN_FLIGHT.remove(old_tid);
+    }
     let path = pointer(bprm, offset!(bprm_filename)).unwrap_or(0);
     emit::record::<Exec>(Kind::EXEC, &header, |record| {
         // SAFETY: the ring buffer gave room for a whole record.
@@ -97,7 +102,9 @@ fn exit(_ctx: BtfTracePointContext) -> i32 {
     let _ = IN_FLIGHT.remove(header.tid);
     let _ = ASKED.remove(header.tid);
     let task = task::current();
-    let live: i32 = pointer(task, offset!(task_signal)).and_then(|signal| field(signal, offset!(signal_live))).unwrap_or(0);
+    let live: i32 = pointer(task, offset!(task_signal))
+        .and_then(|signal| field(signal, offset!(signal_live)))
+        .unwrap_or(0);
     if live != 0 {
         return 0;
     }

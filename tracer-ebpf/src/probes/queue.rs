@@ -5,11 +5,9 @@ use crate::{
     maps::{IN_FLIGHT, LAST_CHILD, SOCKETS},
     sock, task,
 };
-use aya_ebpf::{
-    helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext,
-};
-use tracer_abi::{Header, Kind, Queued, State, Tracked};
 use crate::{globals::offset, kread::field};
+use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
+use tracer_abi::{Header, Kind, Queued, State, Tracked};
 
 /// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`, include/trace/events/sock.h.
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -55,6 +53,11 @@ fn queued(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let Some(tracked) = tracked(listener) else { return 0 };
+    // A child whose lock was held is established without its listener being told: it must not be taken for this one's.
+    let port = |sk| field::<u16>(sk, offset!(sk_num));
+    if port(child) != port(listener) {
+        return 0;
+    }
     let header = owner_header(&tracked, 0);
     sock::track(child, tracked.pid, tracked.start, header.ts);
     let (queue_len, queue_limit) = sock::queue(listener);

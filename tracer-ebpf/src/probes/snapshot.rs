@@ -5,15 +5,13 @@ use crate::{
     file::{self, NO_SLOT},
     globals::{config, offset},
     kread::{field, pointer},
-    maps::{FOLLOW, ROW, ROW_PATH_LEN},
+    maps::{ROW, ROW_PATH_LEN},
     sock::{self, NO_SOCK},
     task::{self, Scope},
 };
 use aya_ebpf::helpers::generated::{bpf_d_path, bpf_seq_write};
 use core::ffi::c_void;
-use tracer_abi::{
-    Follow, SELECT_ALL, SELECT_PORT, SLOT_PRESENT, SnapshotRow,
-};
+use tracer_abi::{SLOT_PRESENT, SnapshotRow};
 
 /// `struct bpf_iter__task_file` (kernel/bpf/task_iter.c).
 #[repr(C)]
@@ -68,11 +66,9 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
         if sk == 0 || !sock::port_selected(&row.sock) {
             return 0;
         }
-        task::follow(pid, start, true);
+        task::follow(pid, true);
     } else if by_name && !task::is_in_map(pid) {
-        task::follow(pid, start, false);
-    } else if config!(select) & (SELECT_ALL | SELECT_PORT) == 0 {
-        remember_start(pid, start);
+        task::follow(pid, false);
     }
     let unix = if row.sock.family == sock::AF_UNIX { sk } else { 0 };
     sock::unix_name(unix, &mut row.local);
@@ -82,7 +78,9 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     }
     row.ts = emit::now();
     row.pid = pid;
-    row.parent = pointer(address, offset!(task_parent)).and_then(|parent| field(parent, offset!(task_tgid))).unwrap_or(0);
+    row.parent = pointer(address, offset!(task_parent))
+        .and_then(|parent| field(parent, offset!(task_tgid)))
+        .unwrap_or(0);
     row.start = start;
     row.files = task::files(address);
     row.comm = comm;
@@ -90,8 +88,8 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
         .and_then(|signal| field(signal, offset!(signal_rlim) + RLIMIT_NOFILE * 16))
         .unwrap_or(0);
     row.slot.fd = fd as i32;
-    row.slot.flags = SLOT_PRESENT
-        | pointer(row.files, offset!(files_fdt)).map_or(0, |fdt| file::cloexec(fdt, fd));
+    row.slot.flags =
+        SLOT_PRESENT | pointer(row.files, offset!(files_fdt)).map_or(0, |fdt| file::cloexec(fdt, fd));
     row.open_flags = field(file as u64, offset!(file_flags)).unwrap_or(0);
     // SAFETY: `bpf_d_path` takes a `struct path *` inside a file that the verifier knows to be valid; the offset is a
     // constant for it. The buffer has ROW_PATH_LEN bytes.
@@ -114,14 +112,4 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
         }
     }
     0
-}
-
-/// Completes the entry of a process that user space put in by number.
-#[inline(always)]
-fn remember_start(pid: u32, start: u64) {
-    if let Some(follow) = FOLLOW.get_ptr_mut(pid) {
-        // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period.
-        let follow: &mut Follow = unsafe { &mut *follow };
-        follow.start = start;
-    }
 }

@@ -52,7 +52,8 @@ impl Capture {
     /// Loads and attaches every program.
     pub fn attach(settings: &Settings) -> Result<Self, AttachError> {
         let mut programs = programs::attach(settings)?;
-        let maps = |cause: MapError| AttachError::Kernel { what: "open a map".to_owned(), cause: cause.to_string() };
+        let maps =
+            |cause: MapError| AttachError::Kernel { what: "open a map".to_owned(), cause: cause.to_string() };
         let ring = RingBuf::try_from(programs.take_map("EVENTS")?).map_err(maps)?;
         let counters = PerCpuArray::try_from(programs.take_map("COUNTERS")?).map_err(maps)?;
         let in_flight = HashMap::try_from(programs.take_map("IN_FLIGHT")?).map_err(maps)?;

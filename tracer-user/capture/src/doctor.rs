@@ -20,7 +20,8 @@ fn kernel() -> Finding {
     let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
     let mut found = finding("kernel", version >= (5, 12), format!("Linux {release}"));
     if version < (5, 12) {
-        found.cost = Some("the programs need atomic adds and BTF tracepoints: nothing can be traced".to_owned());
+        found.cost =
+            Some("the programs need atomic adds and BTF tracepoints: nothing can be traced".to_owned());
         found.mend = Some("boot a kernel of version 5.12 or later".to_owned());
     }
     found
@@ -28,16 +29,21 @@ fn kernel() -> Finding {
 
 fn type_information() -> Finding {
     match offsets::resolve() {
-        Ok((_, absent)) if absent.is_empty() => {
-            finding("type information", true, format!("{} describes everything that is read", offsets::VMLINUX))
-        }
+        Ok((_, absent)) if absent.is_empty() => finding(
+            "type information",
+            true,
+            format!("{} describes everything that is read", offsets::VMLINUX),
+        ),
         Ok((_, absent)) => Finding {
             cost: Some("what these fields tell is left out".to_owned()),
             ..finding("type information", false, format!("this kernel has no {}", absent.join(", ")))
         },
         Err(cause) => Finding {
             cost: Some("nothing can be traced".to_owned()),
-            mend: Some("boot a kernel built with CONFIG_DEBUG_INFO_BTF=y (every current distribution's is)".to_owned()),
+            mend: Some(
+                "boot a kernel built with CONFIG_DEBUG_INFO_BTF=y (every current distribution's is)"
+                    .to_owned(),
+            ),
             ..finding("type information", false, cause.to_string())
         },
     }
@@ -67,7 +73,9 @@ fn privilege() -> Finding {
 
 fn cgroups() -> Finding {
     match crate::programs::cgroup2_root() {
-        Some(root) => finding("control groups", true, format!("the cgroup2 hierarchy is at {}", root.display())),
+        Some(root) => {
+            finding("control groups", true, format!("the cgroup2 hierarchy is at {}", root.display()))
+        }
         None => Finding {
             cost: Some("--cgroup cannot select".to_owned()),
             mend: Some("mount -t cgroup2 none /sys/fs/cgroup/unified".to_owned()),

@@ -2,10 +2,13 @@
 
 use crate::{order::Gap, programs::Programs};
 use aya::{
-    maps::{MapError, MapData, PerCpuArray},
+    maps::{MapData, MapError, PerCpuArray},
     programs::Program,
 };
-use std::{collections::BTreeMap, os::fd::{AsFd, AsRawFd}};
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsFd, AsRawFd},
+};
 use tracer_abi::Counter;
 use tracer_model::input::{LossCause, Lost};
 
@@ -33,7 +36,8 @@ impl Health {
 
     /// A gap with its cause: the ring buffer had no room for as many records as that CPU counted.
     pub(crate) fn blame(&mut self, gap: Gap) -> Vec<Lost> {
-        let full = self.per_cpu(Counter::RING_FULL).ok().and_then(|counts| counts.get(gap.cpu as usize).copied());
+        let full =
+            self.per_cpu(Counter::RING_FULL).ok().and_then(|counts| counts.get(gap.cpu as usize).copied());
         let told = self.ring_full_told.entry(gap.cpu).or_default();
         let by_ring = full.unwrap_or(0).saturating_sub(*told).min(gap.count);
         *told += by_ring;
@@ -48,7 +52,7 @@ impl Health {
     pub(crate) fn losses(&mut self, programs: &Programs) -> Vec<Lost> {
         let mut losses = Vec::new();
         for (counter, cause) in TABLES {
-            let total: u64 = self.per_cpu(*counter).map(|counts| counts.iter().sum()).unwrap_or(0);
+            let total: u64 = self.per_cpu(*counter).unwrap_or_default().iter().sum();
             let told = self.told.entry(counter.0).or_default();
             if total > *told {
                 losses.push(Lost { count: total - *told, cause: *cause, cpu: None });

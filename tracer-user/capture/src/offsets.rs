@@ -10,8 +10,8 @@ pub(crate) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 /// Resolves every offset that the programs use; one that this kernel does not have stays absent, and is named.
 pub(crate) fn resolve() -> Result<(Offsets, Vec<String>), AttachError> {
     let bytes = std::fs::read(VMLINUX).map_err(|cause| AttachError::NoBtf(cause.to_string()))?;
-    let types = TypeInformation::new(&Bytes(&bytes))
-        .map_err(|cause| AttachError::NoBtf(format!("{cause:?}")))?;
+    let types =
+        TypeInformation::new(&Bytes(&bytes)).map_err(|cause| AttachError::NoBtf(format!("{cause:?}")))?;
     let mut offsets = Offsets::absent();
     let mut missing = Vec::new();
     for (index, (structure, members)) in Offsets::LIST.iter().enumerate() {

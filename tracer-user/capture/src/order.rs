@@ -232,7 +232,10 @@ mod tests {
     fn the_first_number_and_the_last_count_too() {
         let mut order = Order::default();
         order.push(input(10, 0, 3));
-        assert_eq!(order.gaps(BootNs(HOLD_NS + 10)), [Gap { cpu: 0, first: 0, count: 3, noticed: BootNs(10) }]);
+        assert_eq!(
+            order.gaps(BootNs(HOLD_NS + 10)),
+            [Gap { cpu: 0, first: 0, count: 3, noticed: BootNs(10) }]
+        );
         assert_eq!(order.tail(0, 4, BootNs(9)), None);
         assert_eq!(order.tail(0, 6, BootNs(9)), Some(Gap { cpu: 0, first: 4, count: 2, noticed: BootNs(9) }));
         assert_eq!(order.tail(1, 1, BootNs(9)), Some(Gap { cpu: 1, first: 0, count: 1, noticed: BootNs(9) }));

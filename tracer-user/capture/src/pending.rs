@@ -44,7 +44,8 @@ impl Pending {
                 continue;
             }
             let asked = self.asked.get(&tid, 0).ok();
-            let call: Result<Call, _> = decode::in_flight(&flight, asked.as_ref().map(|PodOf(asked)| asked), numbering);
+            let call: Result<Call, _> =
+                decode::in_flight(&flight, asked.as_ref().map(|PodOf(asked)| asked), numbering);
             if let Ok(call) = call {
                 inputs.push(Input { ts: now, origin: None, late: false, body: Body::Call(Box::new(call)) });
             }

@@ -7,8 +7,8 @@ use aya::{
     programs::{BtfTracePoint, Iter, Program, ProgramError},
 };
 use std::{ffi::OsStr, fs::File, os::unix::fs::MetadataExt, path::Path};
-use tracer_model::ids::BootNs;
 use tracer_abi::{Config, Entry, Follow, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT};
+use tracer_model::ids::BootNs;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sockreel-ebpf"));
 
@@ -139,7 +139,11 @@ fn refused(what: &str, cause: &(dyn std::error::Error + 'static)) -> AttachError
         text = format!("{text}: {inner}");
         next = inner.source();
     }
-    if denied { AttachError::NotPermitted(text) } else { AttachError::Kernel { what: what.to_owned(), cause: text } }
+    if denied {
+        AttachError::NotPermitted(text)
+    } else {
+        AttachError::Kernel { what: what.to_owned(), cause: text }
+    }
 }
 
 fn fill_syscalls(ebpf: &mut Ebpf) -> Result<(), MapError> {
@@ -156,7 +160,7 @@ fn follow_pids(ebpf: &mut Ebpf, selection: &Selection) -> Result<(), MapError> {
     let mut follow: HashMap<_, u32, PodOf<Follow>> = HashMap::try_from(map)?;
     let members = selection.cgroup.iter().flat_map(|path| cgroup_members(path));
     for pid in selection.pids.iter().copied().chain(members) {
-        follow.insert(pid, PodOf(Follow { start: 0, sockets_only: 0, reserved: 0 }), 0)?;
+        follow.insert(pid, PodOf(Follow { sockets_only: 0 }), 0)?;
     }
     Ok(())
 }
@@ -177,8 +181,14 @@ fn cgroup_members(path: &Path) -> Vec<u32> {
 }
 
 fn config(selection: &Selection) -> Result<Config, AttachError> {
-    let mut config =
-        Config { select: 0, own_pid: std::process::id(), cgroup_id: 0, cgroup_level: 0, port: 0, comm: [0; 16] };
+    let mut config = Config {
+        select: 0,
+        own_pid: std::process::id(),
+        cgroup_id: 0,
+        cgroup_level: 0,
+        port: 0,
+        comm: [0; 16],
+    };
     for pid in &selection.pids {
         if !Path::new("/proc").join(pid.to_string()).exists() {
             return Err(AttachError::NoProcess(*pid));
@@ -211,9 +221,9 @@ fn cgroup(path: &Path) -> Result<(u64, u32), AttachError> {
     let path = path.canonicalize().map_err(|cause| problem(cause.to_string()))?;
     let id = path.metadata().map_err(|cause| problem(cause.to_string()))?.ino();
     let root = cgroup2_root().ok_or_else(|| problem("no cgroup2 hierarchy is mounted".to_owned()))?;
-    let below = path
-        .strip_prefix(&root)
-        .map_err(|_| problem(format!("it is not below {}, where the cgroup2 hierarchy is mounted", root.display())))?;
+    let below = path.strip_prefix(&root).map_err(|_| {
+        problem(format!("it is not below {}, where the cgroup2 hierarchy is mounted", root.display()))
+    })?;
     Ok((id, u32::try_from(below.iter().count()).unwrap_or(u32::MAX)))
 }
 
