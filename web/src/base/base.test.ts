@@ -29,7 +29,9 @@ describe("duration", () => {
     [144_000, "144 µs"],
     [59_900_000_000, "59.9 s"],
     [184e9, "3 m 04 s"],
+    [60e9, "1 m"],
     [7500e9, "2 h 05 m"],
+    [7230e9, "2 h"],
     [-5e6, "−5.00 ms"],
   ])("%d ns is %s", (ns, text) => expect(duration(ns)).toBe(text));
 });

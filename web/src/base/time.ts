@@ -7,18 +7,18 @@ const UNITS: readonly (readonly [number, string])[] = [
   [1, "ns"],
 ];
 
-/** A duration with three significant digits: `18.2 µs`, `2.30 s`, `3 m 04 s`, `2 h 05 m`. */
+/** A duration with three significant digits: `18.2 µs`, `2.30 s`, `3 m 04 s`, `2 h`. */
 export function duration(ns: number): string {
   if (!Number.isFinite(ns)) return "?";
   const abs = Math.abs(ns);
   const sign = ns < 0 ? "−" : "";
   if (abs >= 3600e9) {
     const minutes = Math.floor(abs / 60e9);
-    return `${sign}${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} m`;
+    return sign + parts(Math.floor(minutes / 60), "h", minutes % 60, "m");
   }
   if (abs >= 60e9) {
     const seconds = Math.floor(abs / 1e9);
-    return `${sign}${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, "0")} s`;
+    return sign + parts(Math.floor(seconds / 60), "m", seconds % 60, "s");
   }
   for (const [size, unit] of UNITS) {
     if (abs >= size) {
@@ -28,6 +28,10 @@ export function duration(ns: number): string {
     }
   }
   return "0 s";
+}
+
+function parts(big: number, unit: string, small: number, smallUnit: string): string {
+  return small === 0 ? `${big} ${unit}` : `${big} ${unit} ${String(small).padStart(2, "0")} ${smallUnit}`;
 }
 
 /** A count with thin grouping: `1,234,567`. */

@@ -1,5 +1,5 @@
 import { Frames } from "../base/frames.ts";
-import { count, duration } from "../base/time.ts";
+import { count } from "../base/time.ts";
 import { type Filter, parseFilter } from "../layout/filter.ts";
 import { layRows, type Row } from "../layout/rows.ts";
 import { type Link, Live, type World } from "../net/live.ts";
@@ -11,8 +11,10 @@ import { Selecting } from "./select.ts";
 import { State } from "./state.ts";
 import { Viewport } from "./viewport.ts";
 
-/** Beyond this the newest moment is not guessed any further: the server has fallen silent. */
-const GUESS_MS = 60_000;
+/**
+ * Beyond this the newest moment is not guessed any further: the server, which tells it every second, has fallen silent.
+ */
+const GUESS_MS = 3_000;
 
 /** The page without its looks: data, view and what one can do with them. */
 export class App {
@@ -277,10 +279,5 @@ export class App {
   layNow(): void {
     this.#rowsDirty = true;
     this.#refresh();
-  }
-
-  /** `data up to 12:03:11`, `6.2 s ago`: how old the picture is. */
-  get age(): string {
-    return duration(Math.max(0, this.now() - this.#toldAt) * 1e6);
   }
 }

@@ -75,7 +75,7 @@ export class Canvas2dRenderer implements Renderer {
       const width = Math.max(4, outline.x1 - outline.x0);
       to.strokeRect(outline.x0 - 1, outline.y + INSET - 2, width + 2, outline.height - 2 * INSET + 4);
     }
-    to.lineWidth = 1.5;
+    to.lineWidth = overlay.links.length > 8 ? 1 : 1.5;
     to.strokeStyle = palette.accent;
     to.fillStyle = palette.accent;
     for (const link of overlay.links) {

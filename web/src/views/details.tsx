@@ -306,12 +306,16 @@ function Children({ listener }: { readonly listener: Socket }) {
   const all = entities.children(listener.id);
   if (all.length === 0 && listener.children === 0) return null;
   const shown = all.slice(-MOST_CHILDREN).reverse();
+  const waiting = all.filter(
+    (child) => child.accepted === null && child.ended === null && child.queued !== null,
+  );
   return (
     <div class="card">
       <table>
         <caption>
-          children ({count(listener.children)})
-          {shown.length < listener.children ? `, newest ${count(shown.length)}` : ""}
+          Children ({count(listener.children)})
+          {waiting.length > 0 && `, ${count(waiting.length)} in the queue`}
+          {all.length > shown.length && `, newest ${count(shown.length)}`}
         </caption>
         <thead>
           <tr>
