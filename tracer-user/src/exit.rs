@@ -25,9 +25,11 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("sockreel: {}", sentence(error));
     match error.downcast_ref::<AttachError>() {
         Some(AttachError::NotPermitted(_) | AttachError::NoBtf(_) | AttachError::Kernel { .. }) => {
-            let mend = findings().into_iter().find(|finding| !finding.ok).and_then(|finding| finding.mend);
-            let mend = mend.unwrap_or_else(|| "see what is missing".to_owned());
-            eprintln!("sockreel: {mend}: `sockreel doctor` tells all that this machine allows and lacks");
+            let mend = findings().into_iter().filter(|finding| !finding.ok).find_map(|finding| finding.mend);
+            eprintln!(
+                "sockreel: the way out: {} (`sockreel doctor` tells all that is missing)",
+                mend.as_deref().unwrap_or("another kernel")
+            );
             NOT_POSSIBLE.into()
         }
         _ => FAILED.into(),

@@ -34,9 +34,7 @@ impl Prepared {
         let Target { select, record, command } = target;
         let command = Program::resolve(&command)?.map(|program| program.spawn_stopped()).transpose()?;
         let selection = select.resolve(command.as_ref().map(Command::pid));
-        if let Some(missing) = selection.pids.iter().find(|pid| !exists(**pid)) {
-            bail!("there is no process {missing}: `pgrep -a NAME` or `ps` tells which there are");
-        }
+        selection.pids.iter().try_for_each(|pid| is_process(*pid))?;
         let record = record.map(|path| NewFile::create(&path).map(|file| (path, file))).transpose()?;
         Ok(Self { selection, command, record })
     }
@@ -70,6 +68,19 @@ impl Prepared {
 pub(crate) fn only_pids(selection: &Selection) -> bool {
     let Selection { pids, comm, cgroup, port, all } = selection;
     !pids.is_empty() && comm.is_none() && cgroup.is_none() && port.is_none() && !all
+}
+
+/// Refuses numbers of nothing, and of threads: kill(2) and /proc know those too, but they are not processes.
+fn is_process(pid: u32) -> Result<()> {
+    if !exists(pid) {
+        bail!("there is no process {pid}: `pgrep -a NAME` or `ps` tells which there are");
+    }
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let leader = status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse::<u32>().ok());
+    match leader {
+        Some(leader) if leader != pid => bail!("{pid} is a thread of process {leader}: use -p {leader}"),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a process exists, whoever owns it (kill(2): signal 0 only checks).

@@ -107,9 +107,14 @@ impl Watch {
         self.pids.as_ref().is_some_and(|pids| all_ended(pids, session))
     }
 
-    /// The command's exit code, where it has ended.
-    pub(crate) fn code(mut self) -> Option<u8> {
-        self.command.as_mut().and_then(Command::ended)
+    /// The end: the command's exit code, where it has ended; where it still runs, that is told.
+    pub(crate) fn end(mut self) -> Option<u8> {
+        let command = self.command.as_mut()?;
+        let code = command.ended();
+        if code.is_none() {
+            eprintln!("sockreel: CMD is not traced any more and runs on as process {}", command.pid());
+        }
+        code
     }
 }
 

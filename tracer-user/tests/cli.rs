@@ -3,10 +3,10 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io::Read as _,
     net::Ipv4Addr,
-    os::unix::process::CommandExt as _,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -360,13 +360,30 @@ fn a_process_that_does_not_exist_is_named() {
 }
 
 #[test]
+fn a_thread_is_not_taken_for_a_process() {
+    // Tests run on threads of their own; this one is certain to.
+    let told = std::thread::spawn(|| {
+        let tid = nix::unistd::gettid().to_string();
+        let (code, _, err) = run(["trace", "-p", &tid]);
+        (code, err, tid)
+    });
+    let (code, err, tid) = told.join().unwrap();
+    let pid = std::process::id();
+    assert_eq!(code, Some(1));
+    assert_eq!(err, format!("sockreel: {tid} is a thread of process {pid}: use -p {pid}\n"));
+}
+
+#[test]
 fn without_privilege_two_lines_say_so_and_the_command_never_runs() {
     let dir = tempfile::tempdir().unwrap();
-    let trace = dir.path().join("ran");
-    let mut command =
-        sockreel([OsStr::new("trace"), OsStr::new("--"), OsStr::new("touch"), trace.as_os_str()]);
+    let ran = dir.path().join("ran");
+    // Where it was built another user may not look.
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    let program = dir.path().join("sockreel");
+    fs::copy(env!("CARGO_BIN_EXE_sockreel"), &program).unwrap();
+    let mut command = Command::new(program);
+    command.args(["trace", "--", "touch"]).arg(&ran).current_dir("/").stdin(Stdio::null());
     if nix::unistd::geteuid().is_root() {
-        // Another user's program must be able to reach the directory; it would fail to write there in any case.
         command.uid(65534).gid(65534);
     }
     let (code, out, err) = ended(&command.output().unwrap());
@@ -378,7 +395,7 @@ fn without_privilege_two_lines_say_so_and_the_command_never_runs() {
         assert!(err.contains("sockreel doctor"), "{err}");
     }
     assert_eq!(out, "");
-    assert!(!trace.exists(), "the command ran");
+    assert!(!ran.exists(), "the command ran");
 }
 
 #[test]

@@ -64,6 +64,8 @@ pub struct Writer {
     epoch_minus_boot_ns: i64,
     buffer: Vec<u8>,
     in_chunk_bytes: usize,
+    /// The chunk holds more than the clocks' distance, which comes every second however quiet it is.
+    worth_keeping: bool,
     inputs: u64,
     kept: u64,
     kept_bytes: u64,
@@ -101,18 +103,20 @@ impl Writer {
             epoch_minus_boot_ns: 0,
             buffer: Vec::new(),
             in_chunk_bytes: 0,
+            worth_keeping: false,
             inputs: 0,
             kept: 0,
             kept_bytes: 0,
         };
-        writer.flush()?;
+        writer.close_chunk()?;
         Ok(writer)
     }
 
     /// Adds an input.
     pub fn write(&mut self, input: &Input) -> Result<(), RecordingError> {
-        if let Body::Anchor { epoch_minus_boot_ns } = input.body {
-            self.epoch_minus_boot_ns = epoch_minus_boot_ns;
+        match input.body {
+            Body::Anchor { epoch_minus_boot_ns } => self.epoch_minus_boot_ns = epoch_minus_boot_ns,
+            _ => self.worth_keeping = true,
         }
         let time = input.ts.0.saturating_add_signed(self.epoch_minus_boot_ns);
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -133,18 +137,23 @@ impl Writer {
             .map_err(|error| self.failed(&describe(&error)))?;
         self.inputs += 1;
         self.in_chunk_bytes += self.buffer.len();
-        if self.in_chunk_bytes >= CHUNK_BYTES { self.flush() } else { Ok(()) }
+        if self.in_chunk_bytes >= CHUNK_BYTES { self.close_chunk() } else { Ok(()) }
     }
 
-    /// Closes the chunk and hands it to the kernel: what was written so far outlives the process.
+    /// Closes the chunk and hands it to the kernel: what was written so far outlives the process. A chunk in which
+    /// nothing happened is left open.
     pub fn flush(&mut self) -> Result<(), RecordingError> {
+        if self.worth_keeping { self.close_chunk() } else { Ok(()) }
+    }
+
+    fn close_chunk(&mut self) -> Result<(), RecordingError> {
         self.container.flush().map_err(|error| self.failed(&describe(&error)))?;
         self.whole_up_to_here()
     }
 
     /// Ends the recording; returns how many inputs it holds.
     pub fn finish(mut self) -> Result<u64, RecordingError> {
-        self.flush()?;
+        self.close_chunk()?;
         self.container.finish().map_err(|error| self.failed(&describe(&error)))?;
         self.whole_up_to_here()?;
         Ok(self.inputs)
@@ -154,6 +163,7 @@ impl Writer {
         self.kept_bytes = self.file.stream_position().map_err(|error| self.failed(&error.to_string()))?;
         self.kept = self.inputs;
         self.in_chunk_bytes = 0;
+        self.worth_keeping = false;
         Ok(())
     }
 

@@ -216,6 +216,23 @@ fn what_was_flushed_outlives_a_writer_that_never_finishes() {
 }
 
 #[test]
+fn quiet_seconds_cost_no_chunk() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("r");
+    let mut writer = Writer::begin(NewFile::create(&path).unwrap(), &head()).unwrap();
+    let size = || fs::metadata(&path).unwrap().len();
+    let empty = size();
+    for _ in 0..100 {
+        writer.write(&inputs(0)[0]).unwrap();
+        writer.flush().unwrap();
+    }
+    assert_eq!(size(), empty);
+    writer.write(&inputs(0)[1]).unwrap();
+    writer.flush().unwrap();
+    assert!(size() > empty);
+}
+
+#[test]
 fn a_flipped_byte_is_never_taken_for_truth() {
     let inputs = inputs(4);
     let bytes = recorded(&inputs, 3);

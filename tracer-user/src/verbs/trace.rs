@@ -29,6 +29,6 @@ pub(crate) fn run(args: cli::Trace) -> Result<ExitCode> {
     }
     let summary = engine.finish()?;
     eprintln!("{summary}");
-    let code = if summary.incomplete { exit::FAILED } else { watch.code().unwrap_or(exit::DONE) };
-    Ok(code.into())
+    let code = watch.end().unwrap_or(exit::DONE);
+    Ok(if summary.incomplete { exit::FAILED } else { code }.into())
 }
