@@ -101,8 +101,8 @@ impl Processes {
             if self.get(oldest).is_none_or(|kept| kept.process.ended.is_none()) {
                 continue;
             }
-            if let Some(gone) = self.order.remove(&oldest).and_then(|order| self.kept.remove(&order)) {
-                revisions.evict(Entity::Process(oldest), gone.process.rev);
+            if self.order.remove(&oldest).and_then(|order| self.kept.remove(&order)).is_some() {
+                revisions.evict(Entity::Process(oldest));
             }
             if self.by_pid.get(&oldest.pid) == Some(&oldest) {
                 self.by_pid.remove(&oldest.pid);

@@ -1,10 +1,12 @@
 //! Which entity changed when: an order of revisions, so that a reader who is nearly up to date pays for little.
 
 use crate::ids::{DescriptorId, ProcessKey, SocketId};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Evictions that are remembered for readers who are behind.
 const EVICTIONS: usize = 65_536;
+/// Outdated changes that are kept at least before a sweep.
+const LITTER: usize = 4096;
 
 /// Something with a revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +23,10 @@ pub(crate) struct Revisions {
     /// Revision at the start of this input: what has a higher one was changed by this input already, and nobody can
     /// have read it since.
     seen: u64,
-    changed: BTreeMap<u64, Entity>,
+    /// Every change in order. Only the last one of an entity counts; the others are swept when they outnumber them.
+    changed: VecDeque<(u64, Entity)>,
+    /// How many entities there are.
+    entities: usize,
     evicted: VecDeque<(u64, Entity)>,
     complete_from: u64,
 }
@@ -32,20 +37,20 @@ impl Revisions {
         self.seen = self.current;
     }
 
-    /// `entity` changed; `rev` is where it keeps its revision.
+    /// `entity` changed; `rev` is where it keeps its revision, 0 where it is new.
     pub(crate) fn touch(&mut self, entity: Entity, rev: &mut u64) {
         if *rev > self.seen {
             return;
         }
-        self.changed.remove(rev);
+        self.entities += usize::from(*rev == 0);
         self.current += 1;
         *rev = self.current;
-        self.changed.insert(self.current, entity);
+        self.changed.push_back((self.current, entity));
     }
 
-    /// `entity` is not kept any longer; `rev` was its revision.
-    pub(crate) fn evict(&mut self, entity: Entity, rev: u64) {
-        self.changed.remove(&rev);
+    /// `entity` is not kept any longer.
+    pub(crate) fn evict(&mut self, entity: Entity) {
+        self.entities = self.entities.saturating_sub(1);
         self.current += 1;
         self.evicted.push_back((self.current, entity));
         if self.evicted.len() > EVICTIONS
@@ -53,6 +58,16 @@ impl Revisions {
         {
             self.complete_from = forgotten;
         }
+    }
+
+    /// Whether outdated changes outnumber the others.
+    pub(crate) fn is_littered(&self) -> bool {
+        self.changed.len() > 2 * self.entities + LITTER
+    }
+
+    /// Forgets changes that are not the last one of their entity.
+    pub(crate) fn sweep(&mut self, is_last: impl Fn(&(u64, Entity)) -> bool) {
+        self.changed.retain(is_last);
     }
 
     /// The newest revision.
@@ -65,9 +80,10 @@ impl Revisions {
         self.complete_from
     }
 
-    /// Changes after `rev`, oldest first.
+    /// Changes after `rev`, oldest first; some may be outdated.
     pub(crate) fn changed_after(&self, rev: u64) -> impl Iterator<Item = (u64, Entity)> + '_ {
-        self.changed.range(rev.saturating_add(1)..).map(|(rev, entity)| (*rev, *entity))
+        let start = self.changed.partition_point(|(at, _)| *at <= rev);
+        self.changed.range(start..).copied()
     }
 
     /// Remembered evictions after `rev`, oldest first.

@@ -117,6 +117,7 @@ impl Session {
     /// least once a second.
     pub fn ingest(&mut self, input: &Input) -> &[Event] {
         self.events.clear();
+        self.world.sweep_changes();
         self.world.revisions.begin();
         self.now = self.now.max(input.ts);
         let stamp = Stamp::of(input);
@@ -243,7 +244,9 @@ impl Session {
             complete_from: revisions.complete_from(),
         };
         let mut last = rev;
-        for (count, (at, entity)) in revisions.changed_after(rev).enumerate() {
+        let changed =
+            revisions.changed_after(rev).filter(|(at, entity)| self.world.rev(*entity) == Some(*at));
+        for (count, (at, entity)) in changed.enumerate() {
             if count == limit {
                 (changes.to, changes.more) = (last, true);
                 break;

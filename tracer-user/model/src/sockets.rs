@@ -285,7 +285,7 @@ impl Sockets {
             if self.at(gone.sk) == Some(id) {
                 self.by_sk.remove(&gone.sk);
             }
-            revisions.evict(Entity::Socket(id), gone.socket.rev);
+            revisions.evict(Entity::Socket(id));
         }
     }
 

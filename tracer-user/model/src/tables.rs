@@ -282,7 +282,7 @@ impl Tables {
             let Some(oldest) = self.closed.pop_front() else { break };
             if let Some(gone) = self.kept.remove(&oldest) {
                 self.by_slot.remove(&(gone.descriptor.table, gone.descriptor.fd, oldest));
-                revisions.evict(Entity::Descriptor(oldest), gone.descriptor.rev);
+                revisions.evict(Entity::Descriptor(oldest));
             }
         }
         socket

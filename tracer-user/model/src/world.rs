@@ -6,7 +6,7 @@ use crate::{
     input::{FileRef, Task},
     processes::Processes,
     reconcile::Emptied,
-    revisions::Revisions,
+    revisions::{Entity, Revisions},
     session::Limits,
     sockets::Sockets,
     tables::{Content, Tables},
@@ -36,6 +36,24 @@ impl World {
             sockets: Sockets::new(limits.kept_sockets),
             revisions: Revisions::default(),
             emptied: None,
+        }
+    }
+
+    /// Keeps the order of changes short.
+    pub(crate) fn sweep_changes(&mut self) {
+        if self.revisions.is_littered() {
+            let mut revisions = std::mem::take(&mut self.revisions);
+            revisions.sweep(|(rev, entity)| self.rev(*entity) == Some(*rev));
+            self.revisions = revisions;
+        }
+    }
+
+    /// Revision of an entity, while it is kept.
+    pub(crate) fn rev(&self, entity: Entity) -> Option<u64> {
+        match entity {
+            Entity::Process(key) => self.process(key).map(|process| process.rev),
+            Entity::Descriptor(id) => self.tables.get(id).map(|kept| kept.descriptor.rev),
+            Entity::Socket(id) => self.sockets.get(id).map(|kept| kept.socket.rev),
         }
     }
 
