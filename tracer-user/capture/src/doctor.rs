@@ -6,7 +6,9 @@ use std::path::Path;
 /// Looks at everything that tracing rests on; the last finding is a trial.
 #[must_use]
 pub fn findings() -> Vec<Finding> {
-    vec![kernel(), type_information(), privilege(), cgroups(), trial()]
+    let mut findings = vec![kernel(), type_information(), privilege(), cgroups()];
+    findings.extend(trial());
+    findings
 }
 
 fn finding(subject: &str, ok: bool, detail: String) -> Finding {
@@ -85,20 +87,28 @@ fn cgroups() -> Finding {
 }
 
 /// Loads and attaches everything, following no process but one that cannot exist.
-fn trial() -> Finding {
+fn trial() -> Vec<Finding> {
     let nobody = Selection { comm: Some("\u{1}".to_owned()), ..Selection::default() };
     match Capture::attach(&Settings { selection: nobody, ring_bytes: 1 << 16 }) {
-        Ok(capture) if capture.report().missing.is_empty() => {
-            finding("programs", true, format!("all attach: {}", capture.report().attached.join(", ")))
+        Ok(capture) => {
+            let report = capture.report();
+            let attached = report.attached.join(", ");
+            let programs = if report.missing.is_empty() {
+                finding("programs", true, format!("all attach: {attached}"))
+            } else {
+                Finding {
+                    cost: Some(report.missing.join("; ")),
+                    ..finding("programs", false, format!("these attach: {attached}"))
+                }
+            };
+            let counts: Vec<_> =
+                report.verified.iter().map(|(name, count)| format!("{name} {count}")).collect();
+            vec![programs, finding("verifier", true, format!("instructions walked: {}", counts.join(", ")))]
         }
-        Ok(capture) => Finding {
-            cost: Some(capture.report().missing.join("; ")),
-            ..finding("programs", false, format!("these attach: {}", capture.report().attached.join(", ")))
-        },
-        Err(cause) => Finding {
+        Err(cause) => vec![Finding {
             cost: Some("nothing can be traced".to_owned()),
             mend: (!Path::new(offsets::VMLINUX).exists()).then(|| "boot a kernel with BTF".to_owned()),
             ..finding("programs", false, cause.to_string())
-        },
+        }],
     }
 }

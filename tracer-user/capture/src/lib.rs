@@ -87,6 +87,9 @@ pub struct Report {
     pub attached: Vec<String>,
     /// What is missing and what that costs.
     pub missing: Vec<String>,
+    /// How many instructions the verifier walked for each program; it gives up at 1,000,000
+    /// (`BPF_COMPLEXITY_LIMIT_INSNS`, include/linux/bpf.h). Empty before Linux 5.16, which does not tell.
+    pub verified: Vec<(String, u32)>,
 }
 
 /// One line of `sockreel doctor`.

@@ -82,7 +82,19 @@ pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
     }
     load_iterator(&mut ebpf, &btf).map_err(|cause| refused("load the snapshot's iterator", &cause))?;
     report.attached.push("snapshots of descriptor tables (iterator task_file)".to_owned());
+    report.verified = verified(&ebpf);
     Ok(Programs { ebpf, report, since })
+}
+
+fn verified(ebpf: &Ebpf) -> Vec<(String, u32)> {
+    let mut verified: Vec<_> = ebpf
+        .programs()
+        .filter_map(|(name, program)| {
+            Some((name.to_owned(), program.info().ok()?.verified_instruction_count()?))
+        })
+        .collect();
+    verified.sort();
+    verified
 }
 
 fn attach_one(ebpf: &mut Ebpf, program: &Probe, btf: &Btf) -> Result<(), ProgramError> {
