@@ -149,15 +149,11 @@ fn result(event: &Event) -> String {
     }
 }
 
+/// Family and type; the third argument is mostly 0, and the sentence has the protocol that it became.
 fn socket_arguments(kind: SocketKind) -> String {
-    let mut arguments = [("AF_", names::family_name(kind.family)), ("SOCK_", names::type_name(kind.ty))]
-        .map(constant)
-        .join(", ");
-    if let Some(protocol) = names::protocol_name(kind.family, kind.protocol).filter(|_| kind.protocol != 0) {
-        arguments.push_str(", ");
-        arguments.push_str(&constant(("IPPROTO_", protocol)));
-    }
-    arguments
+    let [family, ty] =
+        [("AF_", names::family_name(kind.family)), ("SOCK_", names::type_name(kind.ty))].map(constant);
+    format!("{family}, {ty}")
 }
 
 /// A header's constant from the contract's name; a number stays a number.
@@ -235,7 +231,7 @@ mod tests {
                     socket_kind: tcp,
                     ..call(EventKind::Socket, Syscall::Socket, 3, 3)
                 },
-                "socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3  fd 3 ← inet stream tcp socket",
+                "socket(AF_INET, SOCK_STREAM) = 3      fd 3 ← inet stream tcp socket",
             ),
             (
                 Event {
