@@ -85,10 +85,7 @@ fn find(name: &OsStr, search: Option<&OsStr>) -> Result<PathBuf> {
         vec![name.into()]
     } else {
         let search = search.unwrap_or(OsStr::new("/bin:/usr/bin"));
-        std::env::split_paths(search)
-            .map(|dir| if dir.as_os_str().is_empty() { ".".into() } else { dir })
-            .map(|dir: PathBuf| dir.join(name))
-            .collect()
+        std::env::split_paths(search).map(|dir| dir.join(name)).collect()
     };
     let there: Vec<&PathBuf> = candidates.iter().filter(|path| path.exists()).collect();
     if let Some(path) = there.iter().find(|path| is_executable(path)) {

@@ -4,24 +4,26 @@ use clap::Args;
 use std::path::PathBuf;
 use tracer_capture::Selection;
 
+/// Where these options stand in the help.
+const HEADING: &str = "What to follow";
+
 /// What to follow. Several kinds add up. Nothing selected and no CMD means every process.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "What to follow")]
 pub(crate) struct Select {
     /// Follow the process PID and the children that it starts later; repeatable
-    #[arg(short = 'p', long = "pid", value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=0x7fff_ffff))]
+    #[arg(help_heading = HEADING, short = 'p', long = "pid", value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=0x7fff_ffff))]
     pub(crate) pids: Vec<u32>,
     /// Follow processes with this name, as /proc/PID/comm has it
-    #[arg(long, value_name = "NAME", value_parser = comm)]
+    #[arg(help_heading = HEADING, long, value_name = "NAME", value_parser = comm)]
     comm: Option<String>,
     /// Follow processes in this control group or below it
-    #[arg(long, value_name = "PATH")]
+    #[arg(help_heading = HEADING, long, value_name = "PATH")]
     cgroup: Option<PathBuf>,
     /// Follow sockets with this local or peer port, from their bind, connect or accept on
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(help_heading = HEADING, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
-    /// Follow every process
-    #[arg(long)]
+    /// Follow every process, as without any selection and CMD
+    #[arg(help_heading = HEADING, long)]
     all: bool,
 }
 
