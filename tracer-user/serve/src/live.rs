@@ -4,7 +4,12 @@
 //! what the model holds by then. A slow page gets staler, never wrong, and nothing piles up here: what a client costs
 //! is one change in memory. A client that acknowledges nothing for 30 s is disconnected with code 4008.
 
-use crate::{handle::Unavailable, problem::Problem, server::App};
+use crate::{
+    api::info::{describe, status},
+    handle::Unavailable,
+    problem::Problem,
+    server::App,
+};
 use axum::{
     extract::{
         State,
@@ -137,7 +142,7 @@ impl Client {
         let ClientMessage::Hello { resume } = line.receive(Instant::now() + line.pace.patience).await? else {
             return Err(End::Policy("the first message is hello"));
         };
-        let mut place = self.hello(line, resume).await?;
+        let (mut place, caught_up) = self.hello(line, resume).await?;
         let mut last_sent: Option<Instant> = None;
         loop {
             let due = last_sent.is_none_or(|sent| sent.elapsed() >= line.pace.status);
@@ -161,28 +166,27 @@ impl Client {
             last_sent = Some(now);
             line.acknowledged(next.rev).await?;
             place = next;
-            if !more {
+            // What there was at the beginning comes as fast as it is acknowledged; what changes since keeps the pace.
+            if !more || place.rev >= caught_up {
                 line.idle(now + line.pace.change).await?;
             }
         }
     }
 
-    async fn hello(&self, line: &mut Connection, resume: Option<Resume>) -> Result<Place, End> {
+    /// Exchanges greetings; returns where the client stands and the revision that it has to catch up with.
+    async fn hello(&self, line: &mut Connection, resume: Option<Resume>) -> Result<(Place, u64), End> {
         let named = resume.is_some();
         let resume = resume.filter(|resume| resume.session == self.app.settings.session);
         let settings = self.app.settings.clone();
-        let (info, place) = self
-            .app
-            .handle
-            .ask(move |session| {
-                (crate::api::info::describe(&settings, session), Place::resume(session, resume))
-            })
-            .await?;
+        let question = move |session: &Session| {
+            (describe(&settings, session), Place::resume(session, resume), session.rev())
+        };
+        let (info, place, rev) = self.app.handle.ask(question).await?;
         if named && place.is_none() {
             self.app.handle.counters.resyncs.add();
         }
         line.send(&ServerMessage::Hello { info, resumed: place.is_some() }).await?;
-        Ok(place.unwrap_or_default())
+        Ok((place.unwrap_or_default(), rev))
     }
 }
 
@@ -288,7 +292,7 @@ impl Portion {
                 events,
                 skipped: number(last_seq.saturating_sub(place.seq).saturating_sub(told)),
                 more: changes.more,
-                status: crate::api::info::status(session),
+                status: status(session),
             },
         })
     }

@@ -4,18 +4,19 @@ use super::parameter::{Parameters, moment, on_clock_of, read};
 use crate::{problem::Problem, server::App};
 use axum::{Json, extract::State};
 use serde::Deserialize;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 use tracer_model::{
     entity,
     ids::{BootNs, SocketId},
     names,
+    session::Session,
 };
 use tracer_wire::{
     api::{Socket, Sockets},
     instant::Instant,
 };
 
-/// Entities that one question looks at: the engine is kept for about a millisecond.
+/// Sockets that one question looks at: the engine is kept for a few milliseconds, however many there are.
 const PORTION: usize = 5_000;
 
 /// Which sockets.
@@ -40,41 +41,28 @@ pub(crate) async fn sockets(
     State(app): State<Arc<App>>,
     Parameters(query): Parameters<Query>,
 ) -> Result<Json<Sockets>, Problem> {
-    let wanted = Wanted::read(&query)?;
-    // In portions, so that the engine is not kept from its work for long; who changed meanwhile comes again.
-    let mut found = BTreeMap::new();
-    let mut rev = 0;
-    let mut at = None;
-    loop {
-        let wanted = wanted.clone();
-        let portion = app.handle.ask(move |session| {
-            let t0 = session.t0();
-            let at = at.or_else(|| wanted.at.map(|at| on_clock_of(session, at)));
-            let changes = session.changes_since(rev, PORTION);
-            let sockets = changes.sockets.into_iter().map(|socket| {
-                let seen = match at {
-                    None => Some(socket.clone()),
-                    Some(at) => as_of(socket, at),
-                };
-                (socket.id, seen.filter(|socket| wanted.fits(socket)).map(|socket| Socket::new(&socket, t0)))
-            });
-            (sockets.collect::<Vec<_>>(), changes.to, changes.more, at)
-        });
-        let (sockets, to, more, resolved) = portion.await?;
-        for (id, socket) in sockets {
-            match socket {
-                Some(socket) => found.insert(id, socket),
-                None => found.remove(&id),
-            };
-        }
-        (rev, at) = (to, resolved);
-        if !more {
-            return Ok(Json(Sockets { sockets: found.into_values().collect() }));
-        }
+    let wanted = Arc::new(Wanted::read(&query)?);
+    let moment = wanted.at;
+    let (newest, at) = app
+        .handle
+        .ask(move |session| {
+            let newest = session.sockets().map(|socket| socket.id).max();
+            (newest, moment.map(|moment| on_clock_of(session, moment)))
+        })
+        .await?;
+    // In portions, so that the engine is not kept from its work for long; what is made meanwhile is not waited for.
+    let mut sockets = Vec::new();
+    let mut last = None;
+    while last < newest {
+        let wanted = Arc::clone(&wanted);
+        let portion = move |session: &Session| wanted.portion(session, last, at);
+        let (found, seen) = app.handle.ask(portion).await?;
+        sockets.extend(found);
+        last = seen.or(newest);
     }
+    Ok(Json(Sockets { sockets }))
 }
 
-#[derive(Clone)]
 struct Wanted {
     state: Option<String>,
     port: Option<u16>,
@@ -102,6 +90,25 @@ impl Wanted {
             listener: read("listener", query.listener.as_deref(), "a socket such as s7")?,
             at: moment("at", query.at.as_deref())?,
         })
+    }
+
+    /// Looks at a portion after `last`; returns what fits, and the last socket that was looked at.
+    fn portion(
+        &self,
+        session: &Session,
+        last: Option<SocketId>,
+        at: Option<BootNs>,
+    ) -> (Vec<Socket>, Option<SocketId>) {
+        let mut seen = None;
+        let mut found = Vec::new();
+        for socket in session.sockets().filter(|socket| Some(socket.id) > last).take(PORTION) {
+            seen = Some(socket.id);
+            let then = at.map_or_else(|| Some(Cow::Borrowed(socket)), |at| as_of(socket, at).map(Cow::Owned));
+            found.extend(
+                then.filter(|socket| self.fits(socket)).map(|socket| Socket::new(&socket, session.t0())),
+            );
+        }
+        (found, seen)
     }
 
     fn fits(&self, socket: &entity::Socket) -> bool {
