@@ -6,4 +6,6 @@
 mod bad_input;
 mod client_side;
 mod harness;
+mod loss;
 mod real_servers;
+mod verifier;
