@@ -23,9 +23,8 @@ pub(crate) fn install<'a>(packages: &[&'a str]) -> Result<Vec<&'a str>> {
         bail!("packages are missing and only root can install them: run `sudo {by_hand}`");
     }
     let _forbidden = NoServices::begin()?;
-    if !missing.iter().all(|package| is_known(package)) {
-        shell::run(Command::new("apt-get").args(["update", "--quiet"]))?;
-    }
+    // A fresh machine has no lists, an older one has lists of packages that are gone.
+    shell::run(Command::new("apt-get").args(["update", "--quiet"]))?;
     shell::run(
         Command::new("apt-get")
             .env("DEBIAN_FRONTEND", "noninteractive")
@@ -45,12 +44,6 @@ fn is_installed(package: &str) -> bool {
     output(Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package]))
         .as_deref()
         == Some("installed")
-}
-
-/// Whether apt's lists have a candidate; fresh machines have no lists at all.
-fn is_known(package: &str) -> bool {
-    output(Command::new("apt-cache").args(["policy", package]))
-        .is_some_and(|policy| policy.contains("Candidate:") && !policy.contains("Candidate: (none)"))
 }
 
 /// While it lives, packages may not start services (`policy-rc.d`, deb-systemd-invoke(1p)): tests start the servers

@@ -9,8 +9,16 @@ use crate::{
 use anyhow::Result;
 
 /// Debian's compiler with its library sources, and what `bpf-linker` is built with.
-const BUILD_PACKAGES: &[&str] =
-    &["llvm-22-dev", "libzstd-dev", "zlib1g-dev", "libxml2-dev", "rustc-web", "cargo-web", "rust-web-src"];
+const BUILD_PACKAGES: &[&str] = &[
+    "g++",
+    "llvm-22-dev",
+    "libzstd-dev",
+    "zlib1g-dev",
+    "libxml2-dev",
+    "rustc-web",
+    "cargo-web",
+    "rust-web-src",
+];
 
 /// Servers and clients that the tests trace, and the browser that opens the page.
 const TEST_PACKAGES: &[&str] =
