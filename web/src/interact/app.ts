@@ -141,7 +141,7 @@ export class App {
     this.#heard = true;
     this.#lost = this.session.status?.lost ?? 0;
     this.feed.restart();
-    if (this.live) this.viewport.follow();
+    if (this.live) this.viewport.restart();
     else {
       this.viewport.reach(this.session.status?.kept_since ?? 0, this.session.now);
       this.viewport.fit();

@@ -16,6 +16,18 @@ describe("viewport", () => {
     expect(one.end).toBe(111.2e9);
   });
 
+  test("shows less while there is less", () => {
+    const one = new Viewport();
+    const spans = [1e9, 10e9, 11e9, 25e9, 31e9, 500e9].map((edge) => {
+      one.reach(0, edge);
+      return one.span;
+    });
+    expect(spans).toEqual([10e9, 10e9, 20e9, 30e9, 60e9, 60e9]);
+    one.zoom(2, 0);
+    one.reach(0, 501e9);
+    expect(one.span).toBe(120e9);
+  });
+
   test("a step into the past ends following, the right edge brings it back", () => {
     const one = viewport();
     one.pan(-10e9, true);

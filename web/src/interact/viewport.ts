@@ -1,8 +1,10 @@
 import { TimeScale } from "../layout/timescale.ts";
 
-/** Shortest span, and the span at the start (nanoseconds). */
+/** Shortest span (nanoseconds). */
 const SHORTEST = 1_000;
-export const FIRST_SPAN = 60e9;
+/** Spans of following until the user chooses another: the first that holds everything, at last the last minute. */
+const FIRST_SPANS = [10e9, 20e9, 30e9, 60e9] as const;
+const FIRST_SPAN = 60e9;
 /** Room between the newest moment and the right edge while following, as a part of the span. */
 const LEAD = 0.02;
 
@@ -11,6 +13,8 @@ export class Viewport {
   start = -FIRST_SPAN;
   end = 0;
   following = true;
+  /** The user has not chosen a span yet. */
+  #untouched = true;
   /** The page's time range so far: nothing to see outside. */
   #first = 0;
   #edge = 0;
@@ -27,7 +31,15 @@ export class Viewport {
   reach(first: number, edge: number): void {
     this.#first = first;
     this.#edge = edge;
-    if (this.following) this.#place(edge + this.span * LEAD - this.span, this.span);
+    if (!this.following) return;
+    const span = this.#untouched ? (FIRST_SPANS.find((one) => one >= edge - first) ?? FIRST_SPAN) : this.span;
+    this.#place(edge + span * LEAD - span, span);
+  }
+
+  /** As at the start of a session. */
+  restart(): void {
+    this.#untouched = true;
+    this.following = true;
   }
 
   follow(span = this.span): void {
@@ -37,6 +49,7 @@ export class Viewport {
 
   /** Zooms so that the moment `at` stays where it is; while following, the right end stays. */
   zoom(factor: number, at: number): void {
+    this.#untouched = false;
     const most = Math.max(FIRST_SPAN, (this.#edge - this.#first) * 1.5);
     const span = Math.min(most, Math.max(SHORTEST, this.span * factor));
     if (this.following) {
@@ -49,6 +62,7 @@ export class Viewport {
 
   /** Pans by a time. Into the past leaves following; to the right edge comes back to it (`live` sessions only). */
   pan(by: number, live: boolean): void {
+    this.#untouched = false;
     this.following = false;
     this.#place(this.start + by, this.span);
     if (live && by > 0 && this.end >= this.#edge + this.span * LEAD) this.follow();
@@ -57,6 +71,7 @@ export class Viewport {
   /** Brings a range into sight with some room around it. */
   show(from: number, to: number): void {
     const span = Math.max(SHORTEST, (to - from) * 1.1);
+    this.#untouched = false;
     this.following = false;
     this.#place((from + to) / 2 - span / 2, span);
   }

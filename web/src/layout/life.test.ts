@@ -93,7 +93,7 @@ describe("the life of a slot", () => {
     fake.pass(9500);
     const drawn = draw(fake);
     const folds = drawn.bars().filter((bar) => bar.includes("fold"));
-    expect(folds).toEqual(["connected fold 0..50 @88+24"]);
+    expect(folds).toEqual(["idle fold 0..50 @88+24"]);
     expect(drawn.scene?.labels.map(({ text }) => text)).toContain("×500");
   });
 });

@@ -25,8 +25,18 @@ export interface Strip {
 /** Lives that begin within so many pixels of each other are folded into one bar. */
 const FOLD_PX = 4;
 const FOLD_LEAST = 3;
+/** No life is narrower than this, so that short ones are seen. */
+const LEAST_PX = 2;
 /** Space of a label before it is worth drawing, and of one character. */
 const LABEL_PX = 40;
+
+interface Fold {
+  readonly x0: number;
+  x1: number;
+  count: number;
+  /** Of sockets, if there is one among them. */
+  role: Role;
+}
 
 const opened = (descriptor: Descriptor) => descriptor.opened;
 
@@ -35,7 +45,7 @@ export function drawSlot(strip: Strip, slot: Slot): void {
   const { scale, edge } = strip;
   const held = slot.held;
   const end = upperBound(held, Math.min(scale.end, edge), opened);
-  let fold: { x0: number; x1: number; count: number } | undefined;
+  let fold: Fold | undefined;
   const flush = () => {
     if (fold) drawFold(strip, fold);
     fold = undefined;
@@ -50,9 +60,10 @@ export function drawSlot(strip: Strip, slot: Slot): void {
       if (fold && x0 - fold.x1 <= FOLD_PX) {
         fold.x1 = x1;
         fold.count += next - i;
+        fold.role = last.socket ? "connected" : fold.role;
       } else {
         flush();
-        fold = { x0, x1, count: next - i };
+        fold = { x0, x1, count: next - i, role: last.socket ? "connected" : "idle" };
       }
       // The last one may live on beyond the fold.
       i = next;
@@ -69,15 +80,15 @@ export function drawSlot(strip: Strip, slot: Slot): void {
   flush();
 }
 
-function drawFold({ scene, y, height, bare }: Strip, fold: { x0: number; x1: number; count: number }): void {
-  scene.bars.push(fold.x0, fold.x1, y, height, "connected", "fold");
+function drawFold({ scene, y, height, bare }: Strip, fold: Fold): void {
+  scene.bars.push(fold.x0, fold.x1, y, height, fold.role, "fold");
   if (!bare && fold.x1 - fold.x0 >= 12) {
     scene.labels.push({
       x: fold.x0 + 4,
       y,
       width: fold.x1 - fold.x0 - 8,
       text: `×${count(fold.count)}`,
-      on: "connected",
+      on: fold.role,
     });
   }
 }
@@ -261,7 +272,14 @@ function bar({ scene, scale, y, height }: Strip, from: number, until: number, ro
   const x1 = scale.x(until);
   if (x1 < 0 || x0 > scale.width) return;
   // A pixel beyond the edges keeps frames and caps that lie outside out of sight.
-  scene.bars.push(Math.max(-2, x0), Math.min(scale.width + 2, Math.max(x1, x0 + 1)), y, height, role, form);
+  scene.bars.push(
+    Math.max(-2, x0),
+    Math.min(scale.width + 2, Math.max(x1, x0 + LEAST_PX)),
+    y,
+    height,
+    role,
+    form,
+  );
 }
 
 function mark({ scene, scale, y, height }: Strip, t: number, shape: "notch" | "cross", role: Role): void {

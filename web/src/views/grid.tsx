@@ -26,10 +26,8 @@ export function Grid() {
   const home = focused !== undefined && index.has(focused) ? focused : rows[0]?.key;
 
   useLayoutEffect(() => {
-    if (body.current) body.current.style.transform = `translateY(${-top}px)`;
-    // A browser scrolls a clipped box to show a focused row; the offset is ours alone.
-    if (clip.current) clip.current.scrollTop = 0;
-  });
+    if (clip.current && clip.current.scrollTop !== top) clip.current.scrollTop = top;
+  }, [top, laid.value.height]);
   useLayoutEffect(() => {
     if (!wanted.current || home === undefined) return;
     wanted.current = false;
@@ -43,8 +41,14 @@ export function Grid() {
       event.preventDefault();
       app.scrollTo(app.state.scroll.peek() + event.deltaY);
     };
+    // A browser scrolls even a clipped box to bring what is focused or found into sight: the lanes go with it.
+    const onScroll = () => app.scrollTo(element.scrollTop);
     element.addEventListener("wheel", onWheel, { passive: false });
-    return () => element.removeEventListener("wheel", onWheel);
+    element.addEventListener("scroll", onScroll);
+    return () => {
+      element.removeEventListener("wheel", onWheel);
+      element.removeEventListener("scroll", onScroll);
+    };
   }, [app]);
 
   const onKeyDown = (event: KeyboardEvent) => {
@@ -81,6 +85,7 @@ export function Grid() {
           aria-rowcount={rows.length}
           class="rows"
           ref={body}
+          style={{ height: `${laid.value.height}px` }}
           onKeyDown={onKeyDown}
         >
           {rows.map((row, at) => {

@@ -14,7 +14,7 @@ import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import { look } from "../layout/life.ts";
 import { isOpen, type ProcessRow, type Row, type SlotRow } from "../layout/rows.ts";
-import type { Socket } from "../protocol/types.gen.ts";
+import type { Descriptor, Socket } from "../protocol/types.gen.ts";
 import type { Entities } from "../store/entities.ts";
 
 /** The texts of a row's header. */
@@ -156,16 +156,7 @@ function ofSlot(entities: Entities, row: SlotRow, edge: number): Draft {
       : socket.local
         ? visible(socket.local)
         : socketKind(socket);
-  const tail = listening
-    ? [
-        children(socket.children),
-        socket.queue_limit === null ? "" : `q ${socket.queue_len ?? 0}/${socket.queue_limit}`,
-      ]
-        .filter(Boolean)
-        .join("  ·  ")
-    : socket.listener
-      ? `from ${listenerName(entities, socket, descriptor.table)}${socket.inferred ? "?" : ""}`
-      : socketKind(socket);
+  const tail = listening ? queue(socket) : origin(entities, socket, descriptor, where);
   return {
     ...common,
     chip: phaseWord(phase ?? ""),
@@ -173,6 +164,20 @@ function ofSlot(entities: Entities, row: SlotRow, edge: number): Draft {
     name: where,
     tail,
   };
+}
+
+/** `3 children · q 0/511` */
+function queue(socket: Socket): string {
+  const waiting = socket.queue_limit === null ? [] : [`q ${socket.queue_len ?? 0}/${socket.queue_limit}`];
+  return [children(socket.children), ...waiting].join("  ·  ");
+}
+
+/** Where a socket came from, as far as its name in the row does not say that yet. */
+function origin(entities: Entities, socket: Socket, descriptor: Descriptor, shown: string): string {
+  if (socket.listener) {
+    return `from ${listenerName(entities, socket, descriptor.table)}${socket.inferred ? "?" : ""}`;
+  }
+  return shown === socketKind(socket) ? descriptor.opened_by : socketKind(socket);
 }
 
 function tone(socket: Socket, edge: number): string {

@@ -1,5 +1,5 @@
 import { effect } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { childSentence, processSentence, slotSentence } from "../a11y/sentences.ts";
 import { duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
@@ -192,7 +192,7 @@ function Scroller() {
   const app = useApp();
   const bar = useRef<HTMLDivElement>(null);
   const { scroll, rows } = app.state;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (bar.current && bar.current.scrollTop !== scroll.value) bar.current.scrollTop = scroll.value;
   }, [scroll.value, rows.value.height]);
   return (

@@ -38,6 +38,28 @@ const SIZES = [
   ["narrow", 390, 844],
 ] as const;
 
+test("a child with its link, and the time cursor", async () => {
+  const told = nginx("picture", "recording");
+  const opened = await open(browser, told.session);
+  const { page } = opened;
+  try {
+    await page.setViewportSize({ width: 1600, height: 1000 });
+    await settled(opened);
+    await page.locator(`[role=row][data-state=listening][data-process="${told.worker.id}"]`).click();
+    await page.keyboard.press("ArrowLeft");
+    await page.locator('[role=row][aria-level="2"][data-fd="10"]').click();
+    await page.mouse.click(1100, 56);
+    await page.locator('[role=row][aria-selected="true"][data-fd="10"]').waitFor();
+    await page.screenshot({ path: join(RESULTS, "child.png") });
+    expect(await findings(page)).toEqual([]);
+    await page.locator('[role=row][aria-level="1"]').last().click();
+    await page.screenshot({ path: join(RESULTS, "process.png") });
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
+
 for (const theme of ["light", "dark"] as const) {
   for (const [name, width, height] of SIZES) {
     test(`${theme}, ${name}: no serious findings in any tab`, async () => {
