@@ -160,24 +160,21 @@ impl Session {
         }
     }
 
-    /// Copies to a child what a snapshot found in its parent's table, where the child was forked before its parent's
-    /// table was read and has no rows of its own.
-    pub(crate) fn inherit_found(&mut self, child: ProcessKey, found: &[DescriptorId]) {
-        let Some((table, forked)) = self
-            .world
-            .process(child)
-            .filter(|child| child.ended.is_none())
-            .map(|child| (child.table, child.seen))
-        else {
-            return;
+    /// Copies to a child what a snapshot found in its parent's table, where the child was forked before that was read.
+    /// Returns the copies.
+    pub(crate) fn inherit_found(&mut self, child: ProcessKey, found: &[DescriptorId]) -> Vec<DescriptorId> {
+        let mut copies = Vec::new();
+        let Some((table, forked)) = self.world.process(child).map(|child| (child.table, child.seen)) else {
+            return copies;
         };
         for id in found {
             let Some((fd, content)) = self.world.content_of(*id) else { continue };
             let free = self.world.tables.slot(table, fd).is_none();
             let gone = self.world.was_emptied(table, fd, (content.file.file, content.cloexec), forked);
             if free && !gone {
-                self.world.fill((table, fd), content, (forked, Opened::Inherited));
+                copies.extend(self.world.fill((table, fd), content, (forked, Opened::Inherited)));
             }
         }
+        copies
     }
 }

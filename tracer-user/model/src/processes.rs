@@ -24,6 +24,8 @@ pub(crate) struct Kept {
     pub(crate) doubted: BootNs,
     /// The newest input that it made.
     pub(crate) active: BootNs,
+    /// When it executed a program or got another table: rows of other tables that were read before are outdated.
+    pub(crate) moved: BootNs,
 }
 
 /// Every kept process.
@@ -85,8 +87,15 @@ impl Processes {
             rev: 0,
         };
         revisions.touch(Entity::Process(key), &mut process.rev);
-        let kept =
-            Kept { process, others: Vec::new(), known: false, repairs: 0, doubted: BootNs(0), active: ts };
+        let kept = Kept {
+            process,
+            others: Vec::new(),
+            known: false,
+            repairs: 0,
+            doubted: BootNs(0),
+            active: ts,
+            moved: BootNs(0),
+        };
         self.kept.insert(self.next, kept);
         self.order.insert(key, self.next);
         self.by_pid.insert(key.pid, key);

@@ -82,7 +82,7 @@ struct Outcome {
     fresh: Vec<SocketId>,
     /// Slots that have a row.
     seen: BTreeSet<(TableId, i32)>,
-    /// Processes and tables that have rows.
+    /// Processes that have rows or inherited what they tell, and tables that have rows.
     processes: BTreeSet<ProcessKey>,
     tables: BTreeSet<TableId>,
     /// A moment before it began.
@@ -153,8 +153,7 @@ impl Session {
             let stamp = Stamp { ts: *ts, ..*stamp };
             self.take_row(&stamp, row, mains.get(&row.process).copied(), &mut outcome);
         }
-        let added: Vec<_> = outcome.told.iter().map(|told| (told.process, told.id)).collect();
-        self.forks_while_open(&outcome, &added);
+        self.read_heirs(&mut outcome);
         self.link_found(&outcome.fresh);
         for told in std::mem::take(&mut outcome.told) {
             self.tell_row(told);
@@ -189,7 +188,12 @@ impl Session {
         let over = self.world.process(key).is_some_and(|process| {
             process.ended.is_some_and(|ended| process.status.is_some() || ended >= stamp.ts)
         });
-        if newer || over {
+        let outdated = self.world.processes.get(key).is_some_and(|kept| {
+            kept.moved >= stamp.ts
+                && kept.moved != BootNs(0)
+                && kept.tables().all(|table| self.world.tables.address(table) != row.files)
+        });
+        if newer || over || outdated {
             return;
         }
         self.succeed(stamp, key);
@@ -304,21 +308,29 @@ impl Session {
         wrong
     }
 
-    /// Children that were forked while the snapshot was open, from a parent whose table was not read yet.
-    fn forks_while_open(&mut self, outcome: &Outcome, added: &[(ProcessKey, DescriptorId)]) {
-        let mut children = Vec::new();
-        for kept in self.world.processes.iter() {
-            let key = kept.process.key;
-            let parent = kept.process.parent.and_then(|pid| self.world.processes.latest(pid));
-            let unread = !kept.known && kept.process.ended.is_none() && !outcome.processes.contains(&key);
-            if let Some(parent) = parent.filter(|parent| unread && outcome.processes.contains(parent)) {
-                children.push((key, parent));
-            }
+    /// Children that were forked before their parent's table was read, and have no rows of their own: what is found
+    /// in the parent's table was inherited. A child is always seen after its parent.
+    fn read_heirs(&mut self, outcome: &mut Outcome) {
+        let mut found: HashMap<ProcessKey, Vec<DescriptorId>> = HashMap::new();
+        for told in &outcome.told {
+            found.entry(told.process).or_default().push(told.id);
         }
-        for (child, parent) in children {
-            let found: Vec<_> =
-                added.iter().filter(|(process, _)| *process == parent).map(|(_, id)| *id).collect();
-            self.inherit_found(child, &found);
+        let unread: Vec<_> = self
+            .world
+            .processes
+            .iter()
+            .filter(|kept| !kept.known && kept.process.ended.is_none())
+            .filter_map(|kept| Some((kept.process.key, kept.process.parent?)))
+            .collect();
+        for (child, parent) in unread {
+            let parent = self.world.processes.latest(parent);
+            let read = parent.is_some_and(|key| outcome.processes.contains(&key));
+            if !read || outcome.processes.contains(&child) {
+                continue;
+            }
+            let parents = parent.and_then(|key| found.get(&key)).cloned().unwrap_or_default();
+            found.insert(child, self.inherit_found(child, &parents));
+            outcome.processes.insert(child);
         }
     }
 

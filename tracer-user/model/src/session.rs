@@ -244,9 +244,8 @@ impl Session {
             complete_from: revisions.complete_from(),
         };
         let mut last = rev;
-        let changed =
-            revisions.changed_after(rev).filter(|(at, entity)| self.world.rev(*entity) == Some(*at));
-        for (count, (at, entity)) in changed.enumerate() {
+        let newest = revisions.changed_after(rev).filter(|(at, entity)| self.world.rev(*entity) == Some(*at));
+        for (count, (at, entity)) in newest.enumerate() {
             if count == limit {
                 (changes.to, changes.more) = (last, true);
                 break;

@@ -126,6 +126,7 @@ impl World {
         let left = self.processes.change(key, &mut self.revisions, |kept| {
             if leader {
                 kept.process.table = table;
+                kept.moved = ts;
             }
             match (leader, shared) {
                 (true, true) => Some(main),
@@ -147,12 +148,12 @@ impl World {
 
     /// A process executes another program: its other threads are gone, and so are their tables.
     pub(crate) fn single_thread(&mut self, key: ProcessKey, ts: BootNs) {
-        if self.processes.get(key).is_some_and(|kept| !kept.others.is_empty()) {
-            let others =
-                self.processes.change(key, &mut self.revisions, |kept| std::mem::take(&mut kept.others));
-            for table in others.into_iter().flatten() {
-                self.leave(table, ts, Closed::Exit);
-            }
+        let others = self.processes.change(key, &mut self.revisions, |kept| {
+            kept.moved = ts;
+            std::mem::take(&mut kept.others)
+        });
+        for table in others.into_iter().flatten() {
+            self.leave(table, ts, Closed::Exit);
         }
     }
 

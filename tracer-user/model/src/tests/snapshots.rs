@@ -182,9 +182,29 @@ fn a_child_forked_while_its_parent_is_read_inherits_what_is_found() {
     bench.tell(&input(151, Body::Row(Box::new(file_row(4, 8)))));
     bench.forks(160, 1, 2);
     bench.call(call(170, Syscall::Close, 0).by(2).args(&[4]).subject(slot(4, file(8))));
+    bench.forks(180, 2, 3);
     bench.tell(&input(200, Body::SnapshotEnd(Reason::Start)));
     assert_eq!(bench.open(1), [(3, 7), (4, 8)]);
     assert_eq!(bench.open(2), [(3, 7)]);
+    assert_eq!(bench.open(3), [(3, 7)]);
+    for pid in 1..4 {
+        assert_eq!(bench.session.process(key(pid)).unwrap().standing, Standing::Exact);
+    }
+}
+
+#[test]
+fn rows_of_a_table_that_was_left_since_are_outdated() {
+    let mut bench = Bench::new();
+    bench.opens(50, 3, 7);
+    bench.tell(&super::make::fork(60, 1, 2, true));
+    bench.tell(&input(100, Body::SnapshotBegin(Reason::Start)));
+    let shared = Row { files: task(1).files, ..row(2, slot(3, file(7)), None) };
+    bench.tell(&input(150, Body::Row(Box::new(file_row(3, 7)))));
+    bench.tell(&input(150, Body::Row(Box::new(shared))));
+    bench.tell(&super::make::exec(160, 2));
+    assert_eq!(bench.tell(&input(200, Body::SnapshotEnd(Reason::Start))), []);
+    assert_ne!(bench.table(1), bench.table(2));
+    assert_eq!((bench.open(1), bench.open(2)), (vec![(3, 7)], vec![(3, 7)]));
 }
 
 #[test]
