@@ -42,6 +42,8 @@ pub struct Capture {
     pending: Pending,
     order: Order,
     numbering: Numbering,
+    /// Numbers that had been given on each CPU at the last look.
+    given: Vec<u64>,
     next_pending: u64,
     next_health: u64,
     repair_at: Option<u64>,
@@ -65,6 +67,7 @@ impl Capture {
             pending: Pending::new(in_flight, asked),
             order: Order::default(),
             numbering: numbering(),
+            given: Vec::new(),
             next_pending: 0,
             next_health: 0,
             repair_at: None,
@@ -113,6 +116,10 @@ impl Capture {
             for input in self.pending.look(now, &self.numbering) {
                 self.order.push(input);
             }
+            // A loss with no record behind it shows no gap: numbers that were given before the last look must have
+            // arrived by this one.
+            let given = std::mem::replace(&mut self.given, self.health.attempted());
+            self.tell_tails(&given, now);
         }
         if now.0 >= self.next_health {
             self.next_health = now.0 + HEALTH_EVERY_NS;
@@ -150,13 +157,8 @@ impl Capture {
         }
         let now = boot_now();
         self.tell_gaps(BootNs(u64::MAX));
-        for (cpu, count) in (0_u32..).zip(self.health.attempted()) {
-            if let Some(gap) = self.order.tail(cpu, count, now) {
-                for lost in self.health.blame(gap) {
-                    self.lose(now, lost);
-                }
-            }
-        }
+        let given = self.health.attempted();
+        self.tell_tails(&given, now);
         self.note(now, Body::Anchor { epoch_minus_boot_ns: epoch_minus_boot_ns() });
         self.order.flush(out);
         Ok(())
@@ -208,6 +210,17 @@ impl Capture {
         for gap in self.order.gaps(now) {
             for lost in self.health.blame(gap) {
                 self.lose(gap.noticed, lost);
+            }
+        }
+    }
+
+    /// Tells the numbers that were given, up to `given` of each CPU, and did not arrive.
+    fn tell_tails(&mut self, given: &[u64], now: BootNs) {
+        for (cpu, count) in (0_u32..).zip(given) {
+            if let Some(gap) = self.order.tail(cpu, *count, now) {
+                for lost in self.health.blame(gap) {
+                    self.lose(now, lost);
+                }
             }
         }
     }
