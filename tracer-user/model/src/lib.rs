@@ -19,6 +19,7 @@ pub mod session;
 pub mod syscall;
 
 mod calls;
+mod emptied;
 mod kinds;
 mod lifecycle;
 mod lives;
@@ -31,6 +32,7 @@ mod sockets;
 mod states;
 mod tables;
 mod tell;
+mod trust;
 mod world;
 
 #[cfg(test)]

@@ -2,66 +2,29 @@
 //!
 //! Rows are kept until the snapshot's end, so that listeners are known before the connections that came from them are
 //! told. What a live event has changed since a row was read wins over the row.
-//!
-//! A slot that the rows miss is not ended at once: its close may still be on its way. It ends as a repair when
-//! [`GRACE_NS`] have passed.
-//!
-//! Standing: a process whose table was never read in full is doubtful until a snapshot has read it. A loss makes every
-//! living process doubtful, and a snapshot for repair that began after that loss settles it: to `Exact` where the
-//! table has never needed a repair in this session, otherwise to `Repaired` with the number of all differences so far.
 
 use crate::{
-    entity::{Closed, Opened, Phase, Standing, Step},
+    emptied::Emptied,
+    entity::{Opened, Phase, Step},
     event::{EventKind, Via},
     ids::{BootNs, DescriptorId, ProcessKey, SocketId, TableId},
     input::{FileRef, LossCause, Lost, Reason, Row},
     kinds, lifecycle,
     names::state,
-    processes::UNREAD,
     session::Session,
     tables::Content,
     tell::Stamp,
-    world::World,
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// How long the close of a slot that a snapshot misses may be on its way, nanoseconds.
-const GRACE_NS: u64 = 300_000_000;
 /// Rows of one snapshot that are kept; more are lost, and counted so.
 const ROWS: usize = 4_000_000;
-/// Emptied slots that are remembered while a snapshot is open; beyond, the oldest rows may win.
-const EMPTIED: usize = 1_000_000;
-
 /// A snapshot whose end has not come.
 #[derive(Debug)]
 pub(crate) struct Open {
     begin: BootNs,
     rows: Vec<(BootNs, Row)>,
     beyond: u64,
-}
-
-/// What was emptied while a snapshot is open, and when that was told.
-#[derive(Debug, Default)]
-pub(crate) struct Emptied {
-    slots: HashMap<(TableId, i32, u64), BootNs>,
-    swept: Vec<Swept>,
-}
-
-#[derive(Debug)]
-struct Swept {
-    table: TableId,
-    fds: (i32, i32),
-    cloexec_only: bool,
-    at: BootNs,
-}
-
-/// Something that a snapshot missed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Missed {
-    process: ProcessKey,
-    /// `None`: the process itself.
-    descriptor: Option<DescriptorId>,
-    snapshot: BootNs,
 }
 
 /// A row's outcome: what is told of it.
@@ -75,52 +38,18 @@ struct Told {
 
 /// What one snapshot came to.
 #[derive(Default)]
-struct Outcome {
+pub(crate) struct Outcome {
     told: Vec<Told>,
-    differences: BTreeMap<ProcessKey, u64>,
+    pub(crate) differences: BTreeMap<ProcessKey, u64>,
     /// Sockets that were first seen in it.
     fresh: Vec<SocketId>,
     /// Slots that have a row.
-    seen: BTreeSet<(TableId, i32)>,
+    pub(crate) seen: BTreeSet<(TableId, i32)>,
     /// Processes that have rows or inherited what they tell, and tables that have rows.
-    processes: BTreeSet<ProcessKey>,
-    tables: BTreeSet<TableId>,
+    pub(crate) processes: BTreeSet<ProcessKey>,
+    pub(crate) tables: BTreeSet<TableId>,
     /// A moment before it began.
     before: BootNs,
-}
-
-impl World {
-    /// A slot was emptied of a file; told at `ts`.
-    pub(crate) fn note_emptied(&mut self, table: TableId, fd: i32, file: u64, ts: BootNs) {
-        if let Some(emptied) = self.emptied.as_mut().filter(|emptied| emptied.slots.len() < EMPTIED) {
-            emptied.slots.insert((table, fd, file), ts);
-        }
-    }
-
-    /// A range of slots was emptied, whatever they held.
-    pub(crate) fn note_swept(&mut self, table: TableId, fds: (i32, i32), cloexec_only: bool, at: BootNs) {
-        if let Some(emptied) = self.emptied.as_mut().filter(|emptied| emptied.swept.len() < EMPTIED) {
-            emptied.swept.push(Swept { table, fds, cloexec_only, at });
-        }
-    }
-
-    /// Whether a slot was emptied at or after `ts`.
-    pub(crate) fn was_emptied(
-        &self,
-        table: TableId,
-        fd: i32,
-        (file, cloexec): (u64, bool),
-        ts: BootNs,
-    ) -> bool {
-        let Some(emptied) = &self.emptied else { return false };
-        let swept = |swept: &Swept| {
-            swept.table == table
-                && (swept.fds.0..=swept.fds.1).contains(&fd)
-                && (cloexec || !swept.cloexec_only)
-                && swept.at >= ts
-        };
-        emptied.slots.get(&(table, fd, file)).is_some_and(|at| *at >= ts) || emptied.swept.iter().any(swept)
-    }
 }
 
 impl Session {
@@ -373,148 +302,4 @@ impl Session {
             if told.repair { (EventKind::Repair, Via::Repair) } else { (EventKind::Snapshot, Via::Snapshot) };
         self.tell_slot(&told.stamp, told.process, told.id, (kind, via), Some(told.path));
     }
-
-    /// Tells a slot's whole description.
-    fn tell_slot(
-        &mut self,
-        stamp: &Stamp,
-        process: ProcessKey,
-        id: DescriptorId,
-        (kind, via): (EventKind, Via),
-        path: Option<Vec<u8>>,
-    ) {
-        let mut event = self.blank(stamp, process, kind, via);
-        self.show_file(&mut event, id);
-        if let Some(kept) = self.world.tables.get(id) {
-            event.fd = Some(kept.descriptor.fd);
-            event.cloexec = Some(kept.descriptor.cloexec);
-            let path = path.unwrap_or_else(|| kept.descriptor.name.clone());
-            event.path = Some(path).filter(|path| !path.is_empty());
-        }
-        if let Some(kept) = event.socket.and_then(|id| self.world.sockets.get(id)) {
-            event.to = lifecycle::state_of(kept.socket.kind, kept.state);
-            if let Some((len, limit, _)) = kept.socket.queue {
-                (event.queue_len, event.queue_limit) = (Some(len), Some(limit));
-            }
-        }
-        self.emit(event);
-    }
-
-    /// Notes what the rows miss.
-    fn miss(&mut self, stamp: &Stamp, reason: Reason, begin: BootNs, outcome: &Outcome) {
-        let mut missed = Vec::new();
-        for kept in self.world.processes.iter().filter(|kept| kept.process.ended.is_none()) {
-            let process = kept.process.key;
-            let has_rows = outcome.processes.contains(&process);
-            if !has_rows {
-                let held = !self.world.tables.open(kept.process.table, i32::MIN, i32::MAX).is_empty();
-                if reason == Reason::Repair && kept.process.seen < begin && held {
-                    missed.push(Missed { process, descriptor: None, snapshot: stamp.ts });
-                }
-                continue;
-            }
-            let tables = kept.tables().filter(|table| outcome.tables.contains(table));
-            for id in tables.flat_map(|table| self.world.tables.open(table, i32::MIN, i32::MAX)) {
-                let Some(found) = self.world.tables.get(id) else { continue };
-                let descriptor = &found.descriptor;
-                if descriptor.opened < begin && !outcome.seen.contains(&(descriptor.table, descriptor.fd)) {
-                    missed.push(Missed { process, descriptor: Some(id), snapshot: stamp.ts });
-                }
-            }
-        }
-        self.missed.extend(missed);
-    }
-
-    /// Sets the standing of the processes that a snapshot has settled.
-    fn stand(&mut self, stamp: &Stamp, reason: Reason, begin: BootNs, outcome: &Outcome) {
-        let mut settled = Vec::new();
-        for kept in self.world.processes.iter().filter(|kept| kept.process.ended.is_none()) {
-            let key = kept.process.key;
-            // A process without an open descriptor has no rows; a selection says nothing of the others.
-            let whole = reason != Reason::Selected && kept.process.seen < begin;
-            let read = outcome.processes.contains(&key) || whole;
-            let lost = kept.doubted > begin || kept.doubted != BootNs(0) && reason != Reason::Repair;
-            let doubtful = matches!(kept.process.standing, Standing::Doubtful { .. });
-            let differences = outcome.differences.get(&key).copied().unwrap_or(0);
-            if read && (doubtful || differences > 0) {
-                settled.push((key, differences, doubtful && lost));
-            }
-        }
-        for (key, differences, still_doubtful) in settled {
-            self.world.processes.change(key, &mut self.world.revisions, |kept| {
-                kept.known = true;
-                kept.repairs += differences;
-                if still_doubtful {
-                    return;
-                }
-                kept.doubted = BootNs(0);
-                kept.process.standing = standing(kept.repairs, stamp.ts);
-            });
-        }
-    }
-
-    /// Ends what snapshots missed and nothing has told of since.
-    pub(crate) fn expire(&mut self, stamp: &Stamp) {
-        while let Some(missed) = self.missed.front().copied() {
-            if self.now.0.saturating_sub(missed.snapshot.0) < GRACE_NS {
-                return;
-            }
-            self.missed.pop_front();
-            let Some(id) = missed.descriptor else {
-                let quiet = self
-                    .world
-                    .processes
-                    .get(missed.process)
-                    .is_some_and(|kept| kept.active <= missed.snapshot);
-                if quiet && self.world.alive(missed.process) {
-                    self.end_unseen(stamp, missed.process, Closed::Repair);
-                }
-                continue;
-            };
-            if self.world.tables.get(id).is_none_or(|kept| kept.descriptor.closed.is_some()) {
-                continue;
-            }
-            self.world.end(id, stamp.ts, Closed::Repair);
-            self.world.tables.displace(id);
-            self.world.processes.change(missed.process, &mut self.world.revisions, |kept| {
-                kept.repairs += 1;
-                if !matches!(kept.process.standing, Standing::Doubtful { .. }) {
-                    kept.process.standing = standing(kept.repairs, stamp.ts);
-                }
-            });
-            self.tell_slot(stamp, missed.process, id, (EventKind::Repair, Via::Repair), None);
-        }
-    }
-
-    /// Something was lost: no table is certain any longer.
-    pub(crate) fn lost(&mut self, stamp: &Stamp, lost: Lost) {
-        self.loss.count(lost);
-        let living: Vec<_> = self
-            .world
-            .processes
-            .iter()
-            .filter(|kept| kept.process.ended.is_none())
-            .map(|kept| kept.process.key)
-            .collect();
-        for key in living {
-            self.world.processes.change(key, &mut self.world.revisions, |kept| {
-                kept.doubted = stamp.ts;
-                if !matches!(kept.process.standing, Standing::Doubtful { why, .. } if why != UNREAD) {
-                    kept.process.standing = Standing::Doubtful { why: lost.cause.name(), since: stamp.ts };
-                }
-            });
-        }
-        let mut event = self.blank(stamp, ProcessKey::default(), EventKind::Lost, Via::Kernel);
-        event.origin = stamp.origin.or_else(|| self.loss.place(lost));
-        event.count = Some(lost.count);
-        event.cause = Some(lost.cause);
-        self.emit(event);
-    }
 }
-
-fn standing(repairs: u64, since: BootNs) -> Standing {
-    if repairs == 0 { Standing::Exact } else { Standing::Repaired { count: repairs, since } }
-}
-
-/// What snapshots missed, oldest first.
-pub(crate) type AllMissed = VecDeque<Missed>;

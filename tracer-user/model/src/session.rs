@@ -11,6 +11,7 @@ use crate::{
     reconcile,
     revisions::Entity,
     tell::Stamp,
+    trust,
     world::World,
 };
 
@@ -88,7 +89,7 @@ pub struct Session {
     pub(crate) loss: Loss,
     /// The snapshot that is being read.
     pub(crate) open: Option<reconcile::Open>,
-    pub(crate) missed: reconcile::AllMissed,
+    pub(crate) missed: trust::AllMissed,
     t0: Option<BootNs>,
 }
 
@@ -106,7 +107,7 @@ impl Session {
             pending: Pending::default(),
             loss: Loss::default(),
             open: None,
-            missed: reconcile::AllMissed::new(),
+            missed: trust::AllMissed::new(),
             t0: None,
         }
     }

@@ -115,4 +115,30 @@ impl Session {
     pub(crate) fn closed_first(&self, event: &Event) -> Option<crate::event::Side> {
         self.world.sockets.get(event.socket?)?.socket.closed_first
     }
+
+    /// Tells a slot's whole description.
+    pub(crate) fn tell_slot(
+        &mut self,
+        stamp: &Stamp,
+        process: ProcessKey,
+        id: DescriptorId,
+        (kind, via): (EventKind, Via),
+        path: Option<Vec<u8>>,
+    ) {
+        let mut event = self.blank(stamp, process, kind, via);
+        self.show_file(&mut event, id);
+        if let Some(kept) = self.world.tables.get(id) {
+            event.fd = Some(kept.descriptor.fd);
+            event.cloexec = Some(kept.descriptor.cloexec);
+            let path = path.unwrap_or_else(|| kept.descriptor.name.clone());
+            event.path = Some(path).filter(|path| !path.is_empty());
+        }
+        if let Some(kept) = event.socket.and_then(|id| self.world.sockets.get(id)) {
+            event.to = lifecycle::state_of(kept.socket.kind, kept.state);
+            if let Some((len, limit, _)) = kept.socket.queue {
+                (event.queue_len, event.queue_limit) = (Some(len), Some(limit));
+            }
+        }
+        self.emit(event);
+    }
 }

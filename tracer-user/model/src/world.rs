@@ -1,11 +1,11 @@
 //! The entities together: what touches processes, tables and sockets at once.
 
 use crate::{
+    emptied::Emptied,
     entity::{Closed, Opened, Process, Standing},
     ids::{BootNs, DescriptorId, ProcessKey, TableId},
     input::{FileRef, Task},
     processes::Processes,
-    reconcile::Emptied,
     revisions::{Entity, Revisions},
     session::Limits,
     sockets::Sockets,
