@@ -188,6 +188,7 @@ export class App {
   }
 
   togglePause(): void {
+    if (!this.live) return;
     if (this.state.paused.peek()) {
       this.state.paused.value = undefined;
       this.say("Resumed.");

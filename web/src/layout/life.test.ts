@@ -80,6 +80,24 @@ describe("the life of a slot", () => {
     expect(drawn.scene?.bands).toEqual([{ x0: 400, x1: 1000, kind: "ahead", label: "" }]);
   });
 
+  test("a life of a few pixels is one bar, but its error is marked", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    fake.pass(1000);
+    const socket = fake.socket(server, 3);
+    fake.step(socket, "connecting", "SYN_SENT");
+    fake.pass(20);
+    fake.step(socket, "connected", "ESTABLISHED");
+    fake.pass(20);
+    fake.step(socket, "closed", "CLOSE", "ECONNRESET");
+    const [held] = [...fake.descriptors.values()];
+    if (held) fake.close(server, held, "peer");
+    fake.pass(9000);
+    const drawn = draw(fake);
+    expect(drawn.bars().slice(1)).toEqual(["connected solid 100..104 @64+24"]);
+    expect(drawn.scene?.marks.map(({ shape }) => shape)).toEqual(["cross"]);
+  });
+
   test("lives that are too short to be told apart are one bar with a count", () => {
     const fake = new FakeSession();
     const server = fake.process(1, "server");

@@ -25,6 +25,8 @@ export interface Strip {
 /** Lives that begin within so many pixels of each other are folded into one bar. */
 const FOLD_PX = 4;
 const FOLD_LEAST = 3;
+/** A life narrower than this is one bar, without its phases and marks; errors are still marked. */
+const TINY_PX = 6;
 /** No life is narrower than this, so that short ones are seen. */
 const LEAST_PX = 2;
 /** Space of a label before it is worth drawing, and of one character. */
@@ -104,6 +106,13 @@ function drawDescriptor(
   const from = descriptor.opened;
   const until = Math.min(descriptor.closed ?? edge, edge);
   const socket = descriptor.socket ? entities.sockets.get(descriptor.socket) : undefined;
+  if ((until - from) / scale.nsPerPx < TINY_PX && descriptor.closed !== null) {
+    const step = socket && gist(socket);
+    const { role, form } = step ? look(step) : ({ role: "idle", form: "line" } as const);
+    bar(strip, from, until, role, form);
+    if (socket) drawErrors(strip, socket, from, after);
+    return;
+  }
   if (!socket) {
     bar(strip, from, until, "idle", "line");
     if (!bare)
@@ -124,11 +133,7 @@ function drawDescriptor(
     if (descriptor.closed !== null && descriptor.closed < edge)
       drawAfterlife(strip, socket, descriptor.closed, after);
     if (!bare && descriptor.opened_by === "accept") mark(strip, from, "notch", "connected");
-    for (const step of socket.steps) {
-      if (step.error && step.t >= from && step.t <= edge && (!after || step.t < after.opened)) {
-        mark(strip, step.t, "cross", "error");
-      }
-    }
+    drawErrors(strip, socket, from, after);
   }
   if (!bare && descriptor.closed !== null && descriptor.closed <= edge) {
     const x = scale.x(descriptor.closed);
@@ -142,6 +147,19 @@ function drawDescriptor(
       });
     }
   }
+}
+
+function drawErrors(strip: Strip, socket: Socket, from: number, after: Descriptor | undefined): void {
+  for (const step of socket.steps) {
+    if (step.error && step.t >= from && step.t <= strip.edge && (!after || step.t < after.opened)) {
+      mark(strip, step.t, "cross", "error");
+    }
+  }
+}
+
+/** The step that says most about a life as a whole. */
+function gist({ steps }: Socket): Step | undefined {
+  return steps.find(({ phase }) => phase === "connected" || phase === "listening") ?? steps[0];
 }
 
 /** What the kernel still does with a socket after its descriptor is gone. */

@@ -42,10 +42,8 @@ export function Details() {
     return process ? <OfProcess process={process} /> : <p class="hint">Not kept any more.</p>;
   return (
     <div class="details">
-      <div class="card">
-        {descriptor && process && <OfDescriptor descriptor={descriptor} process={process} socket={socket} />}
-        {socket && <OfSocket socket={socket} table={process?.table ?? ""} />}
-      </div>
+      {descriptor && process && <OfDescriptor descriptor={descriptor} process={process} socket={socket} />}
+      {socket && <OfSocket socket={socket} table={process?.table ?? ""} />}
       {socket && <Life socket={socket} />}
       {socket && <Holders socket={socket} />}
       {socket && !socket.listener && <Children listener={socket} />}
@@ -128,7 +126,7 @@ function OfDescriptor({
 }) {
   const app = useApp();
   return (
-    <>
+    <div class="card">
       <h2>
         fd {descriptor.fd} <span class="muted">of</span> <bdi>{processName(process)}</bdi>
       </h2>
@@ -157,7 +155,7 @@ function OfDescriptor({
           {descriptor.file} <span class="muted">({descriptor.id})</span>
         </Fact>
       </dl>
-    </>
+    </div>
   );
 }
 
@@ -165,7 +163,7 @@ function OfSocket({ socket, table }: { readonly socket: Socket; readonly table: 
   const app = useApp();
   const step = stepAt(socket, app.edge);
   return (
-    <>
+    <div class="card">
       <h2>
         {socketKind(socket)} socket {socket.id}{" "}
         {step && <span class={`chip ${look(step).role.replace("_", "-")}`}>{phaseWord(step.phase)}</span>}
@@ -212,7 +210,7 @@ function OfSocket({ socket, table }: { readonly socket: Socket; readonly table: 
         )}
         <Fact name="Network namespace">{socket.netns}</Fact>
       </dl>
-    </>
+    </div>
   );
 }
 

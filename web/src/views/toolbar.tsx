@@ -124,24 +124,26 @@ function ViewButtons() {
   return (
     <div class="group" role="group" aria-label="View">
       {live && (
-        <button
-          type="button"
-          aria-pressed={following}
-          title="Follow the newest moment (L)"
-          onClick={() => app.follow()}
-        >
-          Live
-        </button>
+        <>
+          <button
+            type="button"
+            aria-pressed={following}
+            title="Follow the newest moment (L)"
+            onClick={() => app.follow()}
+          >
+            Live
+          </button>
+          <button
+            type="button"
+            aria-pressed={paused !== undefined}
+            title="Pause the view (Space)"
+            onClick={() => app.togglePause()}
+          >
+            {paused ? "Paused" : "Pause"}
+            {paused && <span class="badge">+{count(since)}</span>}
+          </button>
+        </>
       )}
-      <button
-        type="button"
-        aria-pressed={paused !== undefined}
-        title="Pause the view (Space)"
-        onClick={() => app.togglePause()}
-      >
-        {paused ? "Paused" : "Pause"}
-        {paused && <span class="badge">+{count(since)}</span>}
-      </button>
       <button type="button" title="Show everything (0)" onClick={() => app.fit(false)}>
         Fit
       </button>
