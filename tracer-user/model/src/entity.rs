@@ -39,7 +39,8 @@ pub struct Process {
     pub comm: String,
     /// Path of the program, as `execve` was called.
     pub exe: Option<Vec<u8>>,
-    /// Its descriptor table.
+    /// Its descriptor table now: of its leader, where a thread has one of its own. After unshare(2) the table that it
+    /// had before is another one.
     pub table: TableId,
     /// When it was first seen.
     pub seen: BootNs,
@@ -225,7 +226,7 @@ pub struct Socket {
     pub local: Address,
     /// Peer's address.
     pub peer: Address,
-    /// Its life so far, oldest first; never empty.
+    /// Its life so far, oldest first; never empty. At most 64: beyond, the first 32 and the newest 32 stay.
     pub steps: Vec<Step>,
     /// The listener that it came from.
     pub listener: Option<SocketId>,
