@@ -44,9 +44,9 @@ export function Details() {
     <div class="details">
       {descriptor && process && <OfDescriptor descriptor={descriptor} process={process} socket={socket} />}
       {socket && <OfSocket socket={socket} table={process?.table ?? ""} />}
+      {socket && !socket.listener && <Children listener={socket} />}
       {socket && <Life socket={socket} />}
       {socket && <Holders socket={socket} />}
-      {socket && !socket.listener && <Children listener={socket} />}
     </div>
   );
 }
