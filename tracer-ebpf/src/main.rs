@@ -6,6 +6,23 @@
 #![no_main]
 #![feature(core_intrinsics)]
 #![expect(internal_features, reason = "the only way to an atomic add on this target, see `maps`")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "the kernel passes narrow values in 64-bit registers; a checked conversion costs instructions and proves \
+              nothing to the verifier"
+)]
+#![expect(
+    clippy::inline_always,
+    reason = "a call is a function of its own to the verifier, which then forgets what it knew of the arguments"
+)]
+#![expect(
+    clippy::needless_pass_by_value,
+    clippy::needless_borrows_for_generic_args,
+    reason = "aya's macros give the context by value; a map's value given by value would be copied to a stack of 512 \
+              bytes"
+)]
 
 mod emit;
 mod file;

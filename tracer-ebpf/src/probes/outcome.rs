@@ -242,7 +242,7 @@ fn tell_passed(work: &mut Work) {
     let message = work.flight.pointer;
     // `struct user_msghdr` (include/linux/socket.h): the kernel has written the length that it used.
     let mut walk = ControlWalk {
-        work: work as *mut Work,
+        work: core::ptr::from_mut(work),
         control: user(message + 32).unwrap_or(0),
         used: user(message + 40).unwrap_or(0),
         at: 0,

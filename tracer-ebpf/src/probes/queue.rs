@@ -97,14 +97,14 @@ fn owner_header(tracked: &Tracked, sk: u64) -> Header {
         files: 0,
     };
     let tid = pid_tgid as u32;
-    if sk != 0 && (pid_tgid >> 32) as u32 == tracked.pid {
-        if let Some(call) = IN_FLIGHT.get_ptr(tid) {
-            // SAFETY: as in `tracked`.
-            if unsafe { (*call).sk } == sk {
-                header.tid = tid;
-                header.files = task::files(task::current());
-            }
-        }
+    if sk != 0
+        && (pid_tgid >> 32) as u32 == tracked.pid
+        && let Some(call) = IN_FLIGHT.get_ptr(tid)
+        // SAFETY: as in `tracked`.
+        && unsafe { (*call).sk } == sk
+    {
+        header.tid = tid;
+        header.files = task::files(task::current());
     }
     header
 }

@@ -91,9 +91,9 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     row.slot.flags =
         SLOT_PRESENT | pointer(row.files, offset!(files_fdt)).map_or(0, |fdt| file::cloexec(fdt, fd));
     row.open_flags = field(file as u64, offset!(file_flags)).unwrap_or(0);
+    let path_offset = offset!(file_path) as usize;
     // SAFETY: `bpf_d_path` takes a `struct path *` inside a file that the verifier knows to be valid; the offset is a
     // constant for it. The buffer has ROW_PATH_LEN bytes.
-    let path_offset = offset!(file_path) as usize;
     let len = unsafe {
         let path = file.cast::<u8>().add(path_offset);
         bpf_d_path(path as *mut _, (&raw mut (*buffer).path).cast(), ROW_PATH_LEN as u32)
