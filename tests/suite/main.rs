@@ -8,4 +8,5 @@ mod client_side;
 mod harness;
 mod loss;
 mod real_servers;
+mod selection;
 mod verifier;

@@ -15,8 +15,10 @@ const BUDGET: &[(&str, u64)] = &[
     ("exit", 600),
     ("fork", 1_200),
     ("queued", 2_000),
+    ("queued_again", 2_000),
     ("snapshot", 7_500),
     ("state", 2_000),
+    ("state_again", 2_000),
 ];
 
 #[test]

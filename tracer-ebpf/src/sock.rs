@@ -108,7 +108,7 @@ pub(crate) fn port_selected(sock: &Sock) -> bool {
 /// Follows a socket's states from now on.
 #[inline(always)]
 pub(crate) fn track(sk: u64, pid: u32, start: u64, queued: u64) {
-    if SOCKETS.insert(sk, Tracked { pid, reserved: 0, start, queued }, 0).is_err() {
+    if SOCKETS.insert(sk, Tracked { pid, told: 0, start, queued }, 0).is_err() {
         count(Counter::SOCKETS_FULL);
     }
 }

@@ -357,8 +357,8 @@ record! {
     pub struct Tracked {
         /// Owner's thread group.
         pub pid: u32,
-        /// Keeps the structure free of padding.
-        pub reserved: u32,
+        /// The state that was told last; 0 for none.
+        pub told: u32,
         /// Owner's start.
         pub start: u64,
         /// When it entered an accept queue; 0 where it did not or that was not seen.

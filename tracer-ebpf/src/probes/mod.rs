@@ -6,8 +6,8 @@
 //! | `fork` | `sched_process_fork` | 5.5 | the child's table exists and the child has not run yet |
 //! | `exec` | `sched_process_exec` | 5.5 | close-on-exec descriptors are closed by now |
 //! | `exit` | `sched_process_exit` | 5.5 | runs for every way to die |
-//! | `state` | `inet_sock_set_state` | 5.5 | the only place that every TCP state passes |
-//! | `queued` | `sk_data_ready` | 6.3 | fires on the listener right after its child is complete |
+//! | `state`, `state_again` | `inet_sock_set_state` | 5.5 | the only place that every TCP state passes |
+//! | `queued`, `queued_again` | `sk_data_ready` | 6.3 | fires on the listener right after its child is complete |
 //! | `snapshot` | iterator `task_file` | 5.8 | reads tables without a race with `/proc` |
 
 mod call;

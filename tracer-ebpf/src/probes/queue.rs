@@ -1,4 +1,9 @@
 //! TCP states, and connections that enter an accept queue.
+//!
+//! Both tracepoints are hit in tasks and in softirqs. A softirq may interrupt a program of a task on the same CPU, and the
+//! kernel does not run a program that is already running there (`__bpf_trace_run`, kernel/trace/bpf_trace.c). So each is
+//! attached twice: a hit that the first instance misses, because it was interrupted, reaches the second. There is no third
+//! level: softirqs do not interrupt each other. What the first has told, the second finds told.
 
 use crate::{
     emit,
@@ -12,19 +17,48 @@ use tracer_abi::{Header, Kind, Queued, State, Tracked};
 /// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`, include/trace/events/sock.h.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn state(ctx: BtfTracePointContext) -> i32 {
+    tell_state(&ctx)
+}
+
+/// The second instance of [`state`].
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn state_again(ctx: BtfTracePointContext) -> i32 {
+    tell_state(&ctx)
+}
+
+/// `TP_PROTO(const struct sock *sk)`, include/trace/events/sock.h. On a listener, it is called by
+/// `tcp_child_process` (net/ipv4/tcp_minisocks.c) on the CPU on which the child has just been established.
+#[btf_tracepoint(function = "sk_data_ready")]
+fn queued(ctx: BtfTracePointContext) -> i32 {
+    tell_queued(&ctx)
+}
+
+/// The second instance of [`queued`].
+#[btf_tracepoint(function = "sk_data_ready")]
+fn queued_again(ctx: BtfTracePointContext) -> i32 {
+    tell_queued(&ctx)
+}
+
+#[inline(always)]
+fn tell_state(ctx: &BtfTracePointContext) -> i32 {
     let sk: u64 = ctx.arg::<*const u8>(0) as u64;
     let from: u32 = ctx.arg(1);
     let to: u32 = ctx.arg(2);
-    let (from, to) = (from as u16, to as u16);
-    if from == sock::TCP_SYN_RECV && to == sock::TCP_ESTABLISHED {
+    if from as u16 == sock::TCP_SYN_RECV && to as u16 == sock::TCP_ESTABLISHED {
         set_last_child(sk);
     }
-    let Some(tracked) = tracked(sk) else { return 0 };
-    if to == sock::TCP_CLOSE {
-        let _ = SOCKETS.remove(sk);
-    }
-    if from == to {
+    let Some(place) = SOCKETS.get_ptr_mut(sk) else { return 0 };
+    // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period. The
+    // socket's lock keeps its changes of state apart.
+    let tracked = unsafe { *place };
+    if from == to || tracked.told == to {
         return 0;
+    }
+    if to as u16 == sock::TCP_CLOSE {
+        let _ = SOCKETS.remove(sk);
+    } else {
+        // SAFETY: as above.
+        unsafe { (*place).told = to };
     }
     let header = owner_header(&tracked, sk);
     let error: u32 = field(sk, offset!(sk_err)).unwrap_or(0);
@@ -32,20 +66,22 @@ fn state(ctx: BtfTracePointContext) -> i32 {
         // SAFETY: the ring buffer gave room for a whole record.
         unsafe {
             (*record).error = error;
-            (*record).from = from;
-            (*record).to = to;
+            (*record).from = from as u16;
+            (*record).to = to as u16;
             sock::read(sk, &mut (*record).sock);
         }
     });
     0
 }
 
-/// `TP_PROTO(const struct sock *sk)`, include/trace/events/sock.h. On a listener, it is called by
-/// `tcp_child_process` (net/ipv4/tcp_minisocks.c) on the CPU on which the child has just been established.
-#[btf_tracepoint(function = "sk_data_ready")]
-fn queued(ctx: BtfTracePointContext) -> i32 {
-    let listener: u64 = ctx.arg::<*const u8>(0) as u64;
-    if u16::from(sock::state(listener)) != sock::TCP_LISTEN {
+#[inline(always)]
+fn tell_queued(ctx: &BtfTracePointContext) -> i32 {
+    let listener = ctx.arg::<*const u8>(0);
+    // SAFETY: the verifier knows the argument to be a socket and the offset to be a constant. A plain load, because this
+    // runs for every segment that any socket of the machine receives.
+    let state = unsafe { listener.add(offset_of_state()).read_volatile() };
+    let listener = listener as u64;
+    if u16::from(state) != sock::TCP_LISTEN {
         return 0;
     }
     let child = take_last_child();
@@ -71,6 +107,12 @@ fn queued(ctx: BtfTracePointContext) -> i32 {
         }
     });
     0
+}
+
+/// Place of the state in a socket.
+#[inline(always)]
+fn offset_of_state() -> usize {
+    offset!(sk_state) as usize
 }
 
 /// The entry of a followed socket.

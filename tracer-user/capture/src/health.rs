@@ -81,10 +81,10 @@ impl Health {
 /// Runs that the kernel skipped because the program was already running on that CPU (`recursion_misses` of
 /// `struct bpf_prog_info`, since 5.12; shown by proc_pid_fdinfo(5)).
 fn skipped_runs(programs: &Programs) -> u64 {
-    let misses = |(_, program): (&str, &Program)| {
+    let misses = |program: &Program| {
         let fd = program.fd().ok()?.as_fd().as_raw_fd();
         let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
         info.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse::<u64>().ok())
     };
-    programs.ebpf.programs().filter_map(misses).sum()
+    programs.alone().filter_map(misses).sum()
 }

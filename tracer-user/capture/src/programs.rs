@@ -15,18 +15,23 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sockree
 /// The iterator's name in the object.
 const SNAPSHOT: &str = "snapshot";
 
-/// A program, its tracepoint, and what is missing without it; `None`: nothing works without it.
+/// Programs, their tracepoint, and what is missing without them; `None`: nothing works without them.
 struct Probe {
-    name: &'static str,
+    names: &'static [&'static str],
     tracepoint: &'static str,
     tells: &'static str,
     without: Option<&'static str>,
 }
 
 const PROGRAMS: &[Probe] = &[
-    Probe { name: "state", tracepoint: "inet_sock_set_state", tells: "TCP states", without: None },
     Probe {
-        name: "queued",
+        names: &["state", "state_again"],
+        tracepoint: "inet_sock_set_state",
+        tells: "TCP states",
+        without: None,
+    },
+    Probe {
+        names: &["queued", "queued_again"],
         tracepoint: "sk_data_ready",
         tells: "connections that enter an accept queue",
         without: Some(
@@ -34,11 +39,21 @@ const PROGRAMS: &[Probe] = &[
              wait (tracepoint sk_data_ready, Linux 6.3)",
         ),
     },
-    Probe { name: "fork", tracepoint: "sched_process_fork", tells: "new processes", without: None },
-    Probe { name: "exec", tracepoint: "sched_process_exec", tells: "executed programs", without: None },
-    Probe { name: "exit", tracepoint: "sched_process_exit", tells: "ended processes", without: None },
-    Probe { name: "call_exit", tracepoint: "sys_exit", tells: "what came of system calls", without: None },
-    Probe { name: "call_enter", tracepoint: "sys_enter", tells: "system calls as they begin", without: None },
+    Probe { names: &["fork"], tracepoint: "sched_process_fork", tells: "new processes", without: None },
+    Probe { names: &["exec"], tracepoint: "sched_process_exec", tells: "executed programs", without: None },
+    Probe { names: &["exit"], tracepoint: "sched_process_exit", tells: "ended processes", without: None },
+    Probe {
+        names: &["call_exit"],
+        tracepoint: "sys_exit",
+        tells: "what came of system calls",
+        without: None,
+    },
+    Probe {
+        names: &["call_enter"],
+        tracepoint: "sys_enter",
+        tells: "system calls as they begin",
+        without: None,
+    },
 ];
 
 /// The loaded object with everything attached.
@@ -97,11 +112,13 @@ fn verified(ebpf: &Ebpf) -> Vec<(String, u32)> {
     verified
 }
 
-fn attach_one(ebpf: &mut Ebpf, program: &Probe, btf: &Btf) -> Result<(), ProgramError> {
-    let loaded = ebpf.program_mut(program.name).ok_or(ProgramError::NotLoaded)?;
-    let tracepoint: &mut BtfTracePoint = loaded.try_into()?;
-    tracepoint.load(program.tracepoint, btf)?;
-    tracepoint.attach()?;
+fn attach_one(ebpf: &mut Ebpf, probe: &Probe, btf: &Btf) -> Result<(), ProgramError> {
+    for name in probe.names {
+        let loaded = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
+        let tracepoint: &mut BtfTracePoint = loaded.try_into()?;
+        tracepoint.load(probe.tracepoint, btf)?;
+        tracepoint.attach()?;
+    }
     Ok(())
 }
 
@@ -118,6 +135,14 @@ impl Programs {
             what: format!("find the map {name}"),
             cause: "the object does not have it".to_owned(),
         })
+    }
+
+    /// Programs that run only in tasks, where nothing can run them a second time on the same CPU: a run that the kernel
+    /// skipped is a loss. The others are attached twice and make up for each other.
+    pub(crate) fn alone(&self) -> impl Iterator<Item = &Program> {
+        let alone =
+            PROGRAMS.iter().filter_map(|probe| if let [name] = probe.names { Some(*name) } else { None });
+        alone.filter_map(|name| self.ebpf.program(name))
     }
 
     /// Ends every program but the snapshot's.
