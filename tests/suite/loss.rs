@@ -7,11 +7,13 @@ use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    io::Write as _,
     process::{Command, Stdio},
 };
 
 /// Makes more records than the ring buffer holds (16 MiB, at least 200 bytes each), then keeps some sockets, replaces
-/// one descriptor and closes another: what a table needs a repair for. Says so, and waits to be killed.
+/// one descriptor and closes another: what a table needs a repair for. Says so; once told to, makes a record on every
+/// CPU, so that none ends with a loss, and waits to be killed.
 const FLOOD: &str = "
 import os, socket, sys, time
 early = os.open('/dev/null', os.O_RDONLY)
@@ -23,6 +25,11 @@ kept = [socket.socket() for turn in range(5)]
 os.dup2(kept[0].fileno(), replaced)
 os.close(early)
 open(sys.argv[1], 'w').close()
+sys.stdin.readline()
+for cpu in os.sched_getaffinity(0):
+    os.sched_setaffinity(0, {cpu})
+    socket.socket().close()
+open(sys.argv[1] + '2', 'w').close()
 time.sleep(1000)
 ";
 
@@ -54,7 +61,8 @@ fn a_stopped_reader_counts_what_it_missed_and_repairs() -> Result<()> {
     })?;
 
     serve.group().signal(Signal::SIGSTOP)?;
-    std::io::Write::write_all(&mut flood.child().stdin.take().context("no stdin")?, b"go\n")?;
+    let mut orders = flood.child().stdin.take().context("no stdin")?;
+    orders.write_all(b"flood\n")?;
     wait_for("the flood's end", || fs::metadata(&done).context("not there yet").map(drop))?;
     serve.group().signal(Signal::SIGCONT)?;
 
@@ -64,6 +72,15 @@ fn a_stopped_reader_counts_what_it_missed_and_repairs() -> Result<()> {
         let processes = api.get("processes")?;
         let standing = &processes["processes"][0]["standing"];
         ensure!(*standing == "repaired", "the process stands as {standing}");
+        Ok(())
+    })?;
+    orders.write_all(b"go on\n")?;
+    let last = dir.path().join("done2");
+    wait_for("the last records", || fs::metadata(&last).context("not there yet").map(drop))?;
+    wait_for("the last records' lines", || {
+        let events = api.events()?;
+        let opened = events.iter().any(|event| event["path"] == last.to_string_lossy().as_ref());
+        ensure!(opened, "no event of {} opens it", events.len());
         Ok(())
     })?;
     let events = api.events()?;

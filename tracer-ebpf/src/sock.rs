@@ -53,7 +53,7 @@ pub(crate) fn read(sk: u64, to: &mut Sock) {
     to.netns = pointer(sk, offset!(sk_net))
         .and_then(|net| field(net, offset!(net_ns) + offset!(ns_inum)))
         .unwrap_or(0);
-    if to.family == AF_INET || to.family == AF_INET6 {
+    if is_internet(to.family) {
         to.local_port = field(sk, offset!(sk_num)).unwrap_or(0);
         to.peer_port = u16::from_be(field(sk, offset!(sk_dport)).unwrap_or(0));
     }
@@ -84,10 +84,16 @@ pub(crate) fn queue(sk: u64) -> (u32, u32) {
     (field(sk, offset!(sk_ack_backlog)).unwrap_or(0), field(sk, offset!(sk_max_ack_backlog)).unwrap_or(0))
 }
 
+/// Whether a family is one of the internet protocols'.
+#[inline(always)]
+pub(crate) fn is_internet(family: u16) -> bool {
+    family == AF_INET || family == AF_INET6
+}
+
 /// Whether a socket changes its state by `inet_sock_set_state`: TCP over IP.
 #[inline(always)]
 pub(crate) fn has_states(sock: &Sock) -> bool {
-    (sock.family == AF_INET || sock.family == AF_INET6) && sock.protocol == IPPROTO_TCP
+    is_internet(sock.family) && sock.protocol == IPPROTO_TCP
 }
 
 /// The same for a socket that was not read.
@@ -95,7 +101,7 @@ pub(crate) fn has_states(sock: &Sock) -> bool {
 pub(crate) fn is_tcp(sk: u64) -> bool {
     let family: u16 = field(sk, offset!(sk_family)).unwrap_or(0);
     let protocol: u16 = field(sk, offset!(sk_protocol)).unwrap_or(0);
-    (family == AF_INET || family == AF_INET6) && protocol == IPPROTO_TCP
+    is_internet(family) && protocol == IPPROTO_TCP
 }
 
 /// Whether a socket fits the selection by port; true where there is none.

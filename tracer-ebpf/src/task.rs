@@ -8,6 +8,10 @@ use crate::{
 use aya_ebpf::helpers::{bpf_get_current_task, generated::bpf_get_current_ancestor_cgroup_id};
 use tracer_abi::{Counter, Follow, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT};
 
+/// Place of `RLIMIT_NOFILE` in `signal_struct.rlim` (include/uapi/asm-generic/resource.h); an entry is two words, the
+/// soft limit first.
+const RLIMIT_NOFILE: u32 = 7;
+
 /// How much of a process is followed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
@@ -44,6 +48,20 @@ pub(crate) fn leader_comm(task: u64) -> [u8; 16] {
     pointer(task, offset!(task_leader))
         .and_then(|leader| field(leader, offset!(task_comm)))
         .unwrap_or([0; 16])
+}
+
+/// Thread group of a task's parent.
+#[inline(always)]
+pub(crate) fn parent(task: u64) -> u32 {
+    pointer(task, offset!(task_parent)).and_then(|parent| field(parent, offset!(task_tgid))).unwrap_or(0)
+}
+
+/// A task's soft limit on descriptors.
+#[inline(always)]
+pub(crate) fn fd_limit(task: u64) -> u64 {
+    pointer(task, offset!(task_signal))
+        .and_then(|signal| field(signal, offset!(signal_rlim) + RLIMIT_NOFILE * 16))
+        .unwrap_or(0)
 }
 
 /// How much of a thread group is followed.

@@ -21,6 +21,6 @@ pub use counter::Counter;
 pub use layout::Field;
 pub use record::{
     Asked, Call, CallAddr, CallPair, CallPath, CallSock, Exec, Exit, FORK_SHARES_FILES, FileRef, Follow,
-    Fork, Header, InFlight, Kind, NAME_LEN, PATH_LEN, Queued, SLOT_CLOEXEC, SLOT_PRESENT, SOCKADDR_LEN, Slot,
-    SnapshotRow, Sock, State, Tracked, UNIX_PATH_LEN, UnixName,
+    Fork, Found, Header, InFlight, Kind, NAME_LEN, PATH_LEN, Queued, SLOT_CLOEXEC, SLOT_PRESENT,
+    SOCKADDR_LEN, Slot, SnapshotRow, Sock, State, Tracked, UNIX_PATH_LEN, UnixName,
 };

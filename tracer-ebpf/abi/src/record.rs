@@ -44,6 +44,8 @@ impl Kind {
     pub const STATE: Self = Self(32);
     /// [`Queued`](crate::Queued).
     pub const QUEUED: Self = Self(33);
+    /// [`Found`](crate::Found).
+    pub const FOUND: Self = Self(48);
 }
 
 record! {
@@ -341,6 +343,16 @@ record! {
         pub path_len: u32,
         /// Open flags.
         pub open_flags: u32,
+    }
+}
+
+record! {
+    /// A slot that is followed from here on: its earlier life as one row, without a path.
+    pub struct Found {
+        /// Head.
+        pub header: Header,
+        /// The slot.
+        pub row: SnapshotRow,
     }
 }
 

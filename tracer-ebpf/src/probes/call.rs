@@ -6,9 +6,10 @@
 use crate::{
     emit,
     file::{self, NO_SLOT},
+    globals::config,
     kread::{user, user_bytes, zero},
     maps::{ASKED, ASKED_SCRATCH, IN_FLIGHT, SCRATCH, SYSCALLS, Work, count},
-    probes::outcome,
+    probes::{found, outcome},
     sock,
     task::{self, Scope},
 };
@@ -71,12 +72,18 @@ fn call_enter(ctx: BtfTracePointContext) -> i32 {
     call.call.enter = call.call.header.ts;
     if scope == Scope::Whole {
         follow_states(call, entry);
-    } else if entry.class == Class::CLOSE.0 {
-        // After a close the socket cannot be asked for its port any more.
+    } else if call.sk != 0 {
         sock::read(call.sk, sock);
-        if call.sk == 0 || !sock::port_selected(sock) {
+        let selected = sock::port_selected(sock) || asks_for_port(entry, &arguments);
+        if entry.class == Class::CLOSE.0 && !selected {
+            // After a close the socket cannot be asked for its port any more.
             return 0;
         }
+        if selected && matches!(Class(entry.class), Class::BIND | Class::LISTEN | Class::CONNECT) {
+            found::tell(call, sock);
+        }
+    } else if entry.class == Class::CLOSE.0 {
+        return 0;
     }
     let tid = pid_tgid as u32;
     if entry.class == Class::BIND.0 || entry.class == Class::CONNECT.0 {
@@ -205,6 +212,17 @@ fn follow_states(call: &InFlight, entry: Entry) {
     if sock::is_tcp(call.sk) {
         sock::track(call.sk, call.call.header.pid, call.call.header.start, 0);
     }
+}
+
+/// Whether the address that the caller passes to `bind` or `connect` has the selected port. It is in the same place for
+/// both families of the internet protocols (`sockaddr_in`, ip(7); `sockaddr_in6`, ipv6(7)).
+#[inline(always)]
+fn asks_for_port(entry: Entry, arguments: &Arguments) -> bool {
+    if entry.class != Class::BIND.0 && entry.class != Class::CONNECT.0 {
+        return false;
+    }
+    let Some([family, port]) = user::<[u16; 2]>(arguments.0[1]) else { return false };
+    sock::is_internet(family) && u32::from(u16::from_be(port)) == config!(port)
 }
 
 /// Keeps the address that the caller passed to `bind` or `connect`.

@@ -11,6 +11,7 @@
 //! | `snapshot` | iterator `task_file` | 5.8 | reads tables without a race with `/proc` |
 
 mod call;
+mod found;
 mod outcome;
 mod process;
 mod queue;

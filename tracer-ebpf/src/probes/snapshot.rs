@@ -31,10 +31,6 @@ struct Meta {
     seq_num: u64,
 }
 
-/// Place of `RLIMIT_NOFILE` in `signal_struct.rlim` (include/uapi/asm-generic/resource.h); an entry is two words, the
-/// soft limit first.
-const RLIMIT_NOFILE: u32 = 7;
-
 #[unsafe(link_section = "iter/task_file")]
 #[unsafe(no_mangle)]
 extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
@@ -78,15 +74,11 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     }
     row.ts = emit::now();
     row.pid = pid;
-    row.parent = pointer(address, offset!(task_parent))
-        .and_then(|parent| field(parent, offset!(task_tgid)))
-        .unwrap_or(0);
+    row.parent = task::parent(address);
     row.start = start;
     row.files = task::files(address);
     row.comm = comm;
-    row.fd_limit = pointer(address, offset!(task_signal))
-        .and_then(|signal| field(signal, offset!(signal_rlim) + RLIMIT_NOFILE * 16))
-        .unwrap_or(0);
+    row.fd_limit = task::fd_limit(address);
     row.slot.fd = fd as i32;
     row.slot.flags =
         SLOT_PRESENT | pointer(row.files, offset!(files_fdt)).map_or(0, |fdt| file::cloexec(fdt, fd));

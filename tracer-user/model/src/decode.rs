@@ -110,6 +110,10 @@ pub fn record(bytes: &[u8], numbering: &Numbering) -> Result<Input, DecodeError>
                 sock: sock(&record.sock).ok_or(DecodeError::Short)?,
             })
         }
+        Kind::FOUND => {
+            let record: tracer_abi::Found = read(bytes)?;
+            Body::Row(Box::new(slot_row(&record.row, until_zero(&record.row.slot.name))?))
+        }
         Kind(unknown) => return Err(DecodeError::UnknownKind(unknown)),
     };
     let origin = Some(Origin { cpu: header.cpu, cpu_seq: header.cpu_seq });
@@ -127,23 +131,26 @@ pub fn row(bytes: &[u8]) -> Result<(Input, usize), DecodeError> {
     let record: SnapshotRow = read(bytes)?;
     let end = SnapshotRow::SIZE + usize::try_from(record.path_len).map_err(|_| DecodeError::Short)?;
     let path = bytes.get(SnapshotRow::SIZE..end).ok_or(DecodeError::Short)?;
-    let mut slot = slot(&record.slot).ok_or(DecodeError::Short)?;
-    slot.name = path.to_vec();
+    let body = Body::Row(Box::new(slot_row(&record, path.to_vec())?));
+    Ok((Input { ts: BootNs(record.ts), origin: None, late: false, body }, end))
+}
+
+fn slot_row(record: &SnapshotRow, name: Vec<u8>) -> Result<Row, DecodeError> {
+    let slot = slot(&record.slot).ok_or(DecodeError::Short)?;
     let mut sock = sock(&record.sock);
     if let Some(sock) = &mut sock {
         name_unix(sock, &record.local, &record.peer);
     }
-    let body = Body::Row(Box::new(Row {
+    Ok(Row {
         process: ProcessKey { pid: record.pid, start_ns: record.start },
         parent: record.parent,
         files: record.files,
         comm: until_zero(&record.comm),
         fd_limit: record.fd_limit,
-        slot,
+        slot: Slot { name, ..slot },
         sock,
         open_flags: record.open_flags,
-    }));
-    Ok((Input { ts: BootNs(record.ts), origin: None, late: false, body }, end))
+    })
 }
 
 /// A call that is still running, as the map of calls in flight has it.

@@ -50,6 +50,8 @@ pub(crate) struct Outcome {
     pub(crate) tables: BTreeSet<TableId>,
     /// A moment before it began.
     before: BootNs,
+    /// It is a row alone: a slot that is followed from here on, in a table that is not followed as a whole.
+    alone: bool,
 }
 
 impl Session {
@@ -61,15 +63,23 @@ impl Session {
         }
     }
 
-    /// A row outside of a snapshot says nothing.
-    pub(crate) fn row(&mut self, ts: BootNs, row: &Row) {
-        if let Some(open) = &mut self.open {
-            if open.rows.len() < ROWS {
-                open.rows.push((ts, row.clone()));
-            } else {
-                open.beyond += 1;
-            }
+    /// A row of a snapshot waits for its end; one alone tells a slot that is followed from here on.
+    pub(crate) fn row(&mut self, stamp: &Stamp, row: &Row) {
+        match &mut self.open {
+            Some(open) if open.rows.len() < ROWS => open.rows.push((stamp.ts, row.clone())),
+            Some(open) => open.beyond += 1,
+            None => self.row_alone(stamp, row),
         }
+    }
+
+    fn row_alone(&mut self, stamp: &Stamp, row: &Row) {
+        let before = BootNs(stamp.ts.0.saturating_sub(1));
+        let mut outcome = Outcome { before, alone: true, ..Outcome::default() };
+        self.take_row(stamp, row, Some(row.files), &mut outcome);
+        for told in std::mem::take(&mut outcome.told) {
+            self.tell_row(told);
+        }
+        self.trust_slot(row.process);
     }
 
     /// A snapshot ends.
@@ -140,7 +150,7 @@ impl Session {
         if self.world.was_emptied(table, fd, (file.file, row.slot.cloexec), stamp.ts) {
             return;
         }
-        let known = self.world.processes.get(key).is_some_and(|kept| kept.known);
+        let known = !outcome.alone && self.world.processes.get(key).is_some_and(|kept| kept.known);
         let current = self.world.tables.slot(table, fd);
         let current = current
             .map(|kept| (kept.descriptor.id, kept.holds(&file), kept.descriptor.opened.max(kept.cloexec_at)));

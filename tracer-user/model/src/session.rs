@@ -134,7 +134,7 @@ impl Session {
             Body::State(state) => self.state(&stamp, state),
             Body::Queued(queued) => self.queued(&stamp, queued),
             Body::SnapshotBegin(_) => self.snapshot_begin(input.ts),
-            Body::Row(row) => self.row(input.ts, row),
+            Body::Row(row) => self.row(&stamp, row),
             Body::SnapshotEnd(reason) => self.snapshot_end(&stamp, *reason),
             Body::Lost(lost) => self.lost(&stamp, *lost),
         }

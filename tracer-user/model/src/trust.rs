@@ -85,6 +85,15 @@ impl Session {
         }
     }
 
+    /// A process of which single slots are followed is trusted in these, unless something was lost.
+    pub(crate) fn trust_slot(&mut self, process: ProcessKey) {
+        self.world.processes.change(process, &mut self.world.revisions, |kept| {
+            if kept.doubted == BootNs(0) {
+                kept.process.standing = standing(kept.repairs, kept.process.seen);
+            }
+        });
+    }
+
     /// Ends what snapshots missed and nothing has told of since.
     pub(crate) fn expire(&mut self, stamp: &Stamp) {
         while let Some(missed) = self.missed.front().copied() {
