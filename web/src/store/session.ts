@@ -33,12 +33,16 @@ export class Session {
   losses: Loss[] = [];
   /** The last change's revision, and what the next one has to build on; `undefined` right after a fresh start. */
   #rev: number | undefined;
+  /** `seq` of the newest event that was told. */
+  #seq: number | undefined;
   /** Grows with every message that changed something. */
   version = 0;
 
   /** Where a new connection can go on. */
   get resume(): Resume | null {
-    return this.info && this.#rev !== undefined ? { session: this.info.session, rev: this.#rev } : null;
+    if (!this.info || this.#rev === undefined) return null;
+    const seq = this.#seq === undefined ? {} : { seq: this.#seq };
+    return { session: this.info.session, rev: this.#rev, ...seq };
   }
 
   /** The newest moment that the server told of. */
@@ -66,6 +70,7 @@ export class Session {
         this.addLosses(message.events);
         this.status = message.status;
         this.#rev = message.to;
+        this.#seq = message.events.at(-1)?.seq ?? this.#seq;
         return { kind: "changed", ack: message.to };
       }
       case "evict": {
@@ -93,5 +98,6 @@ export class Session {
     this.events.clear();
     this.losses = [];
     this.#rev = undefined;
+    this.#seq = undefined;
   }
 }

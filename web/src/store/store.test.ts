@@ -33,7 +33,9 @@ describe("session", () => {
     told.session.close(told.worker, told.open.descriptor, "peer");
     session.apply(told.session.change(first.to, told.session.lines.length));
     expectSame(session, told.session);
-    expect(session.resume).toEqual({ session: "fake-1", rev: told.session.rev });
+    // The second change told no event.
+    const seq = first.events.at(-1)?.seq;
+    expect(session.resume).toEqual({ session: "fake-1", rev: told.session.rev, seq });
   });
 
   test("a resumed connection goes on, one that is not starts anew", () => {

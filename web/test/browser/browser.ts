@@ -9,6 +9,7 @@ import type { FakeSession } from "../fake/session.ts";
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 export const DIST = join(HERE, "../../dist");
 export const RESULTS = join(HERE, "../../test-results");
+export const README_PICTURE = join(HERE, "../../../docs/page.png");
 
 const ARGS = [
   "--no-sandbox",

@@ -225,11 +225,12 @@ test("a broken connection is told and resumed", async () => {
       await begun(page);
       await expect.poll(() => server.acks.at(-1), PATIENCE).toBe(story.session.rev);
       const rev = story.session.rev;
+      const seq = story.session.lines.at(-1)?.seq;
       server.cut();
       story.session.pass(10);
       story.session.open(story.worker, 31, "file", "/tmp/meanwhile");
       await slot(page, story, 31).waitFor();
-      expect(server.hellos.map(({ resume }) => resume)).toEqual([null, { session: "fake-1", rev }]);
+      expect(server.hellos.map(({ resume }) => resume)).toEqual([null, { session: "fake-1", rev, seq }]);
       expect(await link(page)).toBe("open");
       expect(await page.locator("[role=status]").textContent()).toBe("Reconnected.");
     },

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { nginx } from "../fake/nginx.ts";
-import { Browser, type Opened, open, RESULTS } from "./browser.ts";
+import { Browser, type Opened, open, README_PICTURE, RESULTS } from "./browser.ts";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -51,6 +51,8 @@ test("a child with its link, and the time cursor", async () => {
     await page.mouse.click(1100, 56);
     await page.locator('[role=row][aria-selected="true"][data-fd="10"]').waitFor();
     await page.screenshot({ path: join(RESULTS, "child.png") });
+    // The picture of the README is this one; it is renewed on request.
+    if (process.env.BLESS) await page.screenshot({ path: README_PICTURE });
     expect(await findings(page)).toEqual([]);
     await page.locator('[role=row][aria-level="1"]').last().click();
     await page.screenshot({ path: join(RESULTS, "process.png") });
