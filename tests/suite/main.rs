@@ -4,6 +4,7 @@
 //! `SOCKREEL_BIN`; `cargo xtask test` gives both.
 
 mod bad_input;
+mod calls;
 mod client_side;
 mod harness;
 mod loss;
