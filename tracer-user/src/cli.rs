@@ -45,7 +45,7 @@ pub(crate) struct Printing {
     pub(crate) json: bool,
     /// Print only events that fit, such as 'event:accept,close -comm:curl peer:127.*'; keys are the names of the
     /// JSON fields
-    #[arg(long, value_name = "EXPR", value_parser = Filter::parse)]
+    #[arg(long, value_name = "EXPR", value_parser = Filter::parse, allow_hyphen_values = true)]
     pub(crate) filter: Option<Filter>,
     /// When to colour the text
     #[arg(long, value_name = "WHEN", default_value = "auto")]
@@ -155,6 +155,14 @@ mod tests {
         assert_eq!(trace.target.select.pids, [1, 2]);
         assert_eq!(trace.target.command, ["ls", "--json", "-p"]);
         assert!(!trace.printing.json);
+    }
+
+    #[test]
+    fn a_filter_may_begin_with_a_minus_sign() {
+        let cli = Cli::try_parse_from(["sockreel", "trace", "--filter", "-event:open", "--json"]).unwrap();
+        let Verb::Trace(trace) = cli.verb else { panic!("{cli:?}") };
+        assert!(trace.printing.filter.is_some());
+        assert!(trace.printing.json);
     }
 
     #[test]

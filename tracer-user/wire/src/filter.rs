@@ -12,10 +12,11 @@
 //!
 //! A key is the name of a field of [`Line`]; a line without the field does not fit the term, and fits its negation. A
 //! term without a key fits a line that has the text, in whatever case, in one of its textual fields. Units go with
-//! fields whose name ends in `_ns`.
+//! fields whose name ends in `_ns`. A value of `event` that no event has is refused: it would only hide everything.
 
 use crate::line::Line;
 use std::{iter::Peekable, str::Chars};
+use tracer_model::event::EventKind;
 
 /// A filter that was understood.
 #[derive(Clone, Debug, Default)]
@@ -290,6 +291,19 @@ impl Token {
                 .collect::<Option<Vec<_>>>()
                 .ok_or_else(|| self.error(format!("{key:?} is compared with {form}")))
         };
+        if key == "event" {
+            for value in &self.values {
+                let pattern = Pattern(value.0.clone());
+                if !EventKind::ALL.iter().any(|kind| pattern.fits(kind.name())) {
+                    let names: Vec<_> = EventKind::ALL.iter().map(|kind| kind.name()).collect();
+                    return Err(self.error(format!(
+                        "no event is called {:?}; use some of: {}",
+                        value.plain(),
+                        names.join(" ")
+                    )));
+                }
+            }
+        }
         let present = self.values.iter().any(Value::is_anything);
         Ok(match *field {
             Field::Text(get) => {

@@ -70,7 +70,10 @@ fn done(event: &Event) -> String {
                 Some(1) => " for writing",
                 _ => "",
             };
-            join(&format!("{} shut down{way}", subject(event)), closed_first(event))
+            join(
+                &format!("{}{} shut down{way}", slot(event), in_brackets(connection(event))),
+                closed_first(event),
+            )
         }
         EventKind::Close => closed(event),
         EventKind::Dup => format!("{} ← copy of {}", made(event), subject(event)),
@@ -133,10 +136,10 @@ fn closed(event: &Event) -> String {
         Via::Repair => " unseen, found by a repair",
         _ => "",
     };
-    let what = if event.fds.is_empty() { slot(event) } else { numbers(&event.fds) };
-    let what = match (connection(event), event.fds.is_empty()) {
-        (Some(connection), true) => format!("{what} ({connection})"),
-        _ => what,
+    let what = if event.fds.is_empty() {
+        format!("{}{}", slot(event), in_brackets(connection(event).or_else(|| held(event))))
+    } else {
+        numbers(&event.fds)
     };
     join(&format!("{what} closed{cause}"), closed_first(event))
 }
@@ -258,6 +261,19 @@ fn contents(event: &Event) -> String {
         Some(path) if event.call.is_none() => format!("{kind} {}", Escaped(path)),
         _ => kind.to_owned(),
     }
+}
+
+/// What a slot held that is empty now: a socket that was never bound or connected, or what is no socket.
+fn held(event: &Event) -> Option<String> {
+    match event.file_kind? {
+        FileKind::Unknown => None,
+        FileKind::Socket => Some(socket_words(event)),
+        kind => Some(kind.name().to_owned()),
+    }
+}
+
+fn in_brackets(text: Option<String>) -> String {
+    text.map(|text| format!(" ({text})")).unwrap_or_default()
 }
 
 /// `inet stream tcp socket`.

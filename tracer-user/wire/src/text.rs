@@ -299,9 +299,10 @@ mod tests {
                 Event {
                     how: Some(1),
                     local: Some(inet(80)),
+                    peer: Some(inet(51234)),
                     ..call(EventKind::Shutdown, Syscall::Shutdown, 9, 0)
                 },
-                "shutdown(9, SHUT_WR) = 0              fd 9 (127.0.0.1:80) shut down for writing",
+                "shutdown(9, SHUT_WR) = 0              fd 9 (127.0.0.1:80 ↔ 127.0.0.1:51234) shut down for writing",
             ),
             (
                 Event {
@@ -312,6 +313,18 @@ mod tests {
                 },
                 "close(9) = 0                          \
                  fd 9 (127.0.0.1:80 ↔ 127.0.0.1:51234) closed, the peer closed first",
+            ),
+            (
+                Event { file_kind: Some(FileKind::Epoll), ..call(EventKind::Close, Syscall::Close, 4, 0) },
+                "close(4) = 0                          fd 4 (epoll) closed",
+            ),
+            (
+                Event {
+                    file_kind: Some(FileKind::Socket),
+                    socket_kind: tcp,
+                    ..call(EventKind::Close, Syscall::Close, 4, 0)
+                },
+                "close(4) = 0                          fd 4 (inet stream tcp socket) closed",
             ),
             (
                 Event { via: Via::Exec, fds: vec![7, 3, 4, 5], ..event(EventKind::Close) },
