@@ -21,7 +21,7 @@ pub(crate) fn now() -> u64 {
 #[inline(always)]
 pub(crate) fn current_header() -> Header {
     let pid_tgid = bpf_get_current_pid_tgid();
-    let task = task::current();
+    let (start, files) = task::current_start_and_files();
     Header {
         kind: 0,
         len: 0,
@@ -30,8 +30,8 @@ pub(crate) fn current_header() -> Header {
         ts: now(),
         pid: (pid_tgid >> 32) as u32,
         tid: pid_tgid as u32,
-        start: task::start(task),
-        files: task::files(task),
+        start,
+        files,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     globals::offset,
-    kread::{field, pointer, string},
+    kread::{Block, field, pointer, string},
 };
 use tracer_abi::{FileRef, NAME_LEN, SLOT_CLOEXEC, SLOT_PRESENT, Slot};
 
@@ -14,15 +14,23 @@ const S_IFSOCK: u32 = 0o140_000;
 pub(crate) const NO_SLOT: Slot =
     Slot { fd: -1, flags: 0, file: FileRef { file: 0, ino: 0, dev: 0, mode: 0 }, name: [0; NAME_LEN] };
 
+/// Bytes of a `struct inode` that hold what is read of it (include/linux/fs.h).
+const INODE: usize = 96;
+/// Bytes of a `struct fdtable` likewise (include/linux/fdtable.h).
+const FDTABLE: usize = 24;
+
 /// Reads what identifies an open file.
-#[inline(always)]
+// A function of its own, as are `read_slot` and `sock::read`: inlined everywhere, the programs would outgrow the stack
+// (512 bytes with everything that is called) and the verifier.
+#[inline(never)]
 pub(crate) fn file_ref(file: u64, to: &mut FileRef) {
-    let inode = pointer(file, offset!(file_inode)).unwrap_or(0);
-    let sb = pointer(inode, offset!(inode_sb)).unwrap_or(0);
+    let address = pointer(file, offset!(file_inode)).unwrap_or(0);
+    let inode = Block::<INODE>::read(address);
+    let sb: u64 = inode.get(address, offset!(inode_sb)).unwrap_or(0);
     to.file = file;
-    to.ino = field(inode, offset!(inode_ino)).unwrap_or(0);
+    to.ino = inode.get(address, offset!(inode_ino)).unwrap_or(0);
     to.dev = field(sb, offset!(sb_dev)).unwrap_or(0);
-    to.mode = u32::from(field::<u16>(inode, offset!(inode_mode)).unwrap_or(0));
+    to.mode = u32::from(inode.get::<u16>(address, offset!(inode_mode)).unwrap_or(0));
 }
 
 /// Copies the last part of an open file's path.
@@ -34,33 +42,38 @@ pub(crate) fn name(file: u64, to: &mut [u8; NAME_LEN]) {
 }
 
 /// Reads one slot of the table at `files` (`fdget`, fs/file.c) into `slot`; the name only where it is wanted.
-// A function of its own, here and below: inlined everywhere, the programs would outgrow the stack and the verifier.
 #[inline(never)]
 pub(crate) fn read_slot(files: u64, fd: i32, slot: &mut Slot, with_name: bool) {
     *slot = NO_SLOT;
     slot.fd = fd;
-    let Some(fdt) = pointer(files, offset!(files_fdt)) else { return };
-    let capacity = field::<u32>(fdt, offset!(fdt_max)).unwrap_or(0);
+    let Some(address) = pointer(files, offset!(files_fdt)) else { return };
+    let fdt = Block::<FDTABLE>::read(address);
+    let capacity: u32 = fdt.get(address, offset!(fdt_max)).unwrap_or(0);
     let index = fd as u32;
     if fd < 0 || index >= capacity {
         return;
     }
-    let Some(array) = pointer(fdt, offset!(fdt_fd)) else { return };
+    let array: u64 = fdt.get(address, offset!(fdt_fd)).unwrap_or(0);
     let Some(file) = pointer(array + u64::from(index) * 8, 0) else { return };
-    slot.flags = SLOT_PRESENT | cloexec(fdt, index);
+    slot.flags = SLOT_PRESENT | cloexec_in(fdt.get(address, offset!(fdt_cloexec)).unwrap_or(0), index);
     file_ref(file, &mut slot.file);
     if with_name {
         name(file, &mut slot.name);
     }
 }
 
-/// `SLOT_CLOEXEC` where the slot's bit is set.
+/// `SLOT_CLOEXEC` where the slot's bit is set in the array at `bits`.
 #[inline(always)]
-pub(crate) fn cloexec(fdt: u64, index: u32) -> u32 {
-    let word = pointer(fdt, offset!(fdt_cloexec))
-        .and_then(|bits| field::<u64>(bits + u64::from(index / 64) * 8, 0))
-        .unwrap_or(0);
+fn cloexec_in(bits: u64, index: u32) -> u32 {
+    let word: u64 = field(bits, index / 64 * 8).unwrap_or(0);
     if word >> (index % 64) & 1 == 1 { SLOT_CLOEXEC } else { 0 }
+}
+
+/// The same for a slot of the table at `files`.
+#[inline(always)]
+pub(crate) fn cloexec(files: u64, index: u32) -> u32 {
+    let fdt = pointer(files, offset!(files_fdt)).unwrap_or(0);
+    cloexec_in(pointer(fdt, offset!(fdt_cloexec)).unwrap_or(0), index)
 }
 
 /// Address of the protocol's socket behind an open file; 0 where it is none.

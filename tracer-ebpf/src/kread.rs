@@ -27,6 +27,37 @@ pub(crate) fn pointer(base: u64, offset: u32) -> Option<u64> {
     field::<u64>(base, offset).filter(|address| *address != 0)
 }
 
+/// The first `N` bytes of a kernel object: one read for many fields.
+#[repr(C, align(8))]
+pub(crate) struct Block<const N: usize> {
+    bytes: [u8; N],
+}
+
+impl<const N: usize> Block<N> {
+    /// Reads them; zeros where the object is null or cannot be read.
+    #[inline(always)]
+    pub(crate) fn read(base: u64) -> Self {
+        let mut block = core::mem::MaybeUninit::<Self>::uninit();
+        // SAFETY: the helper writes all `N` bytes, zeros where the read fails.
+        unsafe {
+            raw_read_kernel(block.as_mut_ptr().cast(), N as u32, base as *const _);
+            block.assume_init()
+        }
+    }
+
+    /// The field of type `T` at `offset` of the object at `base`, which the block was read from. One that lies behind the
+    /// block on this kernel is read by itself. The verifier knows the offset, and walks one of the two ways.
+    #[inline(always)]
+    pub(crate) fn get<T>(&self, base: u64, offset: u32) -> Option<T> {
+        if offset as usize > N - size_of::<T>() {
+            return field(base, offset);
+        }
+        // SAFETY: the field is inside the block, and as aligned there as in the object, since the block is aligned to a
+        // word; `T` is an integer or an array of integers for every caller, valid for any bits.
+        Some(unsafe { self.bytes.as_ptr().add(offset as usize).cast::<T>().read() })
+    }
+}
+
 /// Copies a zero-terminated kernel string to `to`, cut at its end.
 #[inline(always)]
 pub(crate) fn string(to: *mut u8, len: usize, from: u64) -> i64 {

@@ -2,7 +2,7 @@
 
 use crate::{
     globals::{config, offset},
-    kread::{field, pointer, zero},
+    kread::{Block, field, pointer, zero},
     maps::{SOCKETS, count},
 };
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
@@ -18,6 +18,7 @@ const IPPROTO_TCP: u16 = 6;
 
 /// `TCP_LISTEN` and its neighbours (include/net/tcp_states.h).
 pub(crate) const TCP_ESTABLISHED: u16 = 1;
+pub(crate) const TCP_SYN_SENT: u16 = 2;
 pub(crate) const TCP_SYN_RECV: u16 = 3;
 pub(crate) const TCP_CLOSE: u16 = 7;
 pub(crate) const TCP_LISTEN: u16 = 10;
@@ -38,6 +39,9 @@ pub(crate) const NO_SOCK: Sock = Sock {
     queue_limit: 0,
 };
 
+/// Bytes of `struct sock_common`, with which every socket begins (include/net/sock.h).
+const COMMON: usize = 136;
+
 /// Reads the socket at `sk`.
 #[inline(never)]
 pub(crate) fn read(sk: u64, to: &mut Sock) {
@@ -46,30 +50,35 @@ pub(crate) fn read(sk: u64, to: &mut Sock) {
     if sk == 0 {
         return;
     }
-    to.family = field(sk, offset!(sk_family)).unwrap_or(0);
+    let common = Block::<COMMON>::read(sk);
+    to.family = common.get(sk, offset!(sk_family)).unwrap_or(0);
     to.ty = field(sk, offset!(sk_type)).unwrap_or(0);
     to.protocol = field(sk, offset!(sk_protocol)).unwrap_or(0);
-    to.state = u16::from(state(sk));
-    to.netns = pointer(sk, offset!(sk_net))
-        .and_then(|net| field(net, offset!(net_ns) + offset!(ns_inum)))
-        .unwrap_or(0);
+    to.state = u16::from(common.get::<u8>(sk, offset!(sk_state)).unwrap_or(0));
+    let net: u64 = common.get(sk, offset!(sk_net)).unwrap_or(0);
+    to.netns = field(net, offset!(net_ns) + offset!(ns_inum)).unwrap_or(0);
     if is_internet(to.family) {
-        to.local_port = field(sk, offset!(sk_num)).unwrap_or(0);
-        to.peer_port = u16::from_be(field(sk, offset!(sk_dport)).unwrap_or(0));
+        to.local_port = common.get(sk, offset!(sk_num)).unwrap_or(0);
+        to.peer_port = u16::from_be(common.get(sk, offset!(sk_dport)).unwrap_or(0));
     }
     if to.family == AF_INET {
-        let local: [u8; 4] = field(sk, offset!(sk_rcv_saddr)).unwrap_or([0; 4]);
-        let peer: [u8; 4] = field(sk, offset!(sk_daddr)).unwrap_or([0; 4]);
-        [to.local[0], to.local[1], to.local[2], to.local[3]] = local;
-        [to.peer[0], to.peer[1], to.peer[2], to.peer[3]] = peer;
+        to.local = words([common.get(sk, offset!(sk_rcv_saddr)).unwrap_or(0), 0, 0, 0]);
+        to.peer = words([common.get(sk, offset!(sk_daddr)).unwrap_or(0), 0, 0, 0]);
     }
     if to.family == AF_INET6 {
-        to.local = field(sk, offset!(sk_v6_rcv_saddr)).unwrap_or([0; 16]);
-        to.peer = field(sk, offset!(sk_v6_daddr)).unwrap_or([0; 16]);
+        to.local = words(common.get(sk, offset!(sk_v6_rcv_saddr)).unwrap_or([0; 4]));
+        to.peer = words(common.get(sk, offset!(sk_v6_daddr)).unwrap_or([0; 4]));
     }
     if to.state == TCP_LISTEN {
         (to.queue_len, to.queue_limit) = queue(sk);
     }
+}
+
+/// The bytes of an address, read as words: byte by byte, the compiler would copy it so.
+#[inline(always)]
+fn words(words: [u32; 4]) -> [u8; 16] {
+    // SAFETY: both are sixteen bytes, and any are valid.
+    unsafe { core::mem::transmute(words) }
 }
 
 /// State of a socket.
@@ -96,14 +105,6 @@ pub(crate) fn has_states(sock: &Sock) -> bool {
     is_internet(sock.family) && sock.protocol == IPPROTO_TCP
 }
 
-/// The same for a socket that was not read.
-#[inline(always)]
-pub(crate) fn is_tcp(sk: u64) -> bool {
-    let family: u16 = field(sk, offset!(sk_family)).unwrap_or(0);
-    let protocol: u16 = field(sk, offset!(sk_protocol)).unwrap_or(0);
-    is_internet(family) && protocol == IPPROTO_TCP
-}
-
 /// Whether a socket fits the selection by port; true where there is none.
 #[inline(always)]
 pub(crate) fn port_selected(sock: &Sock) -> bool {
@@ -113,8 +114,9 @@ pub(crate) fn port_selected(sock: &Sock) -> bool {
 
 /// Follows a socket's states from now on.
 #[inline(always)]
-pub(crate) fn track(sk: u64, pid: u32, start: u64, queued: u64) {
-    if SOCKETS.insert(sk, Tracked { pid, told: 0, start, queued }, 0).is_err() {
+pub(crate) fn track(sock: &Sock, pid: u32, start: u64, queued: u64) {
+    let tracked = Tracked { pid, told: 0, start, queued, sock: *sock };
+    if SOCKETS.insert(sock.sk, tracked, 0).is_err() {
         count(Counter::SOCKETS_FULL);
     }
 }

@@ -5,7 +5,10 @@ use crate::{
     kread::{field, pointer},
     maps::{FOLLOW, count},
 };
-use aya_ebpf::helpers::{bpf_get_current_task, generated::bpf_get_current_ancestor_cgroup_id};
+use aya_ebpf::helpers::{
+    bpf_get_current_task,
+    generated::{bpf_get_current_ancestor_cgroup_id, bpf_get_current_task_btf},
+};
 use tracer_abi::{Counter, Follow, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT};
 
 /// Place of `RLIMIT_NOFILE` in `signal_struct.rlim` (include/uapi/asm-generic/resource.h); an entry is two words, the
@@ -28,6 +31,21 @@ pub(crate) enum Scope {
 pub(crate) fn current() -> u64 {
     // SAFETY: the helper has no preconditions.
     unsafe { bpf_get_current_task() }
+}
+
+/// Start of the current task's thread group leader, and address of its descriptor table. Plain loads: the verifier knows
+/// the pointers to be a task's.
+#[inline(always)]
+pub(crate) fn current_start_and_files() -> (u64, u64) {
+    let (files, leader, start) =
+        (offset!(task_files) as usize, offset!(task_leader) as usize, offset!(task_start) as usize);
+    // SAFETY: the helper has no preconditions and gives a valid task, whose leader is one; both are read by loads that
+    // the kernel guards against faults.
+    unsafe {
+        let task = bpf_get_current_task_btf().cast::<u8>();
+        let leader = task.add(leader).cast::<*const u8>().read_volatile();
+        (leader.add(start).cast::<u64>().read_volatile(), task.add(files).cast::<u64>().read_volatile())
+    }
 }
 
 /// Start of a task's thread group leader, boot clock.

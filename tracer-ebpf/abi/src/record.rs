@@ -375,6 +375,8 @@ record! {
         pub start: u64,
         /// When it entered an accept queue; 0 where it did not or that was not seen.
         pub queued: u64,
+        /// The socket as it was last read: the addresses of a connection do not change.
+        pub sock: Sock,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     task::{self, Scope},
 };
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
-use tracer_abi::{Class, Counter, Entry, InFlight, SOCKADDR_LEN};
+use tracer_abi::{Class, Counter, Entry, InFlight, SOCKADDR_LEN, Sock};
 
 /// Places of the arguments, the call's number and the return value in the x86-64 `struct pt_regs`
 /// (arch/x86/include/asm/ptrace.h), in words. System calls pass their fourth argument in r10 (syscall(2)).
@@ -71,7 +71,7 @@ fn call_enter(ctx: BtfTracePointContext) -> i32 {
     begin(call, number, entry, &arguments);
     call.call.enter = call.call.header.ts;
     if scope == Scope::Whole {
-        follow_states(call, entry);
+        follow_states(call, sock, entry);
     } else if call.sk != 0 {
         sock::read(call.sk, sock);
         let selected = sock::port_selected(sock) || asks_for_port(entry, &arguments);
@@ -205,12 +205,13 @@ fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) 
 
 /// A socket's states are followed from the moment at which they can first change.
 #[inline(always)]
-fn follow_states(call: &InFlight, entry: Entry) {
+fn follow_states(call: &InFlight, sock: &mut Sock, entry: Entry) {
     if call.sk == 0 || !(entry.class == Class::LISTEN.0 || entry.class == Class::CONNECT.0) {
         return;
     }
-    if sock::is_tcp(call.sk) {
-        sock::track(call.sk, call.call.header.pid, call.call.header.start, 0);
+    sock::read(call.sk, sock);
+    if sock::has_states(sock) {
+        sock::track(sock, call.call.header.pid, call.call.header.start, 0);
     }
 }
 

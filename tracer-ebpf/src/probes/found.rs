@@ -12,7 +12,7 @@ pub(crate) fn tell(call: &InFlight, sock: &Sock) {
     }
     let header = &call.call.header;
     if sock::has_states(sock) {
-        sock::track(call.sk, header.pid, header.start, 0);
+        sock::track(sock, header.pid, header.start, 0);
     }
     task::follow(header.pid, true);
     let task = task::current();

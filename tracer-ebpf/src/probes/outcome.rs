@@ -94,7 +94,21 @@ fn filled_slot(call: &InFlight) -> i32 {
 fn tell_socket(work: &mut Work, tid: u32, scope: Scope, sk: u64, listener: u64) {
     let Work { flight, sock, listening } = work;
     let call = &flight.call;
-    sock::read(sk, sock);
+    let mut queued = 0;
+    let known = if listener == 0 { None } else { SOCKETS.get_ptr_mut(sk) };
+    if let Some(tracked) = known {
+        // A child that was seen in the queue was read then; it is its acceptor's now.
+        // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period.
+        unsafe {
+            *sock = (*tracked).sock;
+            sock.state = u16::from(sock::state(sk));
+            queued = (*tracked).queued;
+            (*tracked).pid = call.header.pid;
+            (*tracked).start = call.header.start;
+        }
+    } else {
+        sock::read(sk, sock);
+    }
     let (queue_len, queue_limit) = if listener != 0 { sock::queue(listener) } else { (0, 0) };
     if scope == Scope::Sockets {
         sock::read(listener, listening);
@@ -103,18 +117,9 @@ fn tell_socket(work: &mut Work, tid: u32, scope: Scope, sk: u64, listener: u64) 
         }
         task::follow(call.header.pid, true);
     }
-    let mut queued = 0;
-    if call.ret >= 0 && sock::has_states(sock) && sock.state != sock::TCP_CLOSE {
-        if let Some(tracked) = SOCKETS.get_ptr(sk) {
-            // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period.
-            queued = unsafe { (*tracked).queued };
-        }
-        if listener != 0 || scope == Scope::Sockets {
-            sock::track(sk, call.header.pid, call.header.start, queued);
-        }
-    }
-    if listener == 0 {
-        queued = 0;
+    let new = known.is_none() && (listener != 0 || scope == Scope::Sockets);
+    if new && call.ret >= 0 && sock::has_states(sock) && sock.state != sock::TCP_CLOSE {
+        sock::track(sock, call.header.pid, call.header.start, 0);
     }
     let is_unix = sock.family == sock::AF_UNIX;
     if !is_unix && call.class != u32::from(Class::BIND.0) && call.class != u32::from(Class::CONNECT.0) {

@@ -54,11 +54,12 @@ fn tell_state(ctx: &BtfTracePointContext) -> i32 {
     if from == to || tracked.told == to {
         return 0;
     }
-    if to as u16 == sock::TCP_CLOSE {
-        let _ = SOCKETS.remove(sk);
-    } else {
-        // SAFETY: as above.
-        unsafe { (*place).told = to };
+    // SAFETY: as above.
+    let known = unsafe { &mut *place };
+    known.told = to;
+    if from as u16 == sock::TCP_CLOSE || from as u16 == sock::TCP_SYN_SENT {
+        // Until now it had no peer, or no port of its own.
+        sock::read(sk, &mut known.sock);
     }
     let header = owner_header(&tracked, sk);
     let error: u32 = field(sk, offset!(sk_err)).unwrap_or(0);
@@ -68,9 +69,12 @@ fn tell_state(ctx: &BtfTracePointContext) -> i32 {
             (*record).error = error;
             (*record).from = from as u16;
             (*record).to = to as u16;
-            sock::read(sk, &mut (*record).sock);
+            (*record).sock = known.sock;
         }
     });
+    if to as u16 == sock::TCP_CLOSE {
+        let _ = SOCKETS.remove(sk);
+    }
     0
 }
 
@@ -95,7 +99,9 @@ fn tell_queued(ctx: &BtfTracePointContext) -> i32 {
         return 0;
     }
     let header = owner_header(&tracked, 0);
-    sock::track(child, tracked.pid, tracked.start, header.ts);
+    let mut sock = sock::NO_SOCK;
+    sock::read(child, &mut sock);
+    sock::track(&sock, tracked.pid, tracked.start, header.ts);
     let (queue_len, queue_limit) = sock::queue(listener);
     emit::record::<Queued>(Kind::QUEUED, &header, |record| {
         // SAFETY: the ring buffer gave room for a whole record.
@@ -103,7 +109,7 @@ fn tell_queued(ctx: &BtfTracePointContext) -> i32 {
             (*record).listener = listener;
             (*record).queue_len = queue_len;
             (*record).queue_limit = queue_limit;
-            sock::read(child, &mut (*record).sock);
+            (*record).sock = sock;
         }
     });
     0

@@ -4,7 +4,7 @@ use crate::{
     emit,
     file::{self, NO_SLOT},
     globals::{config, offset},
-    kread::{field, pointer},
+    kread::field,
     maps::{ROW, ROW_PATH_LEN},
     sock::{self, NO_SOCK},
     task::{self, Scope},
@@ -70,7 +70,7 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     sock::unix_name(unix, &mut row.local);
     sock::unix_name(sock::unix_peer(unix), &mut row.peer);
     if sk != 0 && sock::has_states(&row.sock) && row.sock.state != sock::TCP_CLOSE {
-        sock::track(sk, pid, start, 0);
+        sock::track(&row.sock, pid, start, 0);
     }
     row.ts = emit::now();
     row.pid = pid;
@@ -80,8 +80,7 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     row.comm = comm;
     row.fd_limit = task::fd_limit(address);
     row.slot.fd = fd as i32;
-    row.slot.flags =
-        SLOT_PRESENT | pointer(row.files, offset!(files_fdt)).map_or(0, |fdt| file::cloexec(fdt, fd));
+    row.slot.flags = SLOT_PRESENT | file::cloexec(row.files, fd);
     row.open_flags = field(file as u64, offset!(file_flags)).unwrap_or(0);
     let path_offset = offset!(file_path) as usize;
     // SAFETY: `bpf_d_path` takes a `struct path *` inside a file that the verifier knows to be valid; the offset is a
