@@ -250,8 +250,8 @@ fn contents(event: &Event) -> String {
         let words = socket_words(event);
         let kind = match event.to {
             Some(names::state::LISTEN) => format!("a listening {words}"),
-            Some(number) => format!("a {words}, {}", state(number)),
-            None => format!("a {words}"),
+            Some(number) => format!("{}, {}", one(&words), state(number)),
+            None => one(&words),
         };
         let on = connection(event).map(|connection| format!(" on {connection}")).unwrap_or_default();
         return join(&format!("{kind}{on}"), event.queue_limit.map(|_| queue(event)));
@@ -274,6 +274,11 @@ fn held(event: &Event) -> Option<String> {
 
 fn in_brackets(text: Option<String>) -> String {
     text.map(|text| format!(" ({text})")).unwrap_or_default()
+}
+
+/// `an inet socket`, `a unix socket`: among families only `i` and `a` begin with a vowel's sound.
+fn one(words: &str) -> String {
+    format!("{} {words}", if words.starts_with(['a', 'i']) { "an" } else { "a" })
 }
 
 /// `inet stream tcp socket`.

@@ -259,6 +259,17 @@ mod tests {
                 "listen(3, -1) = 0                     fd 3 listening, backlog -1",
             ),
             (
+                Event {
+                    fd: Some(5),
+                    socket_kind: tcp,
+                    to: Some(state::CLOSE),
+                    socket: Some(SocketId(2)),
+                    via: Via::Snapshot,
+                    ..event(EventKind::Snapshot)
+                },
+                "snapshot                              fd 5 is an inet stream tcp socket, CLOSE",
+            ),
+            (
                 Event { local: Some(inet(80)), ..call(EventKind::Accept, Syscall::Accept4, 6, -11) },
                 "accept4(6) = -1 EAGAIN (Resource temporarily unavailable)  nothing to accept on fd 6 (127.0.0.1:80)",
             ),

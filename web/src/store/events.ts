@@ -147,6 +147,7 @@ function detail(line: Line): string {
   const parts: string[] = [];
   if (line.asked) parts.push(`asked ${line.asked}`);
   if (line.path) parts.push(line.path);
+  else if (line.kind && line.kind !== "socket") parts.push(line.kind.replaceAll("_", " "));
   if (line.backlog !== undefined) parts.push(`backlog ${line.backlog}`);
   if (line.queue_limit !== undefined) parts.push(`queue ${line.queue_len ?? 0}/${line.queue_limit}`);
   if (line.from || line.to) parts.push(line.from ? `${line.from} → ${line.to ?? "?"}` : `${line.to}`);

@@ -59,7 +59,7 @@ export function EventList() {
           {feed.loading.value
             ? "Reading events…"
             : filtered
-              ? "No kept event fits this filter. Keys are the field names: event, call, pid, comm, fd, port, error, socket."
+              ? "No kept event fits this filter. Keys are the field names: event, call, pid, comm, fd, local, peer, error, socket."
               : "No events yet. They appear here as they happen."}
         </p>
       ) : (
