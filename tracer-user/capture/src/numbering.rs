@@ -9,3 +9,27 @@ pub(crate) fn numbering() -> Numbering {
         Some((u32::try_from(number).ok()?, *call))
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::numbering;
+    use tracer_model::syscall::Syscall;
+
+    /// Numbers as x86-64 has them (arch/x86/entry/syscalls/syscall_64.tbl).
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn calls_have_this_machines_numbers() {
+        let numbering = numbering();
+        for (number, call) in [
+            (3, Syscall::Close),
+            (41, Syscall::Socket),
+            (47, Syscall::Recvmsg),
+            (288, Syscall::Accept4),
+            (436, Syscall::CloseRange),
+        ] {
+            assert_eq!(numbering.call(number), Some(call));
+        }
+        assert_eq!(numbering.call(0), None, "read is not traced");
+        assert_eq!(numbering.iter().count(), Syscall::ALL.len(), "a call has no number here");
+    }
+}

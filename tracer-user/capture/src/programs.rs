@@ -2,7 +2,7 @@
 
 use crate::{AttachError, Report, Selection, Settings, clock, numbering::numbering, offsets, pod::PodOf};
 use aya::{
-    Btf, Ebpf, EbpfLoader, VerifierLogLevel, include_bytes_aligned,
+    Btf, Ebpf, EbpfLoader, include_bytes_aligned,
     maps::{Array, HashMap, Map, MapError},
     programs::{BtfTracePoint, Iter, Program, ProgramError},
 };
@@ -74,7 +74,6 @@ pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
     let (offsets, config) = (PodOf(offsets), PodOf(config));
     let mut ebpf = EbpfLoader::new()
         .btf(Some(&btf))
-        .verifier_log_level(VerifierLogLevel::DISABLE)
         .override_global("OFFSETS", &offsets, true)
         .override_global("CONFIG", &config, true)
         .map_max_entries("EVENTS", settings.ring_bytes)
@@ -164,6 +163,12 @@ impl Programs {
     }
 }
 
+/// `EPERM` (errno(3)). The verifier's own refusals are `EACCES`, `EINVAL` and others.
+const EPERM: i32 = 1;
+
+/// Lines that are kept of a refusal: the verifier's last words are the ones that tell why.
+const LAST_WORDS: usize = 12;
+
 /// Tells a refusal for want of privilege apart from a kernel that cannot.
 fn refused(what: &str, cause: &(dyn std::error::Error + 'static)) -> AttachError {
     let mut text = cause.to_string();
@@ -171,11 +176,13 @@ fn refused(what: &str, cause: &(dyn std::error::Error + 'static)) -> AttachError
     let mut denied = false;
     while let Some(inner) = next {
         if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            denied |= io.kind() == std::io::ErrorKind::PermissionDenied;
+            denied |= io.raw_os_error() == Some(EPERM);
         }
         text = format!("{text}: {inner}");
         next = inner.source();
     }
+    let lines: Vec<&str> = text.lines().collect();
+    let text = lines.get(lines.len().saturating_sub(LAST_WORDS)..).unwrap_or_default().join("\n");
     if denied {
         AttachError::NotPermitted(text)
     } else {
