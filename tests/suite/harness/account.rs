@@ -20,7 +20,7 @@ pub(crate) struct Listener {
 }
 
 /// An accepted socket.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Child {
     pub(crate) peer: String,
     pub(crate) listener: Option<String>,
@@ -135,9 +135,24 @@ impl Expected {
         let mut expected: Vec<Child> = self.before.iter().map(|visit| child(visit, true)).collect();
         expected.extend(self.since.iter().map(|visit| child(visit, false)));
         let mut seen: Vec<Child> = account.children.values().cloned().collect();
-        expected.sort_by(|a, b| a.peer.cmp(&b.peer));
-        seen.sort_by(|a, b| a.peer.cmp(&b.peer));
-        ensure!(seen == expected, "children are {seen:#?}, not {expected:#?}");
+        // By every field: a port may have been used again.
+        expected.sort();
+        seen.sort();
+        let only = |these: &[Child], those: &[Child]| {
+            these
+                .iter()
+                .filter(|child| !those.contains(child))
+                .map(|child| format!("{child:?}"))
+                .collect::<Vec<_>>()
+        };
+        ensure!(
+            seen == expected,
+            "of {} children {:#?} are told, but of {} there are {:#?}",
+            seen.len(),
+            only(&seen, &expected),
+            expected.len(),
+            only(&expected, &seen)
+        );
         Ok(())
     }
 }
