@@ -1,3 +1,4 @@
+import { effect, untracked } from "@preact/signals";
 import { type Hit, hit } from "../layout/hit.ts";
 import { RULER_HEIGHT } from "../layout/timeline.ts";
 import type { App } from "./app.ts";
@@ -7,6 +8,13 @@ export interface Hover {
   readonly x: number;
   readonly y: number;
   readonly hit: Hit | undefined;
+}
+
+/** A place over the lanes, and their width (pixels). */
+interface Point {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
 }
 
 const WHEEL_ZOOM = 0.0025;
@@ -28,8 +36,9 @@ export function startPointer(
   const { signal } = abort;
   let drag: Drag | undefined;
   let origin = { x: 0, y: 0 };
+  let rests: Point | undefined;
 
-  const point = (event: MouseEvent) => {
+  const point = (event: MouseEvent): Point => {
     const box = area.getBoundingClientRect();
     return { x: event.clientX - box.left, y: event.clientY - box.top, width: box.width };
   };
@@ -37,8 +46,7 @@ export function startPointer(
     const { x, width } = point(event);
     return app.viewport.scale(width).t(x);
   };
-  const find = (event: MouseEvent): Hover => {
-    const { x, y, width } = point(event);
+  const find = ({ x, y, width }: Point): Hover => {
     if (y < RULER_HEIGHT) return { x, y, hit: undefined };
     const { rows } = app.state.rows.peek();
     const below = y - RULER_HEIGHT + app.state.scroll.peek();
@@ -89,7 +97,8 @@ export function startPointer(
         drag.x = at.x;
         drag.y = at.y;
       }
-      hover(find(event));
+      rests = at;
+      hover(find(at));
     },
     { signal },
   );
@@ -107,7 +116,7 @@ export function startPointer(
         app.setCursor(timeAt(event));
         return;
       }
-      const found = find(event).hit;
+      const found = find(at).hit;
       if (found?.child) app.selecting.jump(found.child.id);
       else if (found) app.selecting.row(found.row, found.descriptor);
       else app.state.selection.value = undefined;
@@ -118,10 +127,30 @@ export function startPointer(
 
   area.addEventListener(
     "dblclick",
-    (event) => app.fit(point(event).y >= RULER_HEIGHT && find(event).hit !== undefined),
+    (event) => {
+      const at = point(event);
+      app.fit(at.y >= RULER_HEIGHT && find(at).hit !== undefined);
+    },
     { signal },
   );
   area.addEventListener("pointercancel", () => (drag = undefined), { signal });
-  area.addEventListener("pointerleave", () => hover(undefined), { signal });
-  return () => abort.abort();
+  area.addEventListener(
+    "pointerleave",
+    () => {
+      rests = undefined;
+      hover(undefined);
+    },
+    { signal },
+  );
+  // Rows come, go and scroll under a pointer that rests.
+  const stopLooking = effect(() => {
+    void app.state.rows.value;
+    void app.state.scroll.value;
+    const at = rests;
+    if (at) untracked(() => hover(find(at)));
+  });
+  return () => {
+    stopLooking();
+    abort.abort();
+  };
 }
