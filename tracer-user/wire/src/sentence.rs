@@ -1,6 +1,8 @@
 //! What an event means, as a sentence for people.
 
 use crate::{errno, escape::Escaped, line::state, text::address};
+use nix::sys::signal::Signal;
+use std::borrow::Cow;
 use tracer_model::{
     address::Address,
     event::{Direction, Event, EventKind, FileKind, Side, Via},
@@ -168,10 +170,18 @@ fn exited(event: &Event) -> String {
         }
         Some(status) => {
             let core = if status & 0x80 == 0 { "" } else { ", core dumped" };
-            format!("killed by signal {}{core}", status & 0x7f)
+            format!("killed by {}{core}", signal(status & 0x7f))
         }
     };
     join(&how, (!event.fds.is_empty()).then(|| format!("closes {}", numbers(&event.fds))))
+}
+
+/// `SIGTERM`; a number that has no name stays one.
+fn signal(number: u32) -> Cow<'static, str> {
+    i32::try_from(number)
+        .ok()
+        .and_then(|number| Signal::try_from(number).ok())
+        .map_or_else(|| format!("signal {number}").into(), |signal| signal.as_str().into())
 }
 
 fn changed(event: &Event) -> String {

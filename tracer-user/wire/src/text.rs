@@ -370,7 +370,7 @@ mod tests {
             ),
             (
                 Event { status: Some(9), via: Via::Exit, ..event(EventKind::Exit) },
-                "exit                                  killed by signal 9",
+                "exit                                  killed by SIGKILL",
             ),
             (
                 Event {
