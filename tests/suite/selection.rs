@@ -90,7 +90,8 @@ fn by_port() -> Result<()> {
     for line in &lines {
         let about = |end: &str| line[end] == address;
         let in_port = about("local") || about("peer") || about("asked");
-        ensure!(in_port || line["socket"].is_string(), "not about {address}: {line}");
+        let known = line["socket"].is_string() || line["listener"].is_string();
+        ensure!(in_port || known, "not about {address}: {line}");
     }
     let snapshot = lines.iter().find(|line| line["event"] == "snapshot");
     ensure!(snapshot.is_some_and(|line| line["to"] == "LISTEN"), "the listener's earlier life: {snapshot:?}");
