@@ -41,7 +41,7 @@ pub(crate) struct Recording {
 
 /// Limits where nobody asks for what was: the events went out.
 pub(crate) fn without_history() -> Limits {
-    Limits { kept_events: 1, ..Limits::default() }
+    Limits { kept_events: 0, ..Limits::default() }
 }
 
 impl<S: Source> Engine<S> {

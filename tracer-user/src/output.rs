@@ -9,12 +9,14 @@ use std::{
     os::fd::AsFd as _,
 };
 use tracer_model::event::Event;
-use tracer_wire::{filter::Filter, line::Line, text::Text};
+use tracer_wire::{filter::Filter, json::Json, line::Line, text::Text};
 
 /// Prints events that fit the filter.
 pub(crate) struct Output {
     name: String,
     writer: BufWriter<File>,
+    /// The line under way: serde_json writes in small pieces, and a vector takes these at less cost than the buffer.
+    line: Vec<u8>,
     terminal: bool,
     form: Form,
     filter: Option<Filter>,
@@ -45,7 +47,8 @@ impl Output {
         } else {
             Form::Text(Text::new(TimeZone::system(), color.applies(terminal)))
         };
-        Ok(Self { name, writer: BufWriter::with_capacity(64 << 10, file), terminal, form, filter })
+        let writer = BufWriter::with_capacity(64 << 10, file);
+        Ok(Self { name, writer, line: Vec::new(), terminal, form, filter })
     }
 
     /// What it is called in messages.
@@ -60,20 +63,18 @@ impl Output {
 
     /// Prints an event.
     pub(crate) fn write(&mut self, event: &Event) -> io::Result<()> {
-        let json = match (&self.form, &self.filter) {
-            (Form::Text(_), None) => None,
-            _ => Some(Line::new(event)),
-        };
-        if let (Some(filter), Some(line)) = (&self.filter, &json)
-            && !filter.matches(line)
+        if let Some(filter) = &self.filter
+            && !filter.matches(&Line::new(event))
         {
             return Ok(());
         }
+        self.line.clear();
         match &self.form {
-            Form::Json => serde_json::to_writer(&mut self.writer, &json)?,
-            Form::Text(text) => self.writer.write_all(text.line(event).as_bytes())?,
+            Form::Json => serde_json::to_writer(&mut self.line, &Json(event))?,
+            Form::Text(text) => self.line.extend_from_slice(text.line(event).as_bytes()),
         }
-        self.writer.write_all(b"\n")
+        self.line.push(b'\n');
+        self.writer.write_all(&self.line)
     }
 
     /// Hands everything to the kernel.

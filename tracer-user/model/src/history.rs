@@ -30,7 +30,7 @@ struct Chunk {
 }
 
 impl History {
-    /// A log of at least the `kept` newest events, and at most one chunk more.
+    /// A log of at least the `kept` newest events, and at most one chunk more; of none where that is 0.
     pub(crate) fn new(kept: usize) -> Self {
         Self {
             chunks: VecDeque::new(),
@@ -93,6 +93,10 @@ impl History {
 
     /// Appends an event, whose `seq` follows on the last one's; it is changed only while it is packed.
     pub(crate) fn push(&mut self, event: &mut Event) {
+        self.last_seq = event.seq;
+        if self.kept == 0 {
+            return;
+        }
         if self.chunks.back().is_none_or(|chunk| chunk.len >= self.chunk_events) {
             if let Some(full) = self.chunks.back_mut() {
                 full.packed.shrink_to_fit();
@@ -100,12 +104,11 @@ impl History {
             self.chunks.push_back(Chunk::begin(event));
         }
         self.newest = self.newest.max(event.ts);
-        self.last_seq = event.seq;
         if let Some(chunk) = self.chunks.back_mut() {
             chunk.push(event, self.newest);
             self.len += 1;
         }
-        while self.chunks.front().is_some_and(|oldest| self.len - oldest.len >= self.kept.max(1)) {
+        while self.chunks.front().is_some_and(|oldest| self.len - oldest.len >= self.kept) {
             self.len -= self.chunks.pop_front().map_or(0, |oldest| oldest.len);
         }
     }

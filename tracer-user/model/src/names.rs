@@ -1,6 +1,7 @@
 //! The kernel's own names for its numbers.
 
 use crate::address::family;
+use std::borrow::Cow;
 
 /// TCP states as the kernel numbers them (`include/net/tcp_states.h`); other families use the same numbers.
 pub mod state {
@@ -52,46 +53,46 @@ pub const fn state_name(state: u16) -> Option<&'static str> {
 
 /// Name of an address family, lower case without `AF_`; an unknown one is shown by number.
 #[must_use]
-pub fn family_name(family: u16) -> String {
+pub fn family_name(family: u16) -> Cow<'static, str> {
     match family {
-        family::UNIX => "unix".to_owned(),
-        family::INET => "inet".to_owned(),
-        family::INET6 => "inet6".to_owned(),
-        family::NETLINK => "netlink".to_owned(),
-        family::PACKET => "packet".to_owned(),
-        family::VSOCK => "vsock".to_owned(),
-        other => other.to_string(),
+        family::UNIX => "unix".into(),
+        family::INET => "inet".into(),
+        family::INET6 => "inet6".into(),
+        family::NETLINK => "netlink".into(),
+        family::PACKET => "packet".into(),
+        family::VSOCK => "vsock".into(),
+        other => other.to_string().into(),
     }
 }
 
 /// Name of a socket type, lower case without `SOCK_` (socket(2)); an unknown one is shown by number.
 #[must_use]
-pub fn type_name(ty: u16) -> String {
+pub fn type_name(ty: u16) -> Cow<'static, str> {
     match ty {
-        1 => "stream".to_owned(),
-        2 => "dgram".to_owned(),
-        3 => "raw".to_owned(),
-        4 => "rdm".to_owned(),
-        5 => "seqpacket".to_owned(),
-        other => other.to_string(),
+        1 => "stream".into(),
+        2 => "dgram".into(),
+        3 => "raw".into(),
+        4 => "rdm".into(),
+        5 => "seqpacket".into(),
+        other => other.to_string().into(),
     }
 }
 
 /// Name of a protocol of an IP family, lower case without `IPPROTO_`; `None` where the family has no protocols to
 /// tell apart (unix(7)).
 #[must_use]
-pub fn protocol_name(family: u16, protocol: u16) -> Option<String> {
+pub fn protocol_name(family: u16, protocol: u16) -> Option<Cow<'static, str>> {
     if family == family::UNIX {
         return None;
     }
     Some(match (family, protocol) {
-        (family::INET | family::INET6, 1) => "icmp".to_owned(),
-        (family::INET | family::INET6, 6) => "tcp".to_owned(),
-        (family::INET | family::INET6, 17) => "udp".to_owned(),
-        (family::INET | family::INET6, 58) => "icmpv6".to_owned(),
-        (family::INET | family::INET6, 132) => "sctp".to_owned(),
-        (family::INET | family::INET6, 255) => "raw".to_owned(),
-        (family::INET | family::INET6, 262) => "mptcp".to_owned(),
-        (_, other) => other.to_string(),
+        (family::INET | family::INET6, 1) => "icmp".into(),
+        (family::INET | family::INET6, 6) => "tcp".into(),
+        (family::INET | family::INET6, 17) => "udp".into(),
+        (family::INET | family::INET6, 58) => "icmpv6".into(),
+        (family::INET | family::INET6, 132) => "sctp".into(),
+        (family::INET | family::INET6, 255) => "raw".into(),
+        (family::INET | family::INET6, 262) => "mptcp".into(),
+        (_, other) => other.to_string().into(),
     })
 }

@@ -6,6 +6,7 @@ use crate::{
     line::{lossy, state},
     number::{number, offset},
 };
+use std::borrow::Cow;
 use tracer_model::{
     address::Address,
     entity::{self, Standing},
@@ -78,9 +79,9 @@ impl Socket {
         };
         Self {
             id: socket.id.to_string(),
-            family: names::family_name(socket.kind.family),
-            ty: names::type_name(socket.kind.ty),
-            protocol: names::protocol_name(socket.kind.family, socket.kind.protocol),
+            family: names::family_name(socket.kind.family).into_owned(),
+            ty: names::type_name(socket.kind.ty).into_owned(),
+            protocol: names::protocol_name(socket.kind.family, socket.kind.protocol).map(Cow::into_owned),
             netns: socket.netns,
             ino: socket.ino.to_string(),
             local: address(&socket.local),

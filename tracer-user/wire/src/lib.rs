@@ -8,6 +8,7 @@ pub mod errno;
 pub mod escape;
 pub mod filter;
 pub mod instant;
+pub mod json;
 pub mod line;
 pub mod number;
 #[cfg(test)]

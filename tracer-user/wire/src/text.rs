@@ -2,7 +2,10 @@
 
 use crate::{errno, escape::Escaped, line::how as how_name, sentence};
 use jiff::{Timestamp, tz::TimeZone};
-use std::fmt::{self, Write as _};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
 use tracer_model::{
     address::Address,
     event::{Event, EventKind, SocketKind, Via},
@@ -157,9 +160,9 @@ fn socket_arguments(kind: SocketKind) -> String {
 }
 
 /// A header's constant from the contract's name; a number stays a number.
-fn constant((prefix, name): (&str, String)) -> String {
+fn constant((prefix, name): (&str, Cow<'static, str>)) -> String {
     if name.starts_with(|first: char| first.is_ascii_digit()) {
-        name
+        name.into_owned()
     } else {
         format!("{prefix}{}", name.to_uppercase())
     }

@@ -39,6 +39,20 @@ fn an_empty_history_begins_at_one() {
 }
 
 #[test]
+fn a_history_that_keeps_nothing_still_counts() {
+    let mut bench = Bench::with(Limits { kept_events: 0, ..Limits::default() });
+    for n in 0..3_u64 {
+        assert_eq!(bench.opens(1000 + n * 10, 3, n).seq, n + 1);
+    }
+    let history = bench.session.history();
+    assert_eq!((history.len(), history.first_seq(), history.last_seq()), (0, 4, 3));
+    assert_eq!(
+        (history.first_ts(), history.first_seq_at(BootNs(0)), history.events(0).count()),
+        (None, 4, 0)
+    );
+}
+
+#[test]
 fn the_oldest_events_are_dropped_in_chunks() {
     let mut bench = Bench::with(Limits { kept_events: 160, ..Limits::default() });
     for n in 0..1000_u64 {
