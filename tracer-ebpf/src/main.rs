@@ -14,6 +14,10 @@
               nothing to the verifier"
 )]
 #![expect(
+    clippy::cast_ptr_alignment,
+    reason = "fields of kernel objects lie where the kernel's compiler aligned them, at offsets that only the loader knows"
+)]
+#![expect(
     clippy::inline_always,
     reason = "a call is a function of its own to the verifier, which then forgets what it knew of the arguments"
 )]
