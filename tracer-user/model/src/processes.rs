@@ -5,7 +5,8 @@ use crate::{
     ids::{BootNs, ProcessKey, TableId},
     revisions::{Entity, Revisions},
 };
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use foldhash::HashMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Why a table is doubtful that was never read in full.
 pub(crate) const UNREAD: &str = "unread";

@@ -10,7 +10,8 @@ use crate::{
     names::state,
     revisions::{Entity, Revisions},
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use foldhash::HashMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Sockets without a descriptor that are kept at least: a new one is held a moment later.
 const UNHELD: usize = 64;
@@ -31,7 +32,8 @@ pub(crate) struct Kept {
 #[derive(Debug)]
 pub(crate) struct Sockets {
     kept: BTreeMap<SocketId, Kept>,
-    /// Sockets that have not ended, by kernel address.
+    /// Sockets that have not ended, by kernel address. The hash is seeded anew in each process: the addresses of a
+    /// recording are whatever its author chose, and cannot be chosen to collide.
     by_sk: HashMap<u64, SocketId>,
     /// Those of them without a descriptor: in an accept queue, closing, or of tables not yet read.
     unheld: BTreeSet<SocketId>,
@@ -61,7 +63,7 @@ impl Sockets {
     pub(crate) fn new(keep: usize) -> Self {
         Self {
             kept: BTreeMap::new(),
-            by_sk: HashMap::new(),
+            by_sk: HashMap::default(),
             unheld: BTreeSet::new(),
             ended: VecDeque::new(),
             keep,

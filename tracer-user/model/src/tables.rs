@@ -7,7 +7,8 @@ use crate::{
     input::FileRef,
     revisions::{Entity, Revisions},
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use foldhash::HashMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Displaced descriptors whose close is still awaited; the oldest go first beyond.
 const AWAITED: usize = 4096;
