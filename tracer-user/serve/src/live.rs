@@ -28,7 +28,6 @@ use tracer_model::session::Session;
 use tracer_wire::{
     api::{ClientMessage, Descriptor, Process, Resume, ServerMessage, Socket},
     line::Line,
-    number::number,
 };
 
 /// Objects in one change.
@@ -233,21 +232,10 @@ impl Place {
     /// The place that a client named, if everything since is still known.
     fn resume(session: &Session, resume: Option<Resume>) -> Option<Self> {
         let resume = resume?;
-        let (rev, seq) = (whole(resume.rev)?, whole(resume.seq.unwrap_or_default())?);
+        let (rev, seq) = (resume.rev, resume.seq.unwrap_or_default());
         let known = rev >= session.changes_since(rev, 0).complete_from && rev <= session.rev();
         (known && seq <= session.history().last_seq()).then_some(Self { rev, seq })
     }
-}
-
-/// A JSON number as the count that it was.
-fn whole(value: f64) -> Option<u64> {
-    let exact = value >= 0.0 && value.fract() == 0.0 && value <= 9_007_199_254_740_992.0;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked: whole, from 0 to 2^53"
-    )]
-    exact.then_some(value as u64)
 }
 
 /// What one question brings back.
@@ -284,13 +272,13 @@ impl Portion {
             next: Place { rev: changes.to, seq: last_seq.max(place.seq) },
             more: changes.more,
             change: ServerMessage::Change {
-                from: number(place.rev),
-                to: number(changes.to),
+                from: place.rev,
+                to: changes.to,
                 processes: changes.processes.into_iter().map(|process| Process::new(process, t0)).collect(),
                 descriptors: changes.descriptors.into_iter().map(|slot| Descriptor::new(slot, t0)).collect(),
                 sockets: changes.sockets.into_iter().map(|socket| Socket::new(socket, t0)).collect(),
                 events,
-                skipped: number(last_seq.saturating_sub(place.seq).saturating_sub(told)),
+                skipped: last_seq.saturating_sub(place.seq).saturating_sub(told),
                 more: changes.more,
                 status: status(session),
             },
@@ -300,7 +288,7 @@ impl Portion {
     /// Nothing but counters would be told.
     fn is_empty(&self) -> bool {
         let ServerMessage::Change { from, to, events, skipped, .. } = &self.change else { return false };
-        from.to_bits() == to.to_bits() && events.is_empty() && *skipped == 0.0 && self.evict.is_none()
+        from == to && events.is_empty() && *skipped == 0 && self.evict.is_none()
     }
 }
 
@@ -355,7 +343,7 @@ impl Connection {
         let deadline = Instant::now() + self.pace.patience;
         loop {
             match self.receive(deadline).await? {
-                ClientMessage::Ack { rev: acknowledged } if whole(acknowledged) == Some(rev) => return Ok(()),
+                ClientMessage::Ack { rev: acknowledged } if acknowledged == rev => return Ok(()),
                 ClientMessage::Ack { .. } => {}
                 ClientMessage::Hello { .. } => return Err(End::Policy("hello comes once")),
             }

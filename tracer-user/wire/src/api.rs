@@ -1,8 +1,8 @@
 //! Types of the HTTP API and of the live stream (`/api/v1/`).
 //!
-//! Times are nanoseconds since the session's `t0` (first anchor of the stream, `Info::t0_ns`), as JSON numbers: exact
-//! up to 2^53, which is 104 days. Absolute times are strings of decimal digits (nanoseconds since the Unix epoch).
-//! 64-bit identities are strings. The TypeScript of the page is generated from these types.
+//! Times are nanoseconds since the session's `t0` (first anchor of the stream, `Info::t0_ns`), as whole JSON numbers:
+//! exact up to 2^53 where those are doubles (RFC 8259, section 6), which is 104 days. Absolute times are strings of
+//! decimal digits (nanoseconds since the Unix epoch). 64-bit identities are strings. The TypeScript of the page is generated from these types.
 
 use crate::line::Line;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub struct Info {
     /// Nanoseconds since the Unix epoch of offset 0, decimal.
     pub t0_ns: String,
     /// The newest moment that the model has reached.
-    pub now: f64,
+    pub now: i64,
     /// What is attached and what is missing.
     pub attached: Vec<String>,
     /// What this kernel cannot tell, in sentences.
@@ -46,23 +46,23 @@ pub enum Source {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Status {
     /// The newest moment that the model has reached.
-    pub now: f64,
+    pub now: i64,
     /// Revision of the model.
-    pub rev: f64,
+    pub rev: u64,
     /// Events so far.
-    pub events: f64,
+    pub events: u64,
     /// Records lost so far.
-    pub lost: f64,
+    pub lost: u64,
     /// Lost records by cause.
     pub lost_by_cause: Vec<LostCount>,
     /// Processes whose table is doubtful.
     pub doubtful: u32,
     /// Events that are still kept.
-    pub kept: f64,
+    pub kept: u64,
     /// `seq` of the oldest kept event.
-    pub first_seq: f64,
+    pub first_seq: u64,
     /// Time of the oldest kept event.
-    pub kept_since: f64,
+    pub kept_since: i64,
 }
 
 /// One cause of loss.
@@ -71,7 +71,7 @@ pub struct LostCount {
     /// As in `lost` events.
     pub cause: String,
     /// How many.
-    pub count: f64,
+    pub count: u64,
 }
 
 /// A process.
@@ -90,21 +90,21 @@ pub struct Process {
     /// Descriptor table (`t3`); processes may share one (`CLONE_FILES`).
     pub table: String,
     /// When it was first seen.
-    pub seen: f64,
+    pub seen: i64,
     /// When it ended.
-    pub ended: Option<f64>,
+    pub ended: Option<i64>,
     /// Wait status, once it ended (wait(2)).
     pub status: Option<u32>,
     /// Soft limit on descriptors (`RLIMIT_NOFILE`).
-    pub fd_limit: Option<f64>,
+    pub fd_limit: Option<u64>,
     /// `exact`, `repaired` or `doubtful`.
     pub standing: String,
     /// For `repaired`: how many differences.
-    pub repaired: Option<f64>,
+    pub repaired: Option<u64>,
     /// For `doubtful`: why.
     pub why: Option<String>,
     /// For `repaired` and `doubtful`: since when.
-    pub since: Option<f64>,
+    pub since: Option<i64>,
 }
 
 /// A descriptor: one slot of one table, from filled to emptied.
@@ -129,11 +129,11 @@ pub struct Descriptor {
     /// Close-on-exec.
     pub cloexec: bool,
     /// When it was filled.
-    pub opened: f64,
+    pub opened: i64,
     /// How: an event's name, or `fork`, `snapshot`, `repair`.
     pub opened_by: String,
     /// When it was emptied.
-    pub closed: Option<f64>,
+    pub closed: Option<i64>,
     /// How: `close`, `dup`, `exec`, `exit`, `repair`.
     pub closed_by: Option<String>,
     /// The socket behind it.
@@ -144,7 +144,7 @@ pub struct Descriptor {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Step {
     /// When.
-    pub t: f64,
+    pub t: i64,
     /// `created`, `bound`, `listening`, `connecting`, `queued`, `connected`, `half_closed`, `closing`, `closed`.
     pub phase: String,
     /// The kernel's state without `TCP_`, where the family has one.
@@ -180,7 +180,7 @@ pub struct Socket {
     /// `listener` was concluded, not read.
     pub inferred: bool,
     /// For a listener: children so far.
-    pub children: f64,
+    pub children: u64,
     /// For a listener: the backlog asked for.
     pub backlog: Option<u32>,
     /// For a listener: accept queue length when last read.
@@ -188,17 +188,17 @@ pub struct Socket {
     /// For a listener: its limit.
     pub queue_limit: Option<u32>,
     /// For a child: when it entered the queue.
-    pub queued: Option<f64>,
+    pub queued: Option<i64>,
     /// For a child: when it was accepted.
-    pub accepted: Option<f64>,
+    pub accepted: Option<i64>,
     /// For a child: from queued to accepted, nanoseconds.
-    pub wait_ns: Option<f64>,
+    pub wait_ns: Option<u64>,
     /// `local` or `peer`.
     pub closed_first: Option<String>,
     /// Descriptors that point to it now.
     pub holders: u32,
     /// When it ended.
-    pub ended: Option<f64>,
+    pub ended: Option<i64>,
 }
 
 /// `GET /api/v1/processes`.
@@ -221,7 +221,7 @@ pub struct Descriptors {
     /// The process.
     pub process: Process,
     /// The instant.
-    pub at: f64,
+    pub at: i64,
     /// The table's descriptors at that instant, by number.
     pub descriptors: Vec<Descriptor>,
     /// The sockets behind them.
@@ -234,7 +234,7 @@ pub struct Events {
     /// Lines as `sockreel dump --json` prints them.
     pub events: Vec<Line>,
     /// `from_seq` of the next page; absent at the end.
-    pub next_seq: Option<f64>,
+    pub next_seq: Option<u64>,
 }
 
 /// Server to page, one JSON object a WebSocket message.
@@ -252,9 +252,9 @@ pub enum ServerMessage {
     /// change after a `hello` that did not resume holds everything that is kept.
     Change {
         /// Revision that this change builds on.
-        from: f64,
+        from: u64,
         /// Revision that it leads to.
-        to: f64,
+        to: u64,
         /// Changed processes.
         processes: Vec<Process>,
         /// Changed descriptors.
@@ -264,7 +264,7 @@ pub enum ServerMessage {
         /// The newest events since the last change, oldest first.
         events: Vec<Line>,
         /// Events between the last change and this one that are left out here; `events` has them at `/api/v1/events`.
-        skipped: f64,
+        skipped: u64,
         /// More changes are ready: the server sends them after this one is acknowledged.
         more: bool,
         /// Counters.
@@ -293,7 +293,7 @@ pub enum ClientMessage {
     /// A change was applied: the next one may come. The server keeps one change under way for each client.
     Ack {
         /// The change's `to`.
-        rev: f64,
+        rev: u64,
     },
 }
 
@@ -303,11 +303,11 @@ pub struct Resume {
     /// The session's identity.
     pub session: String,
     /// The last change's `to`.
-    pub rev: f64,
+    pub rev: u64,
     /// `seq` of the newest event that the client has or was told to be left out.
     #[serde(default)]
     #[ts(optional)]
-    pub seq: Option<f64>,
+    pub seq: Option<u64>,
 }
 
 /// Body of every error answer.

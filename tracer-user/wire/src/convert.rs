@@ -4,7 +4,7 @@ use crate::{
     api::{Descriptor, LostCount, Process, Socket, Step},
     errno,
     line::{lossy, state},
-    number::{number, offset},
+    number::offset,
 };
 use std::borrow::Cow;
 use tracer_model::{
@@ -22,7 +22,7 @@ impl Process {
     pub fn new(process: &entity::Process, t0: BootNs) -> Self {
         let (standing, repaired, why, since) = match &process.standing {
             Standing::Exact => ("exact", None, None, None),
-            Standing::Repaired { count, since } => ("repaired", Some(number(*count)), None, Some(*since)),
+            Standing::Repaired { count, since } => ("repaired", Some(*count), None, Some(*since)),
             Standing::Doubtful { why, since } => ("doubtful", None, Some((*why).to_owned()), Some(*since)),
         };
         Self {
@@ -35,7 +35,7 @@ impl Process {
             seen: offset(process.seen, t0),
             ended: process.ended.map(|ended| offset(ended, t0)),
             status: process.status,
-            fd_limit: process.fd_limit.map(number),
+            fd_limit: process.fd_limit,
             standing: standing.to_owned(),
             repaired,
             why,
@@ -74,7 +74,7 @@ impl Socket {
     #[must_use]
     pub fn new(socket: &entity::Socket, t0: BootNs) -> Self {
         let wait_ns = match (socket.queued, socket.accepted) {
-            (Some(queued), Some(accepted)) => Some(offset(accepted, queued)),
+            (Some(queued), Some(accepted)) => Some(accepted.0.saturating_sub(queued.0)),
             _ => None,
         };
         Self {
@@ -89,7 +89,7 @@ impl Socket {
             steps: socket.steps.iter().map(|step| Step::new(step, t0)).collect(),
             listener: socket.listener.map(|id| id.to_string()),
             inferred: socket.inferred,
-            children: number(socket.children),
+            children: socket.children,
             backlog: socket.backlog,
             queue_len: socket.queue.map(|(len, ..)| len),
             queue_limit: socket.queue.map(|(_, limit, _)| limit),
@@ -118,7 +118,7 @@ impl LostCount {
     /// One cause of loss as the API gives it.
     #[must_use]
     pub fn new(cause: LossCause, count: u64) -> Self {
-        Self { cause: cause.name().to_owned(), count: number(count) }
+        Self { cause: cause.name().to_owned(), count }
     }
 }
 
@@ -156,8 +156,8 @@ mod tests {
             rev: 1,
         };
         let api = Process::new(&process, T0);
-        assert_eq!((api.id.as_str(), api.table.as_str(), api.seen), ("7@900", "t3", -600.0));
-        assert_eq!((api.standing.as_str(), api.since), ("doubtful", Some(500.0)));
+        assert_eq!((api.id.as_str(), api.table.as_str(), api.seen), ("7@900", "t3", -600));
+        assert_eq!((api.standing.as_str(), api.since), ("doubtful", Some(500)));
         assert_eq!(api.exe.as_deref(), Some("/bin/\u{fffd}"));
     }
 
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!((api.dev.as_str(), api.ino.as_str()), ("259:3", "18446744073709551615"));
         assert_eq!(
             (api.opened_by.as_str(), api.closed_by.as_deref(), api.closed),
-            ("open", Some("dup"), Some(200.0))
+            ("open", Some("dup"), Some(200))
         );
     }
 
@@ -215,7 +215,7 @@ mod tests {
             rev: 1,
         };
         let api = Socket::new(&child, T0);
-        assert_eq!((api.wait_ns, api.listener.as_deref()), (Some(18_200.0), Some("s7")));
+        assert_eq!((api.wait_ns, api.listener.as_deref()), (Some(18_200), Some("s7")));
         assert_eq!((api.local.as_deref(), api.peer.as_deref()), (Some("127.0.0.1:80"), None));
         assert_eq!(
             (api.family.as_str(), api.ty.as_str(), api.protocol.as_deref()),
@@ -224,7 +224,7 @@ mod tests {
         let step = &api.steps[0];
         assert_eq!(
             (step.t, step.phase.as_str(), step.state.as_deref(), step.error.as_deref()),
-            (10.0, "queued", Some("ESTABLISHED"), Some("ECONNRESET"))
+            (10, "queued", Some("ESTABLISHED"), Some("ECONNRESET"))
         );
     }
 }

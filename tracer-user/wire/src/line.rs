@@ -27,7 +27,7 @@ pub struct Line {
     /// it as an integer; the page uses `t`.
     pub ts_ns: u64,
     /// Nanoseconds since the session's `t0`; only in the API.
-    pub t: Option<f64>,
+    pub t: Option<i64>,
     /// `pid@start`; absent for `lost`, which belongs to no process.
     pub process: Option<String>,
     /// Thread group id.
@@ -265,7 +265,7 @@ mod tests {
         let json = serde_json::to_string(&Line::at(&open, BootNs(10))).unwrap();
         assert_eq!(
             json,
-            "{\"seq\":812,\"ts_ns\":1795348800123456789,\"t\":32.0,\"process\":\"812@5119676157000\",\"pid\":812,\
+            "{\"seq\":812,\"ts_ns\":1795348800123456789,\"t\":32,\"process\":\"812@5119676157000\",\"pid\":812,\
              \"comm\":\"nginx\",\"event\":\"open\",\"pending\":true,\"ret\":-512,\"error\":\"ERESTARTSYS\",\
              \"path\":\"/\u{fffd}\\n\\\"\",\"via\":\"syscall\",\"late\":true}"
         );

@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use serde::Deserialize;
 use std::sync::Arc;
 use tracer_model::session::Session;
-use tracer_wire::{api::Events, filter::Filter, instant::Instant, line::Line, number::number};
+use tracer_wire::{api::Events, filter::Filter, instant::Instant, line::Line};
 
 /// Events that one question looks at: the engine is kept for a few milliseconds, however long the history is.
 const PORTION: usize = 5_000;
@@ -58,7 +58,7 @@ pub(crate) async fn events(
         events.extend(found);
         next = seen;
     }
-    Ok(Json(Events { events, next_seq: (next < end).then(|| number(next)) }))
+    Ok(Json(Events { events, next_seq: (next < end).then_some(next) }))
 }
 
 /// First `seq`, and the one after the last.

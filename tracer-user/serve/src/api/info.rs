@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tracer_model::session::Session;
 use tracer_wire::{
     api::{Info, LostCount, Status},
-    number::{number, offset},
+    number::offset,
 };
 
 /// What this session is.
@@ -40,17 +40,17 @@ pub(crate) fn status(session: &Session) -> Status {
     let t0 = session.t0();
     Status {
         now: offset(session.now(), t0),
-        rev: number(session.rev()),
-        events: number(totals.events),
-        lost: number(totals.lost),
+        rev: session.rev(),
+        events: totals.events,
+        lost: totals.lost,
         lost_by_cause: totals
             .lost_by_cause
             .iter()
             .map(|(cause, count)| LostCount::new(*cause, *count))
             .collect(),
         doubtful: u32::try_from(totals.doubtful).unwrap_or(u32::MAX),
-        kept: number(u64::try_from(history.len()).unwrap_or(u64::MAX)),
-        first_seq: number(history.first_seq()),
+        kept: u64::try_from(history.len()).unwrap_or(u64::MAX),
+        first_seq: history.first_seq(),
         kept_since: offset(history.first_ts().unwrap_or(session.now()), t0),
     }
 }
