@@ -13,7 +13,7 @@ use crate::{
 use axum::{
     extract::{
         State,
-        ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade},
+        ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
     http::StatusCode,
     response::Response,
@@ -79,12 +79,15 @@ impl Default for Pace {
                    the server ends, 1008 a message that is none of these, 1011 the engine does not answer, 4008 \
                    nothing was acknowledged for 30 s, 4009 the client is too far behind to be told what is gone: \
                    connect again.",
-    responses((status = 101, description = "The stream is open."), (status = 503, description = "Too many clients."))
+    responses((status = 101, description = "The stream is open."), (status = 400, description = "No WebSocket was asked for."), (status = 503, description = "Too many clients."))
 )]
 pub(crate) async fn live(
     State(app): State<Arc<App>>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
+    let upgrade = upgrade.map_err(|rejection| {
+        Problem::new(rejection.status(), format!("this is a WebSocket: {}", rejection.body_text()))
+    })?;
     let Some(alive) = app.alive.upgrade() else {
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is ending"));
     };

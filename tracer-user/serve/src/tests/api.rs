@@ -162,6 +162,14 @@ async fn a_filter_that_fits_little_looks_through_everything() {
 }
 
 #[tokio::test]
+async fn the_live_stream_tells_plain_requests_what_it_is() {
+    let bench = Bench::new();
+    let answer = bench.get("/api/v1/live").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.body.starts_with("{\"error\":\"this is a WebSocket: "), "{}", answer.body);
+}
+
+#[tokio::test]
 async fn a_bad_parameter_is_named_with_the_way_out() {
     let bench = web_server().await;
     for (path, says) in [
