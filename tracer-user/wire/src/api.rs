@@ -233,7 +233,7 @@ pub struct Descriptors {
 pub struct Events {
     /// Lines as `sockreel dump --json` prints them.
     pub events: Vec<Line>,
-    /// `from_seq` of the next page; absent at the end.
+    /// `from_seq` of the next page; null at the end.
     pub next_seq: Option<u64>,
 }
 

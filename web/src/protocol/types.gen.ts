@@ -104,7 +104,7 @@ export type Events = {
  */
 events: Array<Line>,
 /**
- * `from_seq` of the next page; absent at the end.
+ * `from_seq` of the next page; null at the end.
  */
 next_seq: number | null, };
 
