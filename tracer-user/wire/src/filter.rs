@@ -1,5 +1,5 @@
-//! `--filter EXPR`: which lines are shown. One grammar for `trace`, `dump`, the API and the page; its vectors are in
-//! `testdata/filter.json`.
+//! `--filter EXPR`: which lines are shown. One grammar for `trace`, `dump`, the API and the page's list of events; its
+//! vectors are in `testdata/filter.json`.
 //!
 //! ```text
 //! filter  = { term }                      separated by white space; a line fits when every term does
@@ -378,7 +378,6 @@ mod tests {
     use serde::Deserialize;
     use std::collections::BTreeMap;
 
-    /// Shared with the page's parser.
     const VECTORS: &str = include_str!("../testdata/filter.json");
 
     #[derive(Deserialize)]
