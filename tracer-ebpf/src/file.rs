@@ -2,7 +2,7 @@
 
 use crate::{
     globals::offset,
-    kread::{Block, field, pointer, string},
+    kread::{Block, field, pointer, string, zero},
 };
 use tracer_abi::{FileRef, NAME_LEN, SLOT_CLOEXEC, SLOT_PRESENT, Slot};
 
@@ -10,9 +10,12 @@ use tracer_abi::{FileRef, NAME_LEN, SLOT_CLOEXEC, SLOT_PRESENT, Slot};
 const S_IFMT: u32 = 0o170_000;
 const S_IFSOCK: u32 = 0o140_000;
 
-/// A slot that was not read.
-pub(crate) const NO_SLOT: Slot =
-    Slot { fd: -1, flags: 0, file: FileRef { file: 0, ino: 0, dev: 0, mode: 0 }, name: [0; NAME_LEN] };
+/// Makes a slot one that was not read.
+#[inline(always)]
+pub(crate) fn clear_slot(slot: &mut Slot) {
+    zero((&raw mut *slot).cast(), size_of::<Slot>());
+    slot.fd = -1;
+}
 
 /// Bytes of a `struct inode` that hold what is read of it (include/linux/fs.h).
 const INODE: usize = 96;
@@ -44,7 +47,7 @@ pub(crate) fn name(file: u64, to: &mut [u8; NAME_LEN]) {
 /// Reads one slot of the table at `files` (`fdget`, fs/file.c) into `slot`; the name only where it is wanted.
 #[inline(never)]
 pub(crate) fn read_slot(files: u64, fd: i32, slot: &mut Slot, with_name: bool) {
-    *slot = NO_SLOT;
+    clear_slot(slot);
     slot.fd = fd;
     let Some(address) = pointer(files, offset!(files_fdt)) else { return };
     let fdt = Block::<FDTABLE>::read(address);

@@ -73,6 +73,14 @@ pub(crate) fn zero(to: *mut u8, len: usize) {
     unsafe { raw_read_kernel(to.cast(), len as u32, core::ptr::null()) };
 }
 
+/// Copies a record between maps, the stack and the ring buffer. Written by the compiler, it too would be a loop of single
+/// bytes.
+#[inline(always)]
+pub(crate) fn copy<T: Copy>(to: *mut T, from: *const T) {
+    // SAFETY: `to` is valid for a `T`: every caller passes a place of that type.
+    unsafe { raw_read_kernel(to.cast(), size_of::<T>() as u32, from.cast()) };
+}
+
 /// Reads a `T` of the caller's memory.
 #[inline(always)]
 pub(crate) fn user<T>(address: u64) -> Option<T> {

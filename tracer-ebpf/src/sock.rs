@@ -2,7 +2,7 @@
 
 use crate::{
     globals::{config, offset},
-    kread::{Block, field, pointer, zero},
+    kread::{Block, copy, field, pointer, zero},
     maps::{SOCKETS, count},
 };
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
@@ -23,29 +23,13 @@ pub(crate) const TCP_SYN_RECV: u16 = 3;
 pub(crate) const TCP_CLOSE: u16 = 7;
 pub(crate) const TCP_LISTEN: u16 = 10;
 
-/// A socket that is none.
-pub(crate) const NO_SOCK: Sock = Sock {
-    sk: 0,
-    netns: 0,
-    family: 0,
-    ty: 0,
-    protocol: 0,
-    local_port: 0,
-    peer_port: 0,
-    state: 0,
-    local: [0; 16],
-    peer: [0; 16],
-    queue_len: 0,
-    queue_limit: 0,
-};
-
 /// Bytes of `struct sock_common`, with which every socket begins (include/net/sock.h).
 const COMMON: usize = 136;
 
 /// Reads the socket at `sk`.
 #[inline(never)]
 pub(crate) fn read(sk: u64, to: &mut Sock) {
-    *to = NO_SOCK;
+    zero((&raw mut *to).cast(), size_of::<Sock>());
     to.sk = sk;
     if sk == 0 {
         return;
@@ -66,8 +50,12 @@ pub(crate) fn read(sk: u64, to: &mut Sock) {
         to.peer = words([common.get(sk, offset!(sk_daddr)).unwrap_or(0), 0, 0, 0]);
     }
     if to.family == AF_INET6 {
-        to.local = words(common.get(sk, offset!(sk_v6_rcv_saddr)).unwrap_or([0; 4]));
-        to.peer = words(common.get(sk, offset!(sk_v6_daddr)).unwrap_or([0; 4]));
+        if let Some(local) = common.get(sk, offset!(sk_v6_rcv_saddr)) {
+            to.local = words(local);
+        }
+        if let Some(peer) = common.get(sk, offset!(sk_v6_daddr)) {
+            to.peer = words(peer);
+        }
     }
     if to.state == TCP_LISTEN {
         (to.queue_len, to.queue_limit) = queue(sk);
@@ -115,7 +103,17 @@ pub(crate) fn port_selected(sock: &Sock) -> bool {
 /// Follows a socket's states from now on.
 #[inline(always)]
 pub(crate) fn track(sock: &Sock, pid: u32, start: u64, queued: u64) {
-    let tracked = Tracked { pid, told: 0, start, queued, sock: *sock };
+    let mut tracked = core::mem::MaybeUninit::<Tracked>::uninit();
+    let place = tracked.as_mut_ptr();
+    // SAFETY: every field is written before the value is taken for one.
+    let tracked = unsafe {
+        (*place).pid = pid;
+        (*place).told = 0;
+        (*place).start = start;
+        (*place).queued = queued;
+        copy(&raw mut (*place).sock, sock);
+        tracked.assume_init_ref()
+    };
     if SOCKETS.insert(sock.sk, tracked, 0).is_err() {
         count(Counter::SOCKETS_FULL);
     }

@@ -4,10 +4,9 @@
 //! close another thread may have filled the number again). Exit reads the slots that were filled and the socket.
 
 use crate::{
-    emit,
-    file::{self, NO_SLOT},
+    emit, file,
     globals::config,
-    kread::{user, user_bytes, zero},
+    kread::{copy, user, user_bytes, zero},
     maps::{ASKED, ASKED_SCRATCH, IN_FLIGHT, SCRATCH, SYSCALLS, Work, count},
     probes::{found, outcome},
     sock,
@@ -113,8 +112,8 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     let call = &mut work.flight;
     let tid = pid_tgid as u32;
     if let Some(kept) = IN_FLIGHT.get_ptr(tid) {
-        // SAFETY: the map gave a valid pointer; only this thread removes the entry.
-        *call = unsafe { *kept };
+        // Only this thread removes the entry.
+        copy(call, kept);
         let _ = IN_FLIGHT.remove(tid);
     } else {
         // The call was running when tracing began. Its arguments are still in place; what it named then is gone.
@@ -123,7 +122,7 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
             return 0;
         }
         begin(call, number, entry, &arguments);
-        call.call.subject = NO_SLOT;
+        file::clear_slot(&mut call.call.subject);
         if entry.class != Class::ACCEPT.0 {
             call.sk = 0;
         }
@@ -177,7 +176,7 @@ fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) 
     call.call.args = [a as u32, b as u32, c as u32, d as u32];
     call.call.nr = number as u32;
     call.call.class = u32::from(entry.class);
-    call.call.result = NO_SLOT;
+    file::clear_slot(&mut call.call.result);
     call.sk = 0;
     call.pointer = match entry.pointer_arg {
         1 => b,
@@ -199,7 +198,7 @@ fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) 
             call.sk = file::sk_of(&call.call.subject.file);
         }
         Class::DUP2 => file::read_slot(call.call.header.files, b as i32, &mut call.call.subject, false),
-        _ => call.call.subject = NO_SLOT,
+        _ => file::clear_slot(&mut call.call.subject),
     }
 }
 

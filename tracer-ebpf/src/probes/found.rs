@@ -1,6 +1,12 @@
 //! Selection by port: a socket whose port turns out to be the selected one is followed from there on.
 
-use crate::{emit, file, globals::offset, kread::field, maps::SOCKETS, sock, task};
+use crate::{
+    emit, file,
+    globals::offset,
+    kread::{copy, field},
+    maps::SOCKETS,
+    sock, task,
+};
 use tracer_abi::{Found, InFlight, Kind, Sock};
 
 /// Tells what a socket is before the call that makes it followed, and follows it and, for its sockets, its process. One
@@ -29,7 +35,7 @@ pub(crate) fn tell(call: &InFlight, sock: &Sock) {
             row.comm = task::leader_comm(task);
             row.fd_limit = task::fd_limit(task);
             file::read_slot(header.files, call.call.subject.fd, &mut row.slot, true);
-            row.sock = *sock;
+            copy(&raw mut row.sock, sock);
             sock::unix_name(0, &mut row.local);
             sock::unix_name(0, &mut row.peer);
             row.path_len = 0;

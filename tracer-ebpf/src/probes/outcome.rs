@@ -3,7 +3,7 @@
 
 use crate::{
     emit, file,
-    kread::{user, zero},
+    kread::{copy, user, zero},
     maps::{ASKED, SOCKETS, Work, count},
     sock,
     task::{self, Scope},
@@ -61,8 +61,7 @@ pub(crate) fn tell(work: &mut Work, tid: u32, scope: Scope) {
     if sk == 0 && listener == 0 {
         if scope == Scope::Whole || call.call.class == u32::from(Class::CLOSE.0) {
             emit::record::<Call>(Kind::CALL, &call.call.header, |record| {
-                // SAFETY: the ring buffer gave room for a whole record.
-                unsafe { record.write(call.call) };
+                copy(record, &call.call);
             });
         }
         return;
@@ -100,7 +99,7 @@ fn tell_socket(work: &mut Work, tid: u32, scope: Scope, sk: u64, listener: u64) 
         // A child that was seen in the queue was read then; it is its acceptor's now.
         // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period.
         unsafe {
-            *sock = (*tracked).sock;
+            copy(&raw mut *sock, &raw const (*tracked).sock);
             sock.state = u16::from(sock::state(sk));
             queued = (*tracked).queued;
             (*tracked).pid = call.header.pid;
@@ -134,7 +133,7 @@ fn tell_socket(work: &mut Work, tid: u32, scope: Scope, sk: u64, listener: u64) 
         unsafe {
             fill_sock(&raw mut (*record).base, call, sock, listener, queued, (queue_len, queue_limit));
             if let Some(asked) = ASKED.get_ptr(tid) {
-                (*record).asked = *asked;
+                copy(&raw mut (*record).asked, asked);
             } else {
                 no_address(&raw mut (*record).asked);
             }
@@ -159,8 +158,8 @@ unsafe fn fill_sock(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        (*record).call = *call;
-        (*record).sock = *sock;
+        copy(&raw mut (*record).call, call);
+        copy(&raw mut (*record).sock, sock);
         (*record).listener = listener;
         (*record).queued = queued;
         ((*record).queue_len, (*record).queue_limit) = queue;
@@ -207,7 +206,7 @@ fn tell_path(call: &mut InFlight) {
     emit::record::<CallPath>(Kind::CALL_PATH, &call.call.header, |record| {
         // SAFETY: the ring buffer gave room for a whole record; the helper checks the caller's address itself.
         unsafe {
-            (*record).call = call.call;
+            copy(&raw mut (*record).call, &call.call);
             (*record).reserved = 0;
             zero((&raw mut (*record).path).cast(), PATH_LEN);
             let to = (&raw mut (*record).path).cast();
@@ -228,7 +227,7 @@ fn tell_pair(call: &mut InFlight) {
     emit::record::<CallPair>(Kind::CALL_PAIR, &call.call.header, |record| {
         // SAFETY: the ring buffer gave room for a whole record.
         unsafe {
-            (*record).call = call.call;
+            copy(&raw mut (*record).call, &call.call);
             file::read_slot(files, second, &mut (*record).second, true);
             let second_sk = file::sk_of(&(*record).second.file);
             sock::read(first_sk, &mut (*record).first_sock);
@@ -314,7 +313,7 @@ fn tell_passed_one(call: &mut InFlight, fd: i32) {
         unsafe {
             let socket: *mut Sock = &raw mut (*record).base.sock;
             sock::read(sk, &mut *socket);
-            (*record).base.call = call.call;
+            copy(&raw mut (*record).base.call, &call.call);
             (*record).base.listener = 0;
             (*record).base.queued = 0;
             (*record).base.queue_len = 0;

@@ -10,9 +10,12 @@ use crate::{
     maps::{IN_FLIGHT, LAST_CHILD, SOCKETS},
     sock, task,
 };
-use crate::{globals::offset, kread::field};
+use crate::{
+    globals::offset,
+    kread::{copy, field},
+};
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
-use tracer_abi::{Header, Kind, Queued, State, Tracked};
+use tracer_abi::{Header, Kind, Queued, Sock, State, Tracked};
 
 /// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`, include/trace/events/sock.h.
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -69,7 +72,7 @@ fn tell_state(ctx: &BtfTracePointContext) -> i32 {
             (*record).error = error;
             (*record).from = from as u16;
             (*record).to = to as u16;
-            (*record).sock = known.sock;
+            copy(&raw mut (*record).sock, &known.sock);
         }
     });
     if to as u16 == sock::TCP_CLOSE {
@@ -99,9 +102,13 @@ fn tell_queued(ctx: &BtfTracePointContext) -> i32 {
         return 0;
     }
     let header = owner_header(&tracked, 0);
-    let mut sock = sock::NO_SOCK;
-    sock::read(child, &mut sock);
-    sock::track(&sock, tracked.pid, tracked.start, header.ts);
+    let mut sock = core::mem::MaybeUninit::<Sock>::uninit();
+    // SAFETY: `read` writes every byte, zeros first.
+    let sock = unsafe {
+        sock::read(child, &mut *sock.as_mut_ptr());
+        sock.assume_init_ref()
+    };
+    sock::track(sock, tracked.pid, tracked.start, header.ts);
     let (queue_len, queue_limit) = sock::queue(listener);
     emit::record::<Queued>(Kind::QUEUED, &header, |record| {
         // SAFETY: the ring buffer gave room for a whole record.
@@ -109,7 +116,7 @@ fn tell_queued(ctx: &BtfTracePointContext) -> i32 {
             (*record).listener = listener;
             (*record).queue_len = queue_len;
             (*record).queue_limit = queue_limit;
-            (*record).sock = sock;
+            copy(&raw mut (*record).sock, sock);
         }
     });
     0

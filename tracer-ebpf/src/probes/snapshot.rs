@@ -1,12 +1,11 @@
 //! Every slot of every followed descriptor table, one row each.
 
 use crate::{
-    emit,
-    file::{self, NO_SLOT},
+    emit, file,
     globals::{config, offset},
     kread::field,
     maps::{ROW, ROW_PATH_LEN},
-    sock::{self, NO_SOCK},
+    sock,
     task::{self, Scope},
 };
 use aya_ebpf::helpers::generated::{bpf_d_path, bpf_seq_write};
@@ -51,13 +50,10 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     if scope == Scope::None {
         return 0;
     }
-    row.slot = NO_SLOT;
+    file::clear_slot(&mut row.slot);
     file::file_ref(file as u64, &mut row.slot.file);
-    row.sock = NO_SOCK;
     let sk = file::sk_of(&row.slot.file);
-    if sk != 0 {
-        sock::read(sk, &mut row.sock);
-    }
+    sock::read(sk, &mut row.sock);
     if scope == Scope::Sockets {
         if sk == 0 || !sock::port_selected(&row.sock) {
             return 0;
