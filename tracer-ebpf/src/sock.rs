@@ -43,6 +43,9 @@ pub(crate) fn read(sk: u64, to: &mut Sock) {
     to.netns = field(net, offset!(net_ns) + offset!(ns_inum)).unwrap_or(0);
     if is_internet(to.family) {
         to.local_port = common.get(sk, offset!(sk_num)).unwrap_or(0);
+        if to.local_port == 0 {
+            to.local_port = u16::from_be(field(sk, offset!(inet_sport)).unwrap_or(0));
+        }
         to.peer_port = u16::from_be(common.get(sk, offset!(sk_dport)).unwrap_or(0));
     }
     if to.family == AF_INET {

@@ -137,8 +137,10 @@ offsets! {
     sk_rcv_saddr: "sock" . "__sk_common.skc_rcv_saddr",
     /// Peer's port, network byte order.
     sk_dport: "sock" . "__sk_common.skc_dport",
-    /// Local port, host byte order.
+    /// Local port that the socket holds, host byte order.
     sk_num: "sock" . "__sk_common.skc_num",
+    /// Local port as getsockname(2) gives it, network byte order: it stays after a failed connect.
+    inet_sport: "inet_sock" . "inet_sport",
     /// Peer's IPv6 address.
     sk_v6_daddr: "sock" . "__sk_common.skc_v6_daddr",
     /// Local IPv6 address.

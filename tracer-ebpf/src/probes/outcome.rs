@@ -32,7 +32,7 @@ pub(crate) fn tell(work: &mut Work, tid: u32, scope: Scope) {
     match Class(call.call.class as u16) {
         // A success is told by the scheduler's tracepoint.
         Class::FORK | Class::EXEC if ok => return,
-        Class::OPEN => return tell_path(call),
+        Class::OPEN | Class::EXEC => return tell_path(call),
         Class::PAIR if ok => return tell_pair(call),
         Class::RECVMSG => return tell_passed(work),
         _ => {}

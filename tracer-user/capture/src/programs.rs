@@ -178,7 +178,11 @@ fn refused(what: &str, cause: &(dyn std::error::Error + 'static)) -> AttachError
         if let Some(io) = inner.downcast_ref::<std::io::Error>() {
             denied |= io.raw_os_error() == Some(EPERM);
         }
-        text = format!("{text}: {inner}");
+        // Some errors say their cause themselves.
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
         next = inner.source();
     }
     let lines: Vec<&str> = text.lines().collect();

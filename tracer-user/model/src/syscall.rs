@@ -86,8 +86,8 @@ syscalls! {
     Vfork "vfork" FORK,
     Clone "clone" FORK,
     Clone3 "clone3" FORK,
-    Execve "execve" EXEC,
-    Execveat "execveat" EXEC,
+    Execve "execve" EXEC pointer 0,
+    Execveat "execveat" EXEC pointer 1,
     Unshare "unshare" UNSHARE,
     LandlockCreateRuleset "landlock_create_ruleset" ANON,
 }
