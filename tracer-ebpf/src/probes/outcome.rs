@@ -61,7 +61,7 @@ pub(crate) fn tell(work: &mut Work, tid: u32, scope: Scope) {
     if sk == 0 && listener == 0 {
         if scope == Scope::Whole || call.call.class == u32::from(Class::CLOSE.0) {
             emit::record::<Call>(Kind::CALL, &call.call.header, |record| {
-                copy(record, &call.call);
+                copy(record, &raw const call.call);
             });
         }
         return;
@@ -206,7 +206,7 @@ fn tell_path(call: &mut InFlight) {
     emit::record::<CallPath>(Kind::CALL_PATH, &call.call.header, |record| {
         // SAFETY: the ring buffer gave room for a whole record; the helper checks the caller's address itself.
         unsafe {
-            copy(&raw mut (*record).call, &call.call);
+            copy(&raw mut (*record).call, &raw const call.call);
             (*record).reserved = 0;
             zero((&raw mut (*record).path).cast(), PATH_LEN);
             let to = (&raw mut (*record).path).cast();
@@ -227,7 +227,7 @@ fn tell_pair(call: &mut InFlight) {
     emit::record::<CallPair>(Kind::CALL_PAIR, &call.call.header, |record| {
         // SAFETY: the ring buffer gave room for a whole record.
         unsafe {
-            copy(&raw mut (*record).call, &call.call);
+            copy(&raw mut (*record).call, &raw const call.call);
             file::read_slot(files, second, &mut (*record).second, true);
             let second_sk = file::sk_of(&(*record).second.file);
             sock::read(first_sk, &mut (*record).first_sock);
@@ -313,7 +313,7 @@ fn tell_passed_one(call: &mut InFlight, fd: i32) {
         unsafe {
             let socket: *mut Sock = &raw mut (*record).base.sock;
             sock::read(sk, &mut *socket);
-            copy(&raw mut (*record).base.call, &call.call);
+            copy(&raw mut (*record).base.call, &raw const call.call);
             (*record).base.listener = 0;
             (*record).base.queued = 0;
             (*record).base.queue_len = 0;

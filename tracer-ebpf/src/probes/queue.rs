@@ -72,7 +72,7 @@ fn tell_state(ctx: &BtfTracePointContext) -> i32 {
             (*record).error = error;
             (*record).from = from as u16;
             (*record).to = to as u16;
-            copy(&raw mut (*record).sock, &known.sock);
+            copy(&raw mut (*record).sock, &raw const known.sock);
         }
     });
     if to as u16 == sock::TCP_CLOSE {
