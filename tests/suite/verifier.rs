@@ -16,7 +16,7 @@ const BUDGET: &[(&str, u64)] = &[
     ("fork", 1_000),
     ("queued", 800),
     ("queued_again", 800),
-    ("snapshot", 2_200),
+    ("snapshot", 3_100),
     ("state", 700),
     ("state_again", 700),
 ];
