@@ -6,6 +6,7 @@
 mod bad_input;
 mod calls;
 mod client_side;
+mod compat;
 mod harness;
 mod loss;
 mod real_servers;

@@ -82,6 +82,15 @@ pub(crate) fn fd_limit(task: u64) -> u64 {
         .unwrap_or(0)
 }
 
+/// The current system call came through the 32-bit entry (`TS_COMPAT`, arch/x86/include/asm/thread_info.h).
+const TS_COMPAT: u32 = 2;
+
+/// Whether the current task is in a system call of the 32-bit table, whose numbers mean other calls.
+#[inline(always)]
+pub(crate) fn in_compat_call() -> bool {
+    field::<u32>(current(), offset!(task_status)).is_some_and(|status| status & TS_COMPAT != 0)
+}
+
 /// How much of a thread group is followed.
 #[inline(always)]
 pub(crate) fn scope(pid: u32) -> Scope {

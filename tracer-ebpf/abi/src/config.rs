@@ -79,6 +79,8 @@ offsets! {
     task_tgid: "task_struct" . "tgid",
     /// Thread id.
     task_pid: "task_struct" . "pid",
+    /// Status flags of the thread (`TS_COMPAT`, arch/x86/include/asm/thread_info.h).
+    task_status: "task_struct" . "thread_info.status",
     /// Name.
     task_comm: "task_struct" . "comm",
     /// Parent, for the process tree.

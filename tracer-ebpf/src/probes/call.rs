@@ -60,6 +60,10 @@ fn call_enter(ctx: BtfTracePointContext) -> i32 {
     if scope == Scope::None {
         return 0;
     }
+    if task::in_compat_call() {
+        count(Counter::COMPAT_CALLS);
+        return 0;
+    }
     let arguments = Arguments::of(ctx.arg::<*const u64>(0));
     if !wanted(entry, &arguments, scope) {
         return 0;
@@ -103,7 +107,7 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     let Some(entry) = traced(number) else { return 0 };
     let pid_tgid = bpf_get_current_pid_tgid();
     let scope = task::scope((pid_tgid >> 32) as u32);
-    if scope == Scope::None {
+    if scope == Scope::None || task::in_compat_call() {
         return 0;
     }
     let Some(place) = SCRATCH.get_ptr_mut(0) else { return 0 };

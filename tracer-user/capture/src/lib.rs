@@ -37,9 +37,7 @@ impl Default for Settings {
 #[non_exhaustive]
 pub enum AttachError {
     /// The kernel refused for want of privilege.
-    #[error(
-        "not permitted to load kernel programs ({0}): run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE"
-    )]
+    #[error("not permitted to load kernel programs ({0}): run as root, or with CAP_BPF and CAP_PERFMON")]
     NotPermitted(String),
     /// The kernel does not describe its types.
     #[error("this kernel has no type information at /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF): {0}")]

@@ -288,6 +288,8 @@ pub enum LossCause {
     Malformed,
     /// A numbered record did not arrive, for none of the reasons above.
     Unknown,
+    /// System calls of followed processes made through the 32-bit entry, which are not decoded.
+    CompatCall,
 }
 
 impl LossCause {
@@ -300,6 +302,7 @@ impl LossCause {
             Self::MapFull => "map_full",
             Self::Malformed => "malformed",
             Self::Unknown => "unknown",
+            Self::CompatCall => "compat_call",
         }
     }
 }

@@ -213,6 +213,7 @@ fn lost(event: &Event) -> String {
         Some(LossCause::ProgramSkipped) => "the kernel skipped runs of a probe",
         Some(LossCause::MapFull) => "a table in the kernel was full",
         Some(LossCause::Malformed) => "they could not be read",
+        Some(LossCause::CompatCall) => "calls through the 32-bit entry are not decoded",
         Some(LossCause::Unknown) | None => "the cause is unknown",
     };
     let cpu = event.origin.map(|origin| format!(" on CPU {}", origin.cpu)).unwrap_or_default();
