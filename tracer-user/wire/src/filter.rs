@@ -1,4 +1,4 @@
-//! `--filter EXPR`: which lines are shown. One grammar for `trace`, `dump`, the API and the page's list of events; its
+//! `--filter EXPR`: which lines are shown. One grammar for `trace`, `dump`, the API and the page; its
 //! vectors are in `testdata/filter.json`.
 //!
 //! ```text

@@ -1,6 +1,6 @@
 import { Frames } from "../base/frames.ts";
 import { count } from "../base/time.ts";
-import { type Filter, parseFilter } from "../layout/filter.ts";
+import { type RowFilter, readRowFilter } from "../layout/filter.ts";
 import { layRows, type Row } from "../layout/rows.ts";
 import { type Link, Live, type World } from "../net/live.ts";
 import { fetchEvents } from "../net/rest.ts";
@@ -25,7 +25,7 @@ export class App {
   readonly feed = new Feed(this);
   readonly selecting = new Selecting(this);
   /** The row filter; `filterProblem` says why there is none while the box has text. */
-  #filter: Filter | undefined;
+  #filter: RowFilter | undefined;
   readonly #expanded = new Map<string, boolean>();
   #rowsDirty = true;
   #laidSecond = -1;
@@ -235,7 +235,7 @@ export class App {
 
   setFilter(text: string): void {
     this.state.filter.value = text;
-    const parsed = text.trim() ? parseFilter(text) : undefined;
+    const parsed = text.trim() ? readRowFilter(text) : undefined;
     this.#filter = typeof parsed === "function" ? parsed : undefined;
     this.changed();
   }
@@ -243,7 +243,7 @@ export class App {
   /** Why the filter cannot be read. */
   get filterProblem(): string | undefined {
     const text = this.state.filter.value;
-    const parsed = text.trim() ? parseFilter(text) : undefined;
+    const parsed = text.trim() ? readRowFilter(text) : undefined;
     return typeof parsed === "string" ? parsed : undefined;
   }
 

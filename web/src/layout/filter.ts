@@ -1,95 +1,54 @@
+import { type Fields, type Filter, parseFilter } from "../base/filter.ts";
 import type { Descriptor, Process, Socket } from "../protocol/types.gen.ts";
 
-/** What a filter looks at: a slot's content with its process and socket. */
+/** What a row filter looks at: a slot's content with its process and socket. */
 export interface Subject {
   readonly process: Process;
   readonly descriptor: Descriptor;
   readonly socket: Socket | undefined;
 }
 
-interface Term {
-  readonly negated: boolean;
-  readonly test: (subject: Subject) => boolean;
-}
+export type RowFilter = Filter<Subject>;
 
-export type Filter = (subject: Subject) => boolean;
-
-type Field = (subject: Subject) => (string | null | undefined)[];
-
-/** Keys are the names of the contract's fields, so that one habit serves the command line and the page. */
-const FIELDS: Readonly<Record<string, Field>> = {
-  pid: ({ process }) => [String(process.pid)],
-  comm: ({ process }) => [process.comm],
-  process: ({ process }) => [process.id],
-  fd: ({ descriptor }) => [String(descriptor.fd)],
-  kind: ({ descriptor }) => [descriptor.kind],
-  path: ({ descriptor }) => [descriptor.name],
-  family: ({ socket }) => [socket?.family],
-  type: ({ socket }) => [socket?.type],
-  protocol: ({ socket }) => [socket?.protocol],
-  socket: ({ socket }) => [socket?.id],
-  listener: ({ socket }) => [socket?.listener],
-  local: ({ socket }) => [socket?.local],
-  peer: ({ socket }) => [socket?.peer],
-  port: ({ socket }) => [port(socket?.local), port(socket?.peer)],
-  state: ({ socket }) => [socket?.steps.at(-1)?.phase, socket?.steps.at(-1)?.state?.toLowerCase()],
-  error: ({ socket }) => socket?.steps.map((step) => step.error) ?? [],
+/**
+ * Keys are the names of a line's fields, so that one habit serves the command line and the page; `port` and `state` are
+ * a row's own: either end's port, and the phase or the kernel's state that the socket is in.
+ */
+const FIELDS: Fields<Subject> = {
+  process: { text: ({ process }) => [process.id] },
+  pid: { number: ({ process }) => [process.pid] },
+  comm: { text: ({ process }) => [process.comm] },
+  fd: { number: ({ descriptor }) => [descriptor.fd] },
+  cloexec: { flag: ({ descriptor }) => [descriptor.cloexec] },
+  kind: { text: ({ descriptor }) => [descriptor.kind] },
+  inode: { number: ({ descriptor }) => [whole(descriptor.ino)] },
+  path: { text: ({ descriptor }) => [descriptor.name || undefined] },
+  socket: { text: ({ socket }) => [socket?.id] },
+  listener: { text: ({ socket }) => [socket?.listener] },
+  family: { text: ({ socket }) => [socket?.family] },
+  type: { text: ({ socket }) => [socket?.type] },
+  protocol: { text: ({ socket }) => [socket?.protocol] },
+  local: { text: ({ socket }) => [socket?.local] },
+  peer: { text: ({ socket }) => [socket?.peer] },
+  port: { number: ({ socket }) => [port(socket?.local), port(socket?.peer)] },
+  state: { text: ({ socket }) => [socket?.steps.at(-1)?.phase, socket?.steps.at(-1)?.state] },
+  error: { text: ({ socket }) => socket?.steps.map((step) => step.error) ?? [] },
+  wait_ns: { number: ({ socket }) => [socket?.wait_ns] },
 };
-
-/** Fields whose value is looked for inside; all others have to be equal. */
-const INSIDE = new Set(["comm", "path", "local", "peer"]);
 
 export const FILTER_KEYS = Object.keys(FIELDS);
 
-/**
- * Reads a row filter: `key:value` terms and free words, all of which must hold; `,` separates alternatives, `-` in
- * front negates, quotes hold words together. Returns what is wrong as a sentence where it cannot be read.
- */
-export function parseFilter(text: string): Filter | string {
-  const terms: Term[] = [];
-  for (const [, dash, key, quotedValue, value, quoted, word] of text.matchAll(
-    /(-?)(?:([a-z_]+):(?:"([^"]*)"|(\S*))|"([^"]*)"|(\S+))/gi,
-  )) {
-    const wanted = (quotedValue ?? value ?? quoted ?? word ?? "").toLowerCase();
-    const negated = dash === "-";
-    if (key === undefined) {
-      if (wanted) terms.push({ negated, test: (subject) => anywhere(subject).includes(wanted) });
-      continue;
-    }
-    const field = FIELDS[key.toLowerCase()];
-    if (!field) return `There is no key “${key}”. Keys: ${FILTER_KEYS.join(", ")}.`;
-    if (!wanted) return `“${key}:” needs a value.`;
-    const alternatives = quotedValue === undefined ? wanted.split(",").filter(Boolean) : [wanted];
-    const inside = INSIDE.has(key.toLowerCase());
-    terms.push({
-      negated,
-      test: (subject) =>
-        field(subject).some((found) => {
-          const has = found?.toLowerCase();
-          return has != null && alternatives.some((one) => (inside ? has.includes(one) : has === one));
-        }),
-    });
-  }
-  return (subject) => terms.every((term) => term.test(subject) !== term.negated);
+/** Reads a row filter; a sentence says what is wrong where it cannot be read. */
+export function readRowFilter(text: string): RowFilter | string {
+  const read = parseFilter(text, FIELDS);
+  return typeof read === "function" ? read : `${read.token}: ${read.reason}`;
 }
 
-function anywhere({ process, descriptor, socket }: Subject): string {
-  return [
-    process.comm,
-    process.pid,
-    `fd ${descriptor.fd}`,
-    descriptor.kind,
-    descriptor.name,
-    socket?.protocol,
-    socket?.local,
-    socket?.peer,
-    socket?.id,
-    socket?.steps.at(-1)?.phase,
-  ]
-    .join("\n")
-    .toLowerCase();
+function port(address: string | null | undefined): number | undefined {
+  const digits = address?.match(/^(?:\d|\[).*:(\d+)$/)?.[1];
+  return digits === undefined ? undefined : Number(digits);
 }
 
-function port(address: string | null | undefined): string | undefined {
-  return address?.match(/:(\d+)$/)?.[1];
+function whole(digits: string): bigint | undefined {
+  return /^\d+$/.test(digits) ? BigInt(digits) : undefined;
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { nginx } from "../../test/fake/nginx.ts";
 import { FakeSession } from "../../test/fake/session.ts";
 import { Session } from "../store/session.ts";
-import { parseFilter } from "./filter.ts";
+import { readRowFilter } from "./filter.ts";
 import { FEW_CHILDREN, LISTED_CHILDREN, layRows, type Question, type Rows, rowAt } from "./rows.ts";
 
 function lay(fake: FakeSession, more: Partial<Question> = {}): Rows {
@@ -19,7 +19,7 @@ function lay(fake: FakeSession, more: Partial<Question> = {}): Rows {
 }
 
 function filter(text: string) {
-  const parsed = parseFilter(text);
+  const parsed = readRowFilter(text);
   if (typeof parsed === "string") throw new Error(parsed);
   return parsed;
 }
@@ -117,8 +117,8 @@ describe("filter", () => {
     ["pid:811 fd:6", ["nginx", "fd 6"]],
     ["state:listening -pid:812", ["nginx", "fd 6"]],
     ["port:9000", ["nginx", "fd 14", "fd 15"]],
-    ["error:econnrefused", ["nginx", "fd 15"]],
-    ["peer:51201", ["nginx", "fd 10"]],
+    ["error:ECONNREFUSED", ["nginx", "fd 15"]],
+    ["peer:*:51201", ["nginx", "fd 10"]],
     ["kind:epoll,eventfd", ["nginx", "fd 7", "fd 8"]],
     ["error.log pid:811", ["nginx", "fd 2"]],
     ["comm:curl kind:pipe", ["curl", "fd 0"]],
@@ -129,7 +129,7 @@ describe("filter", () => {
   });
 
   test("says what it cannot read", () => {
-    expect(parseFilter("prot:443")).toMatch(/^There is no key “prot”\. Keys: pid, comm/);
-    expect(parseFilter("port:")).toBe("“port:” needs a value.");
+    expect(readRowFilter("prot:443")).toMatch(/^prot:443: no field is called "prot"; .* process pid comm/);
+    expect(readRowFilter("port:")).toBe('port:: a value is missing; "port:*" asks whether there is one');
   });
 });

@@ -1,7 +1,7 @@
 import { upperBound } from "../base/search.ts";
 import type { Descriptor, Process, Socket } from "../protocol/types.gen.ts";
 import { type Entities, joined, lastHeld, type Slot } from "../store/entities.ts";
-import type { Filter } from "./filter.ts";
+import type { RowFilter } from "./filter.ts";
 
 export const PROCESS_HEIGHT = 32;
 export const ROW_HEIGHT = 24;
@@ -69,7 +69,7 @@ export interface Question {
   readonly entities: Entities;
   /** Nothing after this moment is shown. */
   readonly edge: number;
-  readonly filter: Filter | undefined;
+  readonly filter: RowFilter | undefined;
   /** Whether a row is expanded, where the user said so. */
   readonly expanded: ReadonlyMap<string, boolean>;
 }
@@ -213,7 +213,7 @@ export function isOpen(descriptor: Descriptor, edge: number): boolean {
 }
 
 /** A slot stays in sight if anything that it held fits: what is looked for may be closed by now. */
-function matches(slot: Slot, process: Process, entities: Entities, filter: Filter, edge: number): boolean {
+function matches(slot: Slot, process: Process, entities: Entities, filter: RowFilter, edge: number): boolean {
   for (let i = slot.held.length - 1; i >= 0; i -= 1) {
     const descriptor = slot.held[i] as Descriptor;
     if (descriptor.opened > edge) continue;

@@ -64,8 +64,9 @@ export function Help() {
           <h3>Filter</h3>
           <p>
             <code>key:value</code>, all terms must hold; <code>,</code> separates alternatives, <code>-</code>{" "}
-            in front negates. Keys of rows: {FILTER_KEYS.join(", ")}. The list of events takes the keys of{" "}
-            <code>sockreel dump --filter</code>.
+            in front negates, <code>*</code> stands for anything, <code>&gt; &gt;= &lt; &lt;=</code> compare
+            numbers. A word without a key is looked for everywhere. Keys of rows: {FILTER_KEYS.join(", ")}.
+            The list of events takes the keys of <code>sockreel dump --filter</code>.
           </p>
           {info && (
             <>

@@ -382,7 +382,7 @@ test("the row filter hides, counts, complains and is cleared", async () => {
     await page.getByRole("button", { name: "Clear the filter" }).click();
     await expect.poll(() => slots.count(), PATIENCE).toBeGreaterThan(10);
     await page.locator("#row-filter").fill("prot:443");
-    await expect.poll(() => note.textContent(), PATIENCE).toMatch(/^There is no key “prot”/);
+    await expect.poll(() => note.textContent(), PATIENCE).toMatch(/^prot:443: no field is called "prot"/);
   });
 });
 
