@@ -10,5 +10,6 @@ mod compat;
 mod harness;
 mod loss;
 mod real_servers;
+mod records;
 mod selection;
 mod verifier;

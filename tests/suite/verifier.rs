@@ -17,8 +17,8 @@ const BUDGET: &[(&str, u64)] = &[
     ("queued", 800),
     ("queued_again", 800),
     ("snapshot", 3_100),
-    ("state", 700),
-    ("state_again", 700),
+    ("state", 1_000),
+    ("state_again", 1_000),
 ];
 
 #[test]

@@ -78,6 +78,16 @@ pub(crate) fn state(sk: u64) -> u8 {
     field(sk, offset!(sk_state)).unwrap_or(0)
 }
 
+/// `SOCK_LINGER` (`enum sock_flags`, include/net/sock.h).
+const SOCK_LINGER: u64 = 4;
+
+/// Whether a close of the socket waits for its data to be sent (`inet_release`, net/ipv4/af_inet.c).
+#[inline(always)]
+pub(crate) fn lingers(sk: u64) -> bool {
+    field::<u64>(sk, offset!(sk_flags)).is_some_and(|flags| flags >> SOCK_LINGER & 1 == 1)
+        && field::<u64>(sk, offset!(sk_lingertime)).is_some_and(|time| time != 0)
+}
+
 /// Length and limit of a listener's accept queue.
 #[inline(always)]
 pub(crate) fn queue(sk: u64) -> (u32, u32) {

@@ -12,7 +12,7 @@ mod witness;
 pub(crate) use account::{Account, Expected};
 pub(crate) use api::Api;
 pub(crate) use client::{Visit, hold, visits};
-pub(crate) use group::{Group, descendants};
+pub(crate) use group::{Group, descendants, signal_pid};
 pub(crate) use page::Page;
 pub(crate) use server::{Server, free_port};
 pub(crate) use sockreel::{Sockreel, lines};

@@ -147,6 +147,10 @@ offsets! {
     sk_v6_daddr: "sock" . "__sk_common.skc_v6_daddr",
     /// Local IPv6 address.
     sk_v6_rcv_saddr: "sock" . "__sk_common.skc_v6_rcv_saddr",
+    /// Flags (`enum sock_flags`, include/net/sock.h).
+    sk_flags: "sock" . "__sk_common.skc_flags",
+    /// How long a close waits for data to be sent, where the flags say that it does.
+    sk_lingertime: "sock" . "sk_lingertime",
     /// Network namespace.
     sk_net: "sock" . "__sk_common.skc_net.net",
     /// Type.

@@ -24,11 +24,11 @@ macro_rules! integers {
 
 integers!(u8, u16, u32, u64, i32, i64);
 
-impl<T: Field + Copy + Default, const N: usize> Field for [T; N] {
+impl<T: Field + Copy, const N: usize> Field for [T; N] {
     const SIZE: usize = N * T::SIZE;
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let mut values = [T::default(); N];
+        let mut values = [T::read(bytes)?; N];
         for (index, value) in values.iter_mut().enumerate() {
             *value = T::read(bytes.get(index * T::SIZE..)?)?;
         }

@@ -10,6 +10,8 @@ pub const PATH_LEN: usize = 256;
 pub const SOCKADDR_LEN: usize = 128;
 /// Bytes of a unix socket's name (`sun_path`, unix(7)).
 pub const UNIX_PATH_LEN: usize = 108;
+/// Changes of state that travel with the call that made them; further ones are records of their own.
+pub const CHANGES_LEN: usize = 4;
 
 /// The slot was read and holds a file.
 pub const SLOT_PRESENT: u32 = 1;
@@ -34,6 +36,8 @@ impl Kind {
     pub const CALL_PATH: Self = Self(4);
     /// [`CallPair`](crate::CallPair).
     pub const CALL_PAIR: Self = Self(5);
+    /// [`CallStates`](crate::CallStates).
+    pub const CALL_STATES: Self = Self(6);
     /// [`Fork`](crate::Fork).
     pub const FORK: Self = Self(16);
     /// [`Exec`](crate::Exec).
@@ -225,6 +229,36 @@ record! {
 }
 
 record! {
+    /// One change of a socket's state.
+    pub struct Change {
+        /// When it happened.
+        pub ts: u64,
+        /// Pending error of the socket (`sk_err`).
+        pub error: u32,
+        /// State before.
+        pub from: u16,
+        /// State after.
+        pub to: u16,
+    }
+}
+
+record! {
+    /// A call during which its own socket changed its state: a close or a shutdown.
+    pub struct CallStates {
+        /// The call.
+        pub call: Call,
+        /// The socket, as it was before the first change.
+        pub sock: Sock,
+        /// How many of `changes` there are.
+        pub count: u32,
+        /// Keeps the structure free of padding.
+        pub reserved: u32,
+        /// The changes, oldest first.
+        pub changes: [Change; CHANGES_LEN],
+    }
+}
+
+record! {
     /// A new process (not a new thread), told before it runs.
     pub struct Fork {
         /// Head; the task is the parent.
@@ -389,6 +423,14 @@ record! {
         pub pointer: u64,
         /// Address of the socket that the call is about; 0 for none.
         pub sk: u64,
+        /// Set once the call has returned and is being told: what its socket does now is not its any more.
+        pub returned: u32,
+        /// How many of `changes` there are.
+        pub count: u32,
+        /// What the socket did during the call.
+        pub changes: [Change; CHANGES_LEN],
+        /// The socket before the first change; as an earlier call left it where there is none.
+        pub sock: Sock,
     }
 }
 

@@ -115,8 +115,10 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     let work = unsafe { &mut *place };
     let call = &mut work.flight;
     let tid = pid_tgid as u32;
-    if let Some(kept) = IN_FLIGHT.get_ptr(tid) {
-        // Only this thread removes the entry.
+    if let Some(kept) = IN_FLIGHT.get_ptr_mut(tid) {
+        // Only this thread removes the entry. What a softirq tells after the copy must not go into it.
+        // SAFETY: the map gave a valid pointer; volatile, because the mark is for who interrupts this program.
+        unsafe { (&raw mut (*kept).returned).write_volatile(1) };
         copy(call, kept);
         let _ = IN_FLIGHT.remove(tid);
     } else {
@@ -182,6 +184,8 @@ fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) 
     call.call.class = u32::from(entry.class);
     file::clear_slot(&mut call.call.result);
     call.sk = 0;
+    call.returned = 0;
+    call.count = 0;
     call.pointer = match entry.pointer_arg {
         1 => b,
         2 => c,

@@ -11,8 +11,8 @@ use crate::{
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user_str};
 use core::ffi::c_void;
 use tracer_abi::{
-    Asked, Call, CallAddr, CallPair, CallPath, CallSock, Class, Counter, InFlight, Kind, PATH_LEN,
-    SLOT_PRESENT, SOCKADDR_LEN, Sock,
+    Asked, Call, CallAddr, CallPair, CallPath, CallSock, CallStates, Class, Counter, InFlight, Kind,
+    PATH_LEN, SLOT_PRESENT, SOCKADDR_LEN, Sock,
 };
 
 /// `SOL_SOCKET`, `SCM_RIGHTS` (unix(7)).
@@ -35,6 +35,7 @@ pub(crate) fn tell(work: &mut Work, tid: u32, scope: Scope) {
         Class::OPEN | Class::EXEC => return tell_path(call),
         Class::PAIR if ok => return tell_pair(call),
         Class::RECVMSG => return tell_passed(work),
+        _ if call.count > 0 => return tell_states(call),
         _ => {}
     }
     let filled = filled_slot(call);
@@ -194,6 +195,21 @@ unsafe fn no_address(asked: *mut Asked) {
         (*asked).reserved = 0;
         zero((&raw mut (*asked).bytes).cast(), SOCKADDR_LEN);
     }
+}
+
+/// Tells a call during which its socket changed its state.
+#[inline(always)]
+fn tell_states(call: &InFlight) {
+    emit::record::<CallStates>(Kind::CALL_STATES, &call.call.header, |record| {
+        // SAFETY: the ring buffer gave room for a whole record.
+        unsafe {
+            copy(&raw mut (*record).call, &raw const call.call);
+            copy(&raw mut (*record).sock, &raw const call.sock);
+            (*record).count = call.count;
+            (*record).reserved = 0;
+            copy(&raw mut (*record).changes, &raw const call.changes);
+        }
+    });
 }
 
 /// Tells a call with a path.

@@ -15,7 +15,7 @@ use crate::{
     kread::{copy, field},
 };
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
-use tracer_abi::{Header, Kind, Queued, Sock, State, Tracked};
+use tracer_abi::{Change, Class, Header, InFlight, Kind, Queued, Sock, State, Tracked};
 
 /// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`, include/trace/events/sock.h.
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -64,17 +64,25 @@ fn tell_state(ctx: &BtfTracePointContext) -> i32 {
         // Until now it had no peer, or no port of its own.
         sock::read(sk, &mut known.sock);
     }
-    let header = owner_header(&tracked, sk);
-    let error: u32 = field(sk, offset!(sk_err)).unwrap_or(0);
-    emit::record::<State>(Kind::STATE, &header, |record| {
-        // SAFETY: the ring buffer gave room for a whole record.
-        unsafe {
-            (*record).error = error;
-            (*record).from = from as u16;
-            (*record).to = to as u16;
-            copy(&raw mut (*record).sock, &raw const known.sock);
-        }
-    });
+    let call = own_call(&tracked, sk);
+    let change = Change {
+        ts: emit::now(),
+        error: field(sk, offset!(sk_err)).unwrap_or(0),
+        from: from as u16,
+        to: to as u16,
+    };
+    if !travels(call, &change, &known.sock) {
+        let header = owner_header(&tracked, call.is_some(), change.ts);
+        emit::record::<State>(Kind::STATE, &header, |record| {
+            // SAFETY: the ring buffer gave room for a whole record.
+            unsafe {
+                (*record).error = change.error;
+                (*record).from = change.from;
+                (*record).to = change.to;
+                copy(&raw mut (*record).sock, &raw const known.sock);
+            }
+        });
+    }
     if to as u16 == sock::TCP_CLOSE {
         let _ = SOCKETS.remove(sk);
     }
@@ -101,7 +109,7 @@ fn tell_queued(ctx: &BtfTracePointContext) -> i32 {
     if port(child) != port(listener) {
         return 0;
     }
-    let header = owner_header(&tracked, 0);
+    let header = owner_header(&tracked, false, emit::now());
     let mut sock = core::mem::MaybeUninit::<Sock>::uninit();
     // SAFETY: `read` writes every byte, zeros first.
     let sock = unsafe {
@@ -135,30 +143,55 @@ fn tracked(sk: u64) -> Option<Tracked> {
     SOCKETS.get_ptr(sk).map(|tracked| unsafe { *tracked })
 }
 
-/// A head for a socket's owner: whoever runs now may just have been interrupted. The thread is the current one only if
-/// it belongs to the owner and is in a call about this very socket.
+/// The current thread's call, if the thread is the socket's owner's and the call is about this very socket: whoever runs
+/// now may just have been interrupted.
 #[inline(always)]
-fn owner_header(tracked: &Tracked, sk: u64) -> Header {
+fn own_call(tracked: &Tracked, sk: u64) -> Option<*mut InFlight> {
     let pid_tgid = bpf_get_current_pid_tgid();
+    if (pid_tgid >> 32) as u32 != tracked.pid {
+        return None;
+    }
+    // SAFETY: as in `tracked`.
+    IN_FLIGHT.get_ptr_mut(pid_tgid as u32).filter(|call| unsafe { (**call).sk } == sk)
+}
+
+/// Leaves a change of state to the record of the call that made it, where that record comes soon: a close and a shutdown
+/// do not wait for the peer, unless the socket lingers (`SO_LINGER`, socket(7)).
+#[inline(always)]
+fn travels(call: Option<*mut InFlight>, change: &Change, sock: &Sock) -> bool {
+    let Some(call) = call else { return false };
+    // SAFETY: the map gave a valid pointer; only the call's own thread and what interrupts it on this CPU use the entry.
+    let call = unsafe { &mut *call };
+    let class = Class(call.call.class as u16);
+    let ends = class == Class::SHUTDOWN || (class == Class::CLOSE && !sock::lingers(sock.sk));
+    if !ends || call.returned != 0 {
+        return false;
+    }
+    let Some(place) = call.changes.get_mut(call.count as usize) else { return false };
+    *place = *change;
+    if call.count == 0 {
+        copy(&raw mut call.sock, sock);
+    }
+    call.count += 1;
+    true
+}
+
+/// A head for a socket's owner; the thread is the current one only where it is in a call about the socket.
+#[inline(always)]
+fn owner_header(tracked: &Tracked, in_own_call: bool, ts: u64) -> Header {
     let mut header = Header {
         kind: 0,
         len: 0,
         cpu: 0,
         cpu_seq: 0,
-        ts: emit::now(),
+        ts,
         pid: tracked.pid,
         tid: 0,
         start: tracked.start,
         files: 0,
     };
-    let tid = pid_tgid as u32;
-    if sk != 0
-        && (pid_tgid >> 32) as u32 == tracked.pid
-        && let Some(call) = IN_FLIGHT.get_ptr(tid)
-        // SAFETY: as in `tracked`.
-        && unsafe { (*call).sk } == sk
-    {
-        header.tid = tid;
+    if in_own_call {
+        header.tid = bpf_get_current_pid_tgid() as u32;
         header.files = task::files(task::current());
     }
     header

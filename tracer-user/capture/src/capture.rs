@@ -187,12 +187,12 @@ impl Capture {
         let mut newly_followed = false;
         let mut malformed = Vec::new();
         while let Some(item) = self.ring.next() {
-            match decode::record(&item, &self.numbering) {
-                Ok(input) => {
-                    newly_followed |= matches!(input.body, Body::Exec(Exec { newly_followed: true, .. }));
-                    self.order.push(input);
-                }
-                Err(_) => malformed.push(decode::origin(&item)),
+            let read = decode::record(&item, &self.numbering, |input| {
+                newly_followed |= matches!(input.body, Body::Exec(Exec { newly_followed: true, .. }));
+                self.order.push(input);
+            });
+            if read.is_err() {
+                malformed.push(decode::origin(&item));
             }
         }
         for origin in malformed {

@@ -8,7 +8,7 @@ use crate::{
 };
 use core::{fmt, net::Ipv4Addr};
 use tracer_abi::{
-    Class, FORK_SHARES_FILES, Field, Header, InFlight, Kind, SLOT_CLOEXEC, SLOT_PRESENT, SnapshotRow,
+    Change, Class, FORK_SHARES_FILES, Field, Header, InFlight, Kind, SLOT_CLOEXEC, SLOT_PRESENT, SnapshotRow,
 };
 
 /// Why a record could not be read.
@@ -32,9 +32,11 @@ impl fmt::Display for DecodeError {
     }
 }
 
-/// Reads one record of the ring buffer.
-pub fn record(bytes: &[u8], numbering: &Numbering) -> Result<Input, DecodeError> {
+/// Reads one record of the ring buffer and gives what it tells to `each`, oldest first: most tell one thing.
+pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) -> Result<(), DecodeError> {
     let header: Header = read(bytes)?;
+    let origin = Some(Origin { cpu: header.cpu, cpu_seq: header.cpu_seq });
+    let mut tell = |ts, body| each(Input { ts: BootNs(ts), origin, late: false, body });
     let body = match Kind(header.kind) {
         Kind::CALL => Body::Call(Box::new(call(&read(bytes)?, numbering)?)),
         Kind::CALL_SOCK => Body::Call(Box::new(call_sock(&read(bytes)?, numbering)?)),
@@ -58,6 +60,20 @@ pub fn record(bytes: &[u8], numbering: &Numbering) -> Result<Input, DecodeError>
             let mut call = call(&record.call, numbering)?;
             call.results.extend(slot(&record.second));
             call.socks = [&record.first_sock, &record.second_sock].into_iter().filter_map(sock).collect();
+            Body::Call(Box::new(call))
+        }
+        Kind::CALL_STATES => {
+            let record: tracer_abi::CallStates = read(bytes)?;
+            let mut call = call(&record.call, numbering)?;
+            let mut sock = sock(&record.sock).ok_or(DecodeError::Short)?;
+            let count = usize::try_from(record.count).unwrap_or(usize::MAX);
+            for change in record.changes.iter().take(count) {
+                sock.state = change.to;
+                let (task, sock) = (call.task, sock.clone());
+                let Change { from, to, error, .. } = *change;
+                tell(change.ts, Body::State(State { task, from, to, error, sock }));
+            }
+            call.socks = vec![sock];
             Body::Call(Box::new(call))
         }
         Kind::FORK => {
@@ -116,8 +132,8 @@ pub fn record(bytes: &[u8], numbering: &Numbering) -> Result<Input, DecodeError>
         }
         Kind(unknown) => return Err(DecodeError::UnknownKind(unknown)),
     };
-    let origin = Some(Origin { cpu: header.cpu, cpu_seq: header.cpu_seq });
-    Ok(Input { ts: BootNs(header.ts), origin, late: false, body })
+    tell(header.ts, body);
+    Ok(())
 }
 
 /// CPU and number of a record, which every kind has in its head.
@@ -280,10 +296,12 @@ fn until_zero(bytes: &[u8]) -> Vec<u8> {
 mod tests {
     use super::{DecodeError, in_flight, record, row};
     use crate::{
+        address::Address,
         ids::ProcessKey,
-        input::Body,
+        input::{Body, Input},
         syscall::{Numbering, Syscall},
     };
+    use core::net::SocketAddrV4;
     use proptest::prelude::*;
     use tracer_abi::{Field, InFlight};
 
@@ -323,9 +341,16 @@ mod tests {
         bytes
     }
 
+    /// What a record tells.
+    fn told(bytes: &[u8]) -> Result<Vec<Input>, DecodeError> {
+        let mut inputs = Vec::new();
+        record(bytes, &numbering(), |input| inputs.push(input))?;
+        Ok(inputs)
+    }
+
     #[test]
     fn a_close_reads_as_it_was_written() {
-        let input = record(&close_of_nine(), &numbering()).unwrap();
+        let [input] = told(&close_of_nine()).unwrap().try_into().unwrap();
         assert_eq!(input.ts.0, 5_000);
         assert_eq!(input.origin.map(|origin| (origin.cpu, origin.cpu_seq)), Some((1, 77)));
         let Body::Call(call) = input.body else { panic!("not a call") };
@@ -340,15 +365,73 @@ mod tests {
         assert!(call.results.is_empty());
     }
 
+    /// The same close as it changes the state of its socket: a `CallStates` record.
+    fn close_with_states(count: u32) -> Vec<u8> {
+        let mut bytes = close_of_nine();
+        bytes[0] = 6;
+        bytes.extend(0xbbbb_u64.to_ne_bytes());
+        bytes.extend(4_026_531_840_u32.to_ne_bytes());
+        for word in [2_u16, 1, 6, 80, 51_234, 1] {
+            bytes.extend(word.to_ne_bytes());
+        }
+        for address in [[127, 0, 0, 1], [127, 0, 0, 2]] {
+            bytes.extend(address);
+            bytes.extend([0; 12]);
+        }
+        bytes.extend([0; 8]);
+        bytes.extend(count.to_ne_bytes());
+        bytes.extend([0; 4]);
+        for (ts, error, from, to) in
+            [(4_910_u64, 0_u32, 1_u16, 4_u16), (4_920, 104, 4, 7), (9, 9, 9, 9), (9, 9, 9, 9)]
+        {
+            bytes.extend(ts.to_ne_bytes());
+            bytes.extend(error.to_ne_bytes());
+            bytes.extend(from.to_ne_bytes());
+            bytes.extend(to.to_ne_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn changes_of_state_come_before_the_call_that_made_them() {
+        let [first, second, close] = told(&close_with_states(2)).unwrap().try_into().unwrap();
+        let mut seen = Vec::new();
+        for input in [first, second] {
+            assert_eq!(input.origin.map(|origin| (origin.cpu, origin.cpu_seq)), Some((1, 77)));
+            let Body::State(state) = input.body else { panic!("not a state") };
+            assert_eq!((state.task.process.pid, state.task.tid), (812, 813));
+            assert_eq!(state.sock.local, "127.0.0.1:80".parse::<SocketAddrV4>().map(inet).unwrap());
+            assert_eq!(state.sock.peer, "127.0.0.2:51234".parse::<SocketAddrV4>().map(inet).unwrap());
+            seen.push((input.ts.0, state.from, state.to, state.error, state.sock.state));
+        }
+        assert_eq!(seen, [(4_910, 1, 4, 0, 4), (4_920, 4, 7, 104, 7)]);
+        let Body::Call(call) = close.body else { panic!("not a call") };
+        assert_eq!((close.ts.0, call.call), (5_000, Syscall::Close));
+        assert_eq!(call.socks.iter().map(|sock| (sock.sk, sock.state)).collect::<Vec<_>>(), [(0xbbbb, 7)]);
+    }
+
+    fn inet(address: SocketAddrV4) -> Address {
+        Address::Inet(*address.ip(), address.port())
+    }
+
+    #[test]
+    fn more_changes_than_a_record_holds_are_those_it_holds() {
+        assert_eq!(told(&close_with_states(u32::MAX)).map(|inputs| inputs.len()), Ok(5));
+        assert_eq!(told(&close_with_states(0)).map(|inputs| inputs.len()), Ok(1));
+        let mut short = close_with_states(2);
+        short.pop();
+        assert_eq!(told(&short), Err(DecodeError::Short));
+    }
+
     #[test]
     fn unknown_kinds_and_calls_are_named() {
         let mut bytes = close_of_nine();
         bytes[0] = 99;
-        assert_eq!(record(&bytes, &numbering()), Err(DecodeError::UnknownKind(99)));
+        assert_eq!(told(&bytes), Err(DecodeError::UnknownKind(99)));
         let mut bytes = close_of_nine();
         bytes[80] = 200;
-        assert_eq!(record(&bytes, &numbering()), Err(DecodeError::UnknownCall(200)));
-        assert_eq!(record(&bytes[..40], &numbering()), Err(DecodeError::Short));
+        assert_eq!(told(&bytes), Err(DecodeError::UnknownCall(200)));
+        assert_eq!(told(&bytes[..40]), Err(DecodeError::Short));
     }
 
     proptest! {
@@ -360,7 +443,7 @@ mod tests {
             if let Some(second) = bytes.get_mut(1) {
                 *second = 0;
             }
-            let _ = record(&bytes, &numbering());
+            let _ = told(&bytes);
             let _ = row(&bytes);
             if let Some(flight) = InFlight::read(&bytes) {
                 let _ = in_flight(&flight, None, &numbering());
