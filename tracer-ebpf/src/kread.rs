@@ -94,3 +94,15 @@ pub(crate) fn user_bytes(to: *mut u8, len: u32, from: u64) -> bool {
     // SAFETY: the verifier checks that `to` has room for the largest value that `len` can have.
     unsafe { raw_read_user(to.cast(), len, from as *const _) == 0 }
 }
+
+/// The same value, of which the compiler knows nothing: it then compares and passes one and the same register. Otherwise
+/// it may compare a copy, and older verifiers (Linux 6.1) do not learn the bound of what is passed.
+#[inline(always)]
+pub(crate) fn opaque(mut value: u64) -> u64 {
+    // An instruction, not an empty text, which would give two lines to the instruction behind it.
+    // SAFETY: a register is moved to itself.
+    unsafe {
+        core::arch::asm!("{0} = {0}", inout(reg) value, options(pure, nomem, nostack, preserves_flags))
+    };
+    value
+}

@@ -4,7 +4,7 @@
 //! is read from kernel objects; the caller's memory fills `asked` and paths alone. One file a family of probes.
 #![no_std]
 #![no_main]
-#![feature(core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics)]
 #![expect(internal_features, reason = "the only way to an atomic add on this target, see `maps`")]
 #![expect(
     clippy::cast_possible_truncation,

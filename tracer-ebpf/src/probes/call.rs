@@ -6,7 +6,7 @@
 use crate::{
     emit, file,
     globals::config,
-    kread::{copy, user, user_bytes, zero},
+    kread::{copy, opaque, user, user_bytes, zero},
     maps::{ASKED, ASKED_SCRATCH, IN_FLIGHT, SCRATCH, SYSCALLS, Work, count},
     probes::{found, outcome},
     sock,
@@ -243,12 +243,12 @@ fn keep_asked(tid: u32, arguments: &Arguments) {
     asked.len = 0;
     asked.reserved = 0;
     zero(asked.bytes.as_mut_ptr(), SOCKADDR_LEN);
-    let len = len as u32;
-    if len == 0 || len > SOCKADDR_LEN as u32 {
+    let len = opaque(len & 0xffff_ffff);
+    if len == 0 || len > SOCKADDR_LEN as u64 {
         return;
     }
-    if user_bytes(asked.bytes.as_mut_ptr(), len, address) {
-        asked.len = len;
+    if user_bytes(asked.bytes.as_mut_ptr(), len as u32, address) {
+        asked.len = len as u32;
     }
     let _ = ASKED.insert(tid, &*asked, 0);
 }
