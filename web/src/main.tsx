@@ -2,7 +2,12 @@ import { render } from "preact";
 import { App } from "./interact/app.ts";
 import { startTheme } from "./interact/theme.ts";
 import { browserWorld } from "./net/live.ts";
-import "./styles.css";
+import "./styles/base.css";
+import "./styles/toolbar.css";
+import "./styles/stage.css";
+import "./styles/drawer.css";
+import "./styles/help.css";
+import "./styles/media.css";
 import { AppContext } from "./views/context.ts";
 import { Page } from "./views/page.tsx";
 
@@ -14,6 +19,7 @@ if (url.searchParams.has("token")) {
 }
 
 const app = new App();
+app.sharing.awaits(location.hash);
 startTheme(app);
 const root = document.getElementById("app");
 if (root) {

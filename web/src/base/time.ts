@@ -52,13 +52,23 @@ export class Clock {
    * Local time of day at an offset, with as many decimals as `step_ns` asks for: two moments one step apart differ.
    */
   timeOfDay(t: number, step_ns = 1e6): string {
-    const epoch = this.#t0 + BigInt(Math.round(t));
+    const epoch = this.epoch(t);
     const floor = ((epoch % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
     const date = new Date(Number((epoch - floor) / 1_000_000n));
     const pad = (n: number) => String(n).padStart(2, "0");
     const base = `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
     const digits = step_ns >= 1e9 ? 0 : step_ns >= 1e6 ? 3 : step_ns >= 1e3 ? 6 : 9;
     return digits === 0 ? base : `${base}.${floor.toString().padStart(9, "0").slice(0, digits)}`;
+  }
+
+  /** Nanoseconds since the Unix epoch of an offset. */
+  epoch(t: number): bigint {
+    return this.#t0 + BigInt(Math.round(t));
+  }
+
+  /** The offset of a moment given in nanoseconds since the Unix epoch. */
+  offset(epoch: bigint): number {
+    return Number(epoch - this.#t0);
   }
 
   /** Distance from offset 0 to the day's midnight in local time, so that ticks fall on round wall-clock times. */

@@ -7,7 +7,9 @@ import { fetchEvents } from "../net/rest.ts";
 import type { Process, ServerMessage } from "../protocol/types.gen.ts";
 import { Session } from "../store/session.ts";
 import { Feed } from "./feed.ts";
+import { Ranging } from "./range.ts";
 import { Selecting } from "./select.ts";
+import { Sharing } from "./share.ts";
 import { State } from "./state.ts";
 import { Viewport } from "./viewport.ts";
 
@@ -24,6 +26,8 @@ export class App {
   readonly viewport = new Viewport();
   readonly feed = new Feed(this);
   readonly selecting = new Selecting(this);
+  readonly ranging = new Ranging(this);
+  readonly sharing = new Sharing(this);
   /** The row filter; `filterProblem` says why there is none while the box has text. */
   #filter: RowFilter | undefined;
   readonly #expanded = new Map<string, boolean>();
@@ -69,6 +73,7 @@ export class App {
         break;
     }
     this.changed();
+    if (applied.kind === "changed") this.sharing.arrived();
     return applied.kind === "changed" ? applied.ack : undefined;
   }
 
@@ -135,6 +140,8 @@ export class App {
     this.state.selection.value = undefined;
     this.state.cursor.value = undefined;
     this.state.paused.value = undefined;
+    this.state.range.value = undefined;
+    this.state.bookmarks.value = [];
     this.#expanded.clear();
     this.#edge = 0;
     this.#toldAt = this.now();
@@ -223,9 +230,36 @@ export class App {
     this.changed();
   }
 
+  /** Marks the time cursor's moment, or the newest; a moment that is marked already is not any more. */
+  toggleBookmark(): void {
+    const t = this.instant;
+    const { bookmarks } = this.state;
+    const others = bookmarks.peek().filter((one) => one !== t);
+    const removed = others.length < bookmarks.peek().length;
+    bookmarks.value = removed ? others : [...others, t].sort((a, b) => a - b);
+    const time = this.session.clock.timeOfDay(t, 1e6);
+    this.say(removed ? `Bookmark at ${time} removed.` : `Bookmark at ${time}.`);
+    this.frames.request();
+  }
+
+  /** Puts the time cursor on the next or previous bookmark. */
+  stepBookmark(step: 1 | -1): void {
+    const at = this.instant;
+    const marks = this.state.bookmarks.peek();
+    const next = step === 1 ? marks.find((t) => t > at) : marks.findLast((t) => t < at);
+    if (next === undefined) {
+      this.say(step === 1 ? "No later bookmark." : "No earlier bookmark.");
+      return;
+    }
+    this.setCursor(next);
+    this.viewport.reveal(next);
+  }
+
   escape(): void {
-    const { help, selection, cursor } = this.state;
+    const { help, notice, range, selection, cursor } = this.state;
     if (help.peek()) help.value = false;
+    else if (notice.peek()) notice.value = "";
+    else if (range.peek()) range.value = undefined;
     else if (selection.peek()) selection.value = undefined;
     else if (cursor.peek() !== undefined) cursor.value = undefined;
     this.changed();

@@ -1,7 +1,9 @@
 import { effect, untracked } from "@preact/signals";
 import { type Hit, hit } from "../layout/hit.ts";
+import { rowAt } from "../layout/rows.ts";
 import { RULER_HEIGHT } from "../layout/timeline.ts";
 import type { App } from "./app.ts";
+import { snap } from "./range.ts";
 
 /** What the pointer is over, for the outline and the tooltip. */
 export interface Hover {
@@ -24,7 +26,8 @@ const CLICK_PX = 4;
 type Drag =
   | { readonly kind: "cursor" }
   | { readonly kind: "pan"; x: number; y: number }
-  | { readonly kind: "press" };
+  /** A click until it moves; then it marks out a range from `t` on. */
+  | { readonly kind: "press"; readonly t: number };
 
 /** Mouse, pen and touch on the lanes. Returns what takes the listeners away again. */
 export function startPointer(
@@ -45,6 +48,15 @@ export function startPointer(
   const timeAt = (event: MouseEvent) => {
     const { x, width } = point(event);
     return app.viewport.scale(width).t(x);
+  };
+  /** The moment under the pointer, or that of a change of the row that is near; Alt takes the pointer's own. */
+  const rangeEdge = (event: PointerEvent) => {
+    const { x, y, width } = point(event);
+    const scale = app.viewport.scale(width);
+    if (event.altKey) return scale.t(x);
+    const { rows } = app.state.rows.peek();
+    const row = rows[rowAt(rows, y - RULER_HEIGHT + app.state.scroll.peek())];
+    return snap(app.session.entities, row, scale, scale.t(x));
   };
   const find = ({ x, y, width }: Point): Hover => {
     if (y < RULER_HEIGHT) return { x, y, hit: undefined };
@@ -78,7 +90,7 @@ export function startPointer(
         drag = { kind: "cursor" };
         app.setCursor(timeAt(event));
       } else if (event.button === 0) {
-        drag = { kind: "press" };
+        drag = { kind: "press", t: rangeEdge(event) };
       } else return;
       area.setPointerCapture(event.pointerId);
       event.preventDefault();
@@ -96,6 +108,8 @@ export function startPointer(
         if (event.pointerType === "touch") app.scrollTo(app.state.scroll.peek() + drag.y - at.y);
         drag.x = at.x;
         drag.y = at.y;
+      } else if (drag?.kind === "press" && Math.abs(at.x - origin.x) >= CLICK_PX) {
+        app.ranging.set(drag.t, rangeEdge(event));
       }
       rests = at;
       hover(find(at));
@@ -119,7 +133,10 @@ export function startPointer(
       const found = find(at).hit;
       if (found?.child) app.selecting.jump(found.child.id);
       else if (found) app.selecting.row(found.row, found.descriptor);
-      else app.state.selection.value = undefined;
+      else {
+        app.state.selection.value = undefined;
+        app.state.range.value = undefined;
+      }
       app.frames.request();
     },
     { signal },

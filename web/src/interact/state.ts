@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import type { Rows } from "../layout/rows.ts";
 import type { Link } from "../net/live.ts";
+import type { Range } from "./range.ts";
 
 /** What is selected: a row, and what of it. */
 export interface Selection {
@@ -31,6 +32,10 @@ export class State {
   readonly selection = signal<Selection | undefined>(undefined);
   /** The time cursor; without one, the tables show the newest moment. */
   readonly cursor = signal<number | undefined>(undefined);
+  /** The span that is measured. */
+  readonly range = signal<Range | undefined>(undefined);
+  /** Moments that the user marked, in order. */
+  readonly bookmarks = signal<readonly number[]>([]);
   readonly following = signal(true);
   /** Length of the time in sight (nanoseconds). */
   readonly span = signal(0);
@@ -39,6 +44,8 @@ export class State {
   readonly tab = signal<Tab>("descriptors");
   readonly theme = signal<Theme>("system");
   readonly help = signal(false);
+  /** Something to know and put away. */
+  readonly notice = signal("");
   /** The last thing worth saying aloud. */
   readonly said = signal("");
 }

@@ -76,6 +76,13 @@ export class Viewport {
     this.#place((from + to) / 2 - span / 2, span);
   }
 
+  /** Shows exactly that time. */
+  place(from: number, to: number): void {
+    this.#untouched = false;
+    this.following = false;
+    this.#place(from, Math.max(SHORTEST, to - from));
+  }
+
   /** Everything that there is. */
   fit(): void {
     this.show(this.#first, Math.max(this.#edge, this.#first + SHORTEST));

@@ -89,6 +89,9 @@ export class Canvas2dRenderer implements Renderer {
       to.fill();
     }
     to.restore();
+    this.#range(overlay, palette);
+    to.fillStyle = palette.accent;
+    for (const x of overlay.bookmarks) flag(to, Math.round(x), overlay);
     if (overlay.note) {
       to.font = FONT;
       this.#tag(
@@ -120,6 +123,19 @@ export class Canvas2dRenderer implements Renderer {
         overlay.width,
       );
     }
+  }
+
+  #range({ range, top, width, height }: Overlay, palette: Palette): void {
+    if (!range) return;
+    const to = this.#overlay;
+    to.fillStyle = palette.accent;
+    to.globalAlpha = 0.12;
+    to.fillRect(range.x0, top, range.x1 - range.x0, height - top);
+    to.globalAlpha = 1;
+    to.fillRect(Math.round(range.x0), top, 1, height - top);
+    to.fillRect(Math.round(range.x1), top, 1, height - top);
+    to.font = FONT;
+    this.#tag(to, range.label, (range.x0 + range.x1) / 2, top + 12, palette.accent, palette.onAccent, width);
   }
 
   #bars(scene: Scene, palette: Palette): void {
@@ -324,6 +340,16 @@ export class Canvas2dRenderer implements Renderer {
     }
     return pattern;
   }
+}
+
+/** A bookmark: a pennant on the ruler with a dotted line below. */
+function flag(to: CanvasRenderingContext2D, x: number, { top, height }: Overlay): void {
+  to.beginPath();
+  to.moveTo(x, top - 14);
+  to.lineTo(x + 9, top - 10);
+  to.lineTo(x, top - 6);
+  to.fill();
+  for (let y = top - 14; y < height; y += 4) to.fillRect(x, y, 1, 2);
 }
 
 function frame(to: CanvasRenderingContext2D, x: number, y: number, width: number, height: number): void {

@@ -150,6 +150,9 @@ export interface Overlay {
   /** A note where more links than those are meant. */
   readonly note: string | undefined;
   readonly cursor: { readonly x: number; readonly label: string } | undefined;
+  /** Edges of the measured range, and how long it is. */
+  readonly range: { readonly x0: number; readonly x1: number; readonly label: string } | undefined;
+  readonly bookmarks: readonly number[];
   readonly pointer: number | undefined;
   readonly outline:
     | { readonly x0: number; readonly x1: number; readonly y: number; readonly height: number }

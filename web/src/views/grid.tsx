@@ -74,7 +74,7 @@ export function Grid() {
     <div class="heads">
       <div class="corner">
         <span aria-hidden="true">Process / descriptor</span>
-        <span data-span={app.state.span.value} title="Time in sight">
+        <span data-span={app.state.span.value} data-cursor={app.state.cursor.value} title="Time in sight">
           {duration(app.state.span.value)} in sight
         </span>
       </div>

@@ -3,6 +3,7 @@ import { press } from "../interact/keys.ts";
 import { useApp } from "./context.ts";
 import { Drawer } from "./drawer.tsx";
 import { Help } from "./help.tsx";
+import { Notice } from "./notice.tsx";
 import { Stage } from "./stage.tsx";
 import { Toolbar } from "./toolbar.tsx";
 
@@ -11,12 +12,21 @@ export function Page() {
   const app = useApp();
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => press(app, event);
+    const onHash = () => {
+      app.sharing.awaits(location.hash);
+      app.sharing.arrived();
+    };
     addEventListener("keydown", onKey);
-    return () => removeEventListener("keydown", onKey);
+    addEventListener("hashchange", onHash);
+    return () => {
+      removeEventListener("keydown", onKey);
+      removeEventListener("hashchange", onHash);
+    };
   }, [app]);
   return (
     <>
       <Toolbar />
+      <Notice />
       <main>
         <h1 class="unseen">Timeline of processes, descriptors and sockets</h1>
         <Stage />

@@ -11,6 +11,7 @@ import { Canvas2dRenderer } from "../render/canvas2d.ts";
 import { useApp } from "./context.ts";
 import { Empty } from "./empty.tsx";
 import { Grid } from "./grid.tsx";
+import { Measured } from "./measured.tsx";
 
 /** The timeline: rows' headers at the left, their lives at the right. */
 export function Stage() {
@@ -45,6 +46,7 @@ export function Stage() {
         </div>
         <Tooltip hover={hover} />
       </div>
+      <Measured />
       <Empty />
       <Scroller />
     </section>
@@ -76,6 +78,8 @@ class Painter {
       effect(() => {
         app.state.selection.value;
         app.state.cursor.value;
+        app.state.range.value;
+        app.state.bookmarks.value;
         palette.value;
         app.frames.request();
       }),
@@ -150,6 +154,7 @@ class Painter {
     const descriptor = app.selecting.descriptor();
     const row = selection && rows.rows[rows.index.get(selection.row) ?? -1];
     const cursor = state.cursor.peek();
+    const range = state.range.peek();
     this.#renderer.overlay(
       {
         width: this.#width,
@@ -161,6 +166,12 @@ class Painter {
           cursor === undefined
             ? undefined
             : { x: scale.x(cursor), label: session.clock.timeOfDay(cursor, scale.nsPerPx) },
+        range: range && {
+          x0: scale.x(range.from),
+          x1: scale.x(range.to),
+          label: duration(range.to - range.from),
+        },
+        bookmarks: state.bookmarks.peek().map((t) => scale.x(t)),
         pointer: this.hover()?.x,
         outline:
           row?.kind === "slot" && descriptor

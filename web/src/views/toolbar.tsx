@@ -147,6 +147,13 @@ function ViewButtons() {
       <button type="button" title="Show everything (0)" onClick={() => app.fit(false)}>
         Fit
       </button>
+      <button
+        type="button"
+        title="Copy a link to what is in sight (Y)"
+        onClick={() => void app.sharing.copy()}
+      >
+        Link
+      </button>
       <button type="button" aria-label="Zoom out" title="Zoom out (S)" onClick={() => app.zoom(1.5)}>
         −
       </button>

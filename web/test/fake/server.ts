@@ -3,8 +3,9 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 import { type WebSocket, WebSocketServer } from "ws";
-import type { ClientMessage, ServerMessage } from "../../src/protocol/types.gen.ts";
-import type { FakeSession } from "./session.ts";
+import { type Fields, parseFilter } from "../../src/base/filter.ts";
+import type { ClientMessage, Line, ServerMessage } from "../../src/protocol/types.gen.ts";
+import { type FakeSession, T0_NS } from "./session.ts";
 
 const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
@@ -138,24 +139,22 @@ export class FakeServer {
     }
   }
 
+  /** Keys that the tests ask for. */
+  readonly #fields: Fields<Line> = {
+    event: { text: (line) => [line.event] },
+    pid: { number: (line) => [line.pid] },
+    ts_ns: { number: (line) => [BigInt(T0_NS) + BigInt(line.t ?? 0)] },
+  };
+
   #events(url: URL, json: (status: number, body: unknown) => void): void {
     const from = Number(url.searchParams.get("from_seq") ?? 0);
     const limit = Number(url.searchParams.get("limit") ?? 100);
-    const terms = (url.searchParams.get("filter") ?? "").split(/\s+/).filter(Boolean);
-    for (const term of terms) {
-      if (!/^(event|pid):\S+$/.test(term)) {
-        json(400, { error: `There is no key “${term.split(":")[0]}”.` });
-        return;
-      }
+    const filter = parseFilter(url.searchParams.get("filter") ?? "", this.#fields);
+    if (typeof filter !== "function") {
+      json(400, { error: `filter: ${filter.token}: ${filter.reason}` });
+      return;
     }
-    const fits = this.session.lines.filter(
-      (line) =>
-        line.seq >= from &&
-        terms.every((term) => {
-          const [key, value] = term.split(":");
-          return key === "event" ? line.event === value : String(line.pid) === value;
-        }),
-    );
+    const fits = this.session.lines.filter((line) => line.seq >= from && filter(line));
     const events = fits.slice(0, limit);
     const next = fits.length > limit ? (events.at(-1)?.seq ?? 0) + 1 : null;
     json(200, { events, next_seq: next });

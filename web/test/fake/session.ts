@@ -10,7 +10,7 @@ import type {
 } from "../../src/protocol/types.gen.ts";
 
 /** 2026-11-22T12:00:00Z. */
-const T0_NS = "1795348800000000000";
+export const T0_NS = "1795348800000000000";
 const MS = 1e6;
 
 export type Change = Extract<ServerMessage, { kind: "change" }>;

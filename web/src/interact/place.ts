@@ -1,0 +1,92 @@
+import type { Tab } from "./state.ts";
+
+/** A span of wall-clock time: nanoseconds since the Unix epoch. */
+export interface Span {
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
+/** What is selected, by identities that outlive a daemon: process, number, and when the number was filled. */
+export interface Target {
+  readonly process: string;
+  readonly slot: { readonly fd: number; readonly opened: bigint } | undefined;
+}
+
+/**
+ * Where someone looks, as a link tells it. Times are absolute and things are named by what the kernel calls them, so that
+ * a link means the same an hour later, in another tab, and on a recording of the same time.
+ */
+export interface Place {
+  /** A fixed span, or the newest so many nanoseconds. */
+  readonly view: Span | { readonly live: bigint };
+  /** The time cursor. */
+  readonly cursor: bigint | undefined;
+  readonly range: Span | undefined;
+  readonly bookmarks: readonly bigint[];
+  readonly tab: Tab | undefined;
+  readonly filter: string;
+  readonly target: Target | undefined;
+}
+
+const VERSION = "1";
+export const TABS: readonly Tab[] = ["details", "descriptors", "events"];
+/** Bookmarks that a link takes; more would make it too long for many programs. */
+const BOOKMARKS = 50;
+
+/** A place as the fragment of an address, without the `#`. */
+export function writePlace(place: Place): string {
+  const out = new URLSearchParams({ v: VERSION });
+  const span = ({ from, to }: Span) => `${from},${to}`;
+  if ("live" in place.view) out.set("live", String(place.view.live));
+  else out.set("t", span(place.view));
+  if (place.cursor !== undefined) out.set("at", String(place.cursor));
+  if (place.range) out.set("range", span(place.range));
+  if (place.bookmarks.length > 0) out.set("marks", place.bookmarks.slice(0, BOOKMARKS).join(","));
+  if (place.tab) out.set("tab", place.tab);
+  if (place.filter) out.set("q", place.filter);
+  if (place.target) {
+    const { process, slot } = place.target;
+    out.set("sel", slot ? `${process}/${slot.fd}@${slot.opened}` : process);
+  }
+  return out.toString();
+}
+
+/** Reads a fragment; `undefined` where it is no place of ours. What it says wrongly is left out. */
+export function readPlace(fragment: string): Place | undefined {
+  const from = new URLSearchParams(fragment.replace(/^#/, ""));
+  if (from.get("v") !== VERSION) return undefined;
+  const live = number(from.get("live"));
+  const view = span(from.get("t")) ?? (live === undefined ? undefined : { live });
+  if (!view) return undefined;
+  return {
+    view,
+    cursor: number(from.get("at")),
+    range: span(from.get("range")),
+    bookmarks: (from.get("marks") ?? "")
+      .split(",")
+      .slice(0, BOOKMARKS)
+      .map(number)
+      .filter((mark) => mark !== undefined),
+    tab: TABS.find((tab) => tab === from.get("tab")),
+    filter: from.get("q") ?? "",
+    target: target(from.get("sel")),
+  };
+}
+
+function number(text: string | null): bigint | undefined {
+  return text && /^\d{1,19}$/.test(text) ? BigInt(text) : undefined;
+}
+
+function span(text: string | null): Span | undefined {
+  const [from, to, ...more] = (text ?? "").split(",").map(number);
+  return from !== undefined && to !== undefined && from < to && more.length === 0 ? { from, to } : undefined;
+}
+
+function target(text: string | null): Target | undefined {
+  const [, process, , fd, opened] = text?.match(/^(\d{1,10}@\d{1,19})(\/(\d{1,10})@(\d{1,19}))?$/) ?? [];
+  if (process === undefined) return undefined;
+  return {
+    process,
+    slot: fd === undefined || opened === undefined ? undefined : { fd: Number(fd), opened: BigInt(opened) },
+  };
+}

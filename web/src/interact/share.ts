@@ -1,0 +1,123 @@
+import { slotKey } from "../layout/rows.ts";
+import type { Descriptor } from "../protocol/types.gen.ts";
+import type { App } from "./app.ts";
+import { type Place, readPlace, type Span, type Target, writePlace } from "./place.ts";
+import type { Range } from "./range.ts";
+
+/** Links to what is in sight: making them, and going where one leads. */
+export class Sharing {
+  /** Where a link leads, until the data that it names have come. */
+  #awaited: Place | undefined;
+
+  constructor(readonly app: App) {}
+
+  /** The fragment of a link to what is in sight. */
+  fragment(): string {
+    const { app } = this;
+    const { state, viewport, session } = app;
+    const { clock } = session;
+    const span = ({ from, to }: Range): Span => ({ from: clock.epoch(from), to: clock.epoch(to) });
+    const follows = app.live && state.following.peek();
+    const cursor = state.cursor.peek();
+    const range = state.range.peek();
+    return writePlace({
+      view: follows
+        ? { live: BigInt(Math.round(viewport.span)) }
+        : span({ from: Math.max(0, viewport.start), to: viewport.end }),
+      cursor: cursor === undefined ? undefined : clock.epoch(cursor),
+      range: range && span(range),
+      bookmarks: state.bookmarks.peek().map((t) => clock.epoch(t)),
+      tab: state.tab.peek(),
+      filter: state.filter.peek().trim(),
+      target: this.#target(),
+    });
+  }
+
+  /** Puts the link into the address and onto the clipboard. */
+  async copy(): Promise<void> {
+    const url = new URL(location.href);
+    url.hash = this.fragment();
+    history.replaceState(null, "", url);
+    try {
+      await navigator.clipboard.writeText(url.href);
+      this.app.say("Link copied.");
+      this.app.state.notice.value = "The link to what is in sight is on the clipboard.";
+    } catch {
+      this.app.state.notice.value = "The address of this page now is the link to what is in sight.";
+    }
+  }
+
+  /** Takes note of where an address leads; gone there as soon as the session's data are here. */
+  awaits(hash: string): void {
+    this.#awaited = readPlace(hash);
+  }
+
+  /** The session's data are here: goes where the link leads. */
+  arrived(): void {
+    const place = this.#awaited;
+    this.#awaited = undefined;
+    if (place) this.go(place);
+  }
+
+  go(place: Place): void {
+    const { app } = this;
+    const { clock, status } = app.session;
+    const range = ({ from, to }: Span): Range => ({ from: clock.offset(from), to: clock.offset(to) });
+    app.setFilter(place.filter);
+    app.state.range.value = place.range && range(place.range);
+    app.state.bookmarks.value = place.bookmarks.map((epoch) => clock.offset(epoch));
+    if (place.target) this.#select(place.target);
+    // After selecting, which shows the details and may move the view.
+    if (place.tab) app.state.tab.value = place.tab;
+    app.setCursor(place.cursor === undefined ? undefined : clock.offset(place.cursor));
+    if ("live" in place.view) {
+      app.viewport.follow(Number(place.view.live));
+    } else {
+      const { from, to } = range(place.view);
+      app.viewport.place(from, to);
+      if (to < (status?.kept_since ?? 0)) {
+        app.state.notice.value = `The link shows ${clock.timeOfDay(from, 1e9)} to ${clock.timeOfDay(to, 1e9)}; events are kept since ${clock.timeOfDay(status?.kept_since ?? 0, 1e9)}.`;
+      } else if (from > app.edge) {
+        app.state.notice.value = "The link shows a time that this session has not reached.";
+      }
+    }
+    app.changed();
+  }
+
+  #target(): Target | undefined {
+    const selection = this.app.state.selection.peek();
+    if (!selection) return undefined;
+    const held = this.app.selecting.descriptor();
+    return {
+      process: selection.process,
+      slot: held && { fd: held.fd, opened: this.app.session.clock.epoch(held.opened) },
+    };
+  }
+
+  #select({ process: id, slot }: Target): void {
+    const { app } = this;
+    const process = app.process(id);
+    const held = process && slot && this.#held(process.table, slot.fd, slot.opened);
+    if (!process || (slot && !held)) {
+      app.state.notice.value = slot
+        ? `What the link selects (descriptor ${slot.fd} of ${id}) is not kept any more.`
+        : `Process ${id} is not kept any more.`;
+      return;
+    }
+    if (!held) {
+      app.selecting.wholeProcess(process);
+      return;
+    }
+    app.expand(process.id, true);
+    app.layNow();
+    const row =
+      app.state.rows.peek().rows[app.state.rows.peek().index.get(slotKey(process.id, held.fd)) ?? -1];
+    if (row) app.selecting.row(row, held);
+    app.selecting.reveal(held.opened);
+  }
+
+  #held(table: string, fd: number, opened: bigint): Descriptor | undefined {
+    const slot = this.app.session.entities.slots(table).find((one) => one.fd === fd);
+    return slot?.held.find((one) => this.app.session.clock.epoch(one.opened) === opened);
+  }
+}
