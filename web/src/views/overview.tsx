@@ -49,7 +49,7 @@ class Strip {
   readonly #observer: ResizeObserver;
   #width = 0;
   #summary: Summary | undefined;
-  #counted = { at: Number.NEGATIVE_INFINITY, version: -1 };
+  #counted = { at: Number.NEGATIVE_INFINITY, version: -1, size: 0 };
   #later: ReturnType<typeof setTimeout> | undefined;
   #drag: Drag | undefined;
 
@@ -94,11 +94,14 @@ class Strip {
     const now = this.app.now();
     const stale = !this.#summary || this.#counted.version !== session.version || this.#summary.to !== edge;
     const due = this.#counted.at + COUNT_MS - now;
-    const grown = this.#summary ? edge - this.#summary.to : 0;
     // At the start of a session everything comes at once.
-    const leapt = this.#summary !== undefined && Math.abs(grown) > (edge - this.#first()) / 20;
+    const size = session.entities.descriptors.size;
+    const leapt =
+      !this.#summary ||
+      Math.abs(edge - this.#summary.to) > (edge - this.#first()) / 20 ||
+      Math.abs(size - this.#counted.size) > this.#counted.size / 10;
     if (!this.#summary || leapt || (stale && due <= 0)) {
-      this.#counted = { at: now, version: session.version };
+      this.#counted = { at: now, version: session.version, size };
       const buckets = Math.max(1, Math.floor(this.#width / BUCKET_PX));
       this.#summary = summarize(session.entities, this.#first(), Math.max(edge, this.#first() + 1), buckets);
     } else if (this.#counted.version !== session.version) {
