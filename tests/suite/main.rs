@@ -8,6 +8,7 @@ mod calls;
 mod client_side;
 mod compat;
 mod harness;
+mod kernels;
 mod loss;
 mod real_servers;
 mod records;

@@ -3,6 +3,7 @@
 mod apt;
 mod build;
 mod count;
+mod kernels;
 mod run;
 mod setup;
 mod shell;
@@ -26,7 +27,7 @@ struct Cli {
 enum Verb {
     /// Install what the build needs and is missing, and say what it took
     Setup {
-        /// Also what the tests need: servers, browser
+        /// Also what the tests need: servers, browser, other kernels
         #[arg(long)]
         tests: bool,
     },

@@ -1,7 +1,7 @@
 //! `cargo xtask setup`: installs what is missing, and says what it took.
 
 use crate::{
-    apt,
+    apt, kernels,
     shell::timed,
     toolchain::{self, Toolchain},
     web,
@@ -20,9 +20,19 @@ const BUILD_PACKAGES: &[&str] = &[
     "rust-web-src",
 ];
 
-/// Servers and clients that the tests trace, and the browser that opens the page.
-const TEST_PACKAGES: &[&str] =
-    &["nginx", "redis-server", "python3", "curl", "chromium", "util-linux", "rust-web-clippy"];
+/// Servers and clients that the tests trace, the browser that opens the page, and the machine that boots other kernels.
+const TEST_PACKAGES: &[&str] = &[
+    "nginx",
+    "redis-server",
+    "python3",
+    "curl",
+    "chromium",
+    "util-linux",
+    "rust-web-clippy",
+    "qemu-system-x86",
+    "busybox-static",
+    "cpio",
+];
 
 /// Installs what the build needs, and with `tests` what the tests need.
 pub(crate) fn run(tests: bool) -> Result<Toolchain> {
@@ -38,6 +48,9 @@ pub(crate) fn run(tests: bool) -> Result<Toolchain> {
         if tests {
             report(&apt::install(TEST_PACKAGES)?);
             eprintln!("tests: {}", TEST_PACKAGES.join(" "));
+            for unavailable in kernels::fetch() {
+                eprintln!("tests: {unavailable}");
+            }
         }
         Ok(toolchain)
     })

@@ -4,7 +4,7 @@ use crate::{
     apt,
     build::{self, embedding},
     count::Count,
-    setup,
+    kernels, setup,
     shell::{self, timed},
     tidy,
     toolchain::Toolchain,
@@ -79,8 +79,9 @@ fn real_servers(full: bool, cargo: &mut Command, count: &mut Count) -> Result<()
         // One at a time: each starts servers and asks for quiet moments.
         // A failure says what was seen; where in the harness that was adds nothing.
         cargo.env("RUST_LIB_BACKTRACE", "0");
-        cargo.env("SOCKREEL_BIN", build::program()).args(["--", "--test-threads=1"]);
-        return tests("real servers", cargo, count);
+        cargo.env("SOCKREEL_BIN", build::program()).args(["--", "--test-threads=1", "--skip", "kernels::"]);
+        tests("real servers", cargo, count)?;
+        return other_kernels(count);
     }
     let listed =
         shell::output(cargo.args(["--", "--list"])).context("the tests on real servers do not build")?;
@@ -88,6 +89,17 @@ fn real_servers(full: bool, cargo: &mut Command, count: &mut Count) -> Result<()
     eprintln!("skipped: {number} tests on real servers: loading programs into the kernel takes root");
     count.skipped += u64::try_from(number)?;
     Ok(())
+}
+
+/// The core under every kernel that could be fetched; prints the table of what each attaches.
+fn other_kernels(count: &mut Count) -> Result<()> {
+    for unavailable in kernels::fetch() {
+        eprintln!("skipped: {unavailable}");
+        count.skipped += 1;
+    }
+    let mut cargo = cargo(&["test", "--package", "tracer-tests", "--", "--nocapture", "kernels::"]);
+    cargo.env("RUST_LIB_BACKTRACE", "0").env("SOCKREEL_BIN", build::program());
+    tests("kernels", &mut cargo, count)
 }
 
 fn check(name: &str, command: &mut Command) -> Result<()> {

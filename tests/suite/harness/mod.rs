@@ -4,6 +4,7 @@ mod account;
 mod api;
 mod client;
 mod group;
+mod guest;
 mod page;
 mod server;
 mod sockreel;
@@ -13,10 +14,11 @@ pub(crate) use account::{Account, Expected};
 pub(crate) use api::Api;
 pub(crate) use client::{Visit, hold, visits};
 pub(crate) use group::{Group, descendants, signal_pid};
+pub(crate) use guest::Guest;
 pub(crate) use page::Page;
 pub(crate) use server::{Server, free_port};
 pub(crate) use sockreel::{Sockreel, lines};
-pub(crate) use witness::{Table, is_accepted, is_listening, table};
+pub(crate) use witness::{Table, is_accepted, is_listening, kind, table};
 
 use anyhow::{Result, bail};
 use std::{
@@ -28,13 +30,22 @@ use std::{
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Looks again and again until what is waited for is there; what was seen last is the error at the deadline.
-pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<T>) -> Result<T> {
+pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Result<T>) -> Result<T> {
+    wait_within(DEADLINE, what, look)
+}
+
+/// The same with a deadline of its own.
+pub(crate) fn wait_within<T>(
+    deadline: Duration,
+    what: &str,
+    mut look: impl FnMut() -> Result<T>,
+) -> Result<T> {
     let start = Instant::now();
     loop {
         match look() {
             Ok(found) => return Ok(found),
-            Err(seen) if start.elapsed() > DEADLINE => {
-                bail!("waited {} s for {what}; seen: {seen:#}", DEADLINE.as_secs())
+            Err(seen) if start.elapsed() > deadline => {
+                bail!("waited {} s for {what}; seen: {seen:#}", deadline.as_secs())
             }
             Err(_) => thread::sleep(Duration::from_millis(20)),
         }

@@ -1,12 +1,7 @@
 //! What the kernel itself says, through `/proc`: the source that the model is compared with.
 
 use anyhow::{Context as _, Result};
-use std::{
-    collections::BTreeMap,
-    fs,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _};
 
 /// A descriptor table: number to kind and inode.
 pub(crate) type Table = BTreeMap<i64, (String, u64)>;
@@ -20,37 +15,38 @@ pub(crate) fn table(pid: u32) -> Result<Table> {
         let number = entry.file_name().to_string_lossy().parse()?;
         let text = fs::read_link(entry.path())?;
         // The link is followed to the very file, whatever its text says.
-        let inode = fs::metadata(entry.path())?.ino();
-        table.insert(number, (kind(&text.to_string_lossy(), &entry.path())?, inode));
+        let meta = fs::metadata(entry.path())?;
+        table.insert(number, (kind(&text.to_string_lossy(), meta.mode()).to_owned(), meta.ino()));
     }
     Ok(table)
 }
 
-/// The contract's name for what a link of `/proc/PID/fd` shows.
-fn kind(text: &str, link: &Path) -> Result<String> {
+/// The contract's name for what a link of `/proc/PID/fd` shows, by its text and the mode of what it leads to.
+pub(crate) fn kind(text: &str, mode: u32) -> &'static str {
     let anonymous = text.strip_prefix("anon_inode:").map(|name| name.trim_matches(['[', ']']));
-    Ok(match anonymous {
+    match anonymous {
         Some("eventpoll") => "epoll",
-        Some(
-            name @ ("eventfd" | "timerfd" | "signalfd" | "inotify" | "io_uring" | "pidfd" | "userfaultfd"),
-        ) => name,
+        Some("eventfd") => "eventfd",
+        Some("timerfd") => "timerfd",
+        Some("signalfd") => "signalfd",
+        Some("inotify") => "inotify",
+        Some("io_uring") => "io_uring",
+        Some("pidfd") => "pidfd",
+        Some("userfaultfd") => "userfaultfd",
         Some(_) => "anonymous",
         None if text.starts_with("socket:") => "socket",
         None if text.starts_with("pipe:") => "pipe",
         None if text.starts_with("pidfd:") => "pidfd",
         None if text.starts_with("/memfd:") => "memfd",
-        None => {
-            let file_type = fs::metadata(link)?.file_type();
-            match () {
-                () if file_type.is_dir() => "directory",
-                () if file_type.is_char_device() => "char_device",
-                () if file_type.is_block_device() => "block_device",
-                () if file_type.is_fifo() => "fifo",
-                () => "file",
-            }
-        }
+        // File types of `st_mode` (inode(7)).
+        None => match mode & 0o170_000 {
+            0o040_000 => "directory",
+            0o020_000 => "char_device",
+            0o060_000 => "block_device",
+            0o010_000 => "fifo",
+            _ => "file",
+        },
     }
-    .to_owned())
 }
 
 /// Whether something listens on that port of 127.0.0.1. Asking costs no connection.

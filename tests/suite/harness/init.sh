@@ -1,0 +1,16 @@
+#!/bin/busybox sh
+# The first process of a machine that proves one kernel: what it found goes to the second serial port as an archive.
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+ip link set lo up
+stty raw -F /dev/ttyS1
+cd /found
+sockreel doctor --json > doctor.jsonl 2> doctor.err
+sockreel trace --json -o trace.jsonl --record trace.reel -- core-proof log.jsonl 2> trace.err
+echo $? > trace.code
+tr '\0' '\n' < /sys/kernel/btf/vmlinux | grep '^btf_trace_' > tracepoints
+tar c . > /dev/ttyS1
+poweroff -f

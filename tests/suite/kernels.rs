@@ -1,0 +1,285 @@
+//! Three kernels: this one, and older ones by software emulation. On each every program loads, what attaches is what the
+//! kernel has, `doctor` says the same, and the trace of a program that logs what it does equals its log.
+
+use crate::{
+    harness::{Guest, Sockreel, kind, lines, wait_for},
+    real_servers::{complete, open_args},
+    verifier,
+};
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    fs,
+    path::Path,
+};
+
+/// What one kernel attaches and cannot tell.
+struct Column {
+    release: String,
+    attached: Vec<String>,
+    missing: Vec<String>,
+    walked: BTreeMap<String, u64>,
+    compared: usize,
+}
+
+#[test]
+fn every_kernel_loads_every_program_and_tells_the_core() -> Result<()> {
+    let dirs: Vec<_> =
+        (0..=Guest::kernels()?.len()).map(|_| tempfile::tempdir()).collect::<Result<_, _>>()?;
+    let (here, others) = dirs.split_first().context("no directory")?;
+    let guests: Vec<_> = Guest::kernels()?
+        .into_iter()
+        .zip(others)
+        .map(|((series, image), dir)| Ok((series, Guest::boot(&image, dir.path())?)))
+        .collect::<Result<_>>()?;
+    let mut columns = vec![column("this kernel", &prove_here(here.path())?, None)?];
+    for (series, guest) in guests {
+        let found = guest.found().with_context(|| series.clone())?;
+        columns.push(column(&series, &found, Some(&series)).with_context(|| format!("Linux {series}"))?);
+    }
+    print(&columns);
+    Ok(())
+}
+
+/// What `init.sh` does in a machine, on this one.
+fn prove_here(dir: &Path) -> Result<std::path::PathBuf> {
+    let doctor = Sockreel::run(dir, "doctor", ["doctor", "--json"])?;
+    fs::write(dir.join("doctor.jsonl"), doctor.out)?;
+    let mut args: Vec<OsString> = ["trace", "--json", "-o"].map(OsString::from).into();
+    args.extend([dir.join("trace.jsonl").into(), "--record".into(), dir.join("trace.reel").into()]);
+    args.extend(["--".into(), env!("CARGO_BIN_EXE_core-proof").into(), dir.join("log.jsonl").into()]);
+    let trace = Sockreel::run(dir, "trace", args)?;
+    fs::write(dir.join("trace.code"), trace.code.to_string())?;
+    let types = fs::read("/sys/kernel/btf/vmlinux")?;
+    let names = types.split(|byte| *byte == 0).filter(|name| name.starts_with(b"btf_trace_"));
+    let names: Vec<_> = names.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    fs::write(dir.join("tracepoints"), names.join("\n"))?;
+    Ok(dir.to_owned())
+}
+
+/// Checks everything that was found under one kernel.
+fn column(name: &str, found: &Path, series: Option<&str>) -> Result<Column> {
+    let read = |file: &str| fs::read_to_string(found.join(file)).with_context(|| file.to_owned());
+    ensure!(
+        read("trace.code")?.trim() == "0",
+        "trace ended with {}: {}",
+        read("trace.code")?,
+        read("trace.err")?
+    );
+    let written = lines(&found.join("trace.jsonl"))?;
+    complete(&written)?;
+    let healed: Vec<_> = written.iter().filter(|line| line["event"] == "repair").collect();
+    ensure!(healed.is_empty(), "repaired: {healed:?}");
+    let log = lines(&found.join("log.jsonl"))?;
+    let doctor = lines(&found.join("doctor.jsonl"))?;
+
+    let mut open = Sockreel::start(found, "open", open_args(&found.join("trace.reel")))?;
+    let api = open.api()?;
+    let info = wait_for("the recording", || api.get("info"))?;
+    let sentences = |field: &str| -> Result<Vec<String>> { Ok(serde_json::from_value(info[field].clone())?) };
+    let (attached, missing) = (sentences("attached")?, sentences("missing")?);
+    attached_is_what_the_kernel_has(&attached, &missing, &read("tracepoints")?)?;
+    doctor_says(&doctor, &attached, &missing)?;
+
+    let mut compared = same_calls(&log, &written)?;
+    compared += same_addresses(&log, &written)?;
+    for entry in log.iter().filter(|entry| entry["table"].is_object()) {
+        compared +=
+            same_table(entry, &written, |pid, at| api.get(&format!("descriptors?pid={pid}&at={at}")))?;
+    }
+    let queue = attached.iter().any(|sentence| sentence.contains("accept queue"));
+    same_queues(&written, queue)?;
+    ensure!(open.interrupt()?.code == 0, "open did not end well");
+    let walked = verifier::walked(&doctor)?;
+    verifier::within_budget(&walked, series)?;
+    let release = doctor.iter().find(|finding| finding["subject"] == "kernel");
+    let release = release.and_then(|finding| finding["detail"].as_str()).unwrap_or(name).to_owned();
+    Ok(Column { release, attached, missing, walked, compared })
+}
+
+/// A program attaches where the kernel's types have its tracepoint (`btf_trace_NAME`, which the kernel has for each), and
+/// where one does not, a sentence says so.
+fn attached_is_what_the_kernel_has(attached: &[String], missing: &[String], names: &str) -> Result<()> {
+    let has: BTreeSet<&str> = names.lines().filter_map(|name| name.strip_prefix("btf_trace_")).collect();
+    ensure!(has.contains("sys_enter"), "the kernel's tracepoints were not read: {names}");
+    for sentence in attached {
+        let place = sentence.rsplit_once('(').and_then(|(_, place)| place.strip_suffix(')'));
+        let place = place.with_context(|| format!("{sentence} names no tracepoint"))?;
+        ensure!(
+            place.starts_with("iterator ") || has.contains(place),
+            "{sentence}: the kernel has no {place}"
+        );
+    }
+    for sentence in missing {
+        let place = sentence.split_once("tracepoint ").map(|(_, rest)| {
+            rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or_default()
+        });
+        let place = place.with_context(|| format!("{sentence} names no tracepoint"))?;
+        ensure!(!has.contains(place), "{sentence}: but the kernel has {place}");
+    }
+    Ok(())
+}
+
+fn doctor_says(doctor: &[Value], attached: &[String], missing: &[String]) -> Result<()> {
+    let programs = doctor.iter().find(|finding| finding["subject"] == "programs").context("no programs")?;
+    let detail = programs["detail"].as_str().and_then(|detail| detail.split_once(": ")).map(|(_, list)| list);
+    ensure!(
+        detail == Some(attached.join(", ").as_str()),
+        "attached are {attached:?}, but doctor: {programs}"
+    );
+    let cost = (!missing.is_empty()).then(|| missing.join("; "));
+    ensure!(programs["cost"] == json!(cost), "missing is {missing:?}, but doctor: {programs}");
+    Ok(())
+}
+
+/// Each thread's calls with their results, between its marks.
+fn same_calls(log: &[Value], written: &[Value]) -> Result<usize> {
+    let mut known: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
+    for entry in log {
+        let tid = entry["tid"].as_u64().with_context(|| format!("no thread in {entry}"))?;
+        known.entry(tid).or_default().push(json!([entry["call"], entry["ret"]]));
+    }
+    let mut told: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
+    let mut on = BTreeSet::new();
+    for line in written {
+        let Some(tid) = line["tid"].as_u64() else { continue };
+        if line["via"] != "syscall" || !line["call"].is_string() || line["pending"] == true {
+            continue;
+        }
+        let path = line["path"].as_str().unwrap_or_default();
+        if path == "/core-proof-begin" {
+            on.insert(tid);
+        }
+        if on.contains(&tid) {
+            told.entry(tid).or_default().push(json!([line["call"], line["ret"]]));
+        }
+        if path == "/core-proof-end" || path == "/core-proof-pause" || line["event"] == "exec" {
+            on.remove(&tid);
+        }
+    }
+    for (tid, known) in &known {
+        let told = told.get(tid).map(Vec::as_slice).unwrap_or_default();
+        for (number, (told, known)) in told.iter().zip(known).enumerate() {
+            ensure!(told == known, "call {number} of {tid} is told as {told}, but was {known}");
+        }
+        ensure!(told.len() == known.len(), "{} calls of {tid} are told, it made {}", told.len(), known.len());
+    }
+    ensure!(told.len() == known.len(), "threads {:?} are told, but {:?} ran", told.keys(), known.keys());
+    Ok(known.values().map(Vec::len).sum())
+}
+
+/// The addresses of each call that gave some, in order.
+fn same_addresses(log: &[Value], written: &[Value]) -> Result<usize> {
+    let mut compared = 0;
+    let mut told = written.iter().filter(|line| {
+        line["via"] == "syscall"
+            && ["bind", "connect", "accept"].iter().any(|event| line["event"] == *event)
+            && line["call"] != "accept"
+            && line["pending"] != true
+    });
+    for entry in log.iter().filter(|entry| entry["fd"].is_number()) {
+        let line = told.next().with_context(|| format!("nothing is told of {entry}"))?;
+        ensure!(line["call"] == entry["call"] && line["ret"] == entry["ret"], "{line} is not {entry}");
+        if entry["ret"].as_i64() < Some(0) {
+            continue;
+        }
+        ensure!(line["local"] == entry["local"], "{line}, but getsockname gave {entry}");
+        ensure!(line["peer"] == entry["peer"], "{line}, but getpeername gave {entry}");
+        compared += 2;
+    }
+    Ok(compared)
+}
+
+/// The table that the recording gives for the moment of a mark, and the one that the process then had.
+fn same_table(
+    entry: &Value,
+    written: &[Value],
+    ask: impl Fn(&Value, &Value) -> Result<Value>,
+) -> Result<usize> {
+    let mark = &entry["mark"];
+    let at = written.iter().find(|line| line["path"] == *mark && line["pid"] == entry["pid"]);
+    let at = &at.with_context(|| format!("{mark} is not told"))?["ts_ns"];
+    let mut known = BTreeMap::new();
+    for (fd, slot) in entry["table"].as_object().context("no table")? {
+        let (link, mode) =
+            (slot["link"].as_str().context("no link")?, slot["mode"].as_u64().context("no mode")?);
+        let slot =
+            (kind(link, u32::try_from(mode)?).to_owned(), slot["ino"].as_u64(), slot["cloexec"].as_bool());
+        known.insert(fd.parse::<i64>()?, slot);
+    }
+    let answer = ask(&entry["pid"], at)?;
+    let mut told = BTreeMap::new();
+    for row in answer["descriptors"].as_array().context("no descriptors")? {
+        let ino = row["ino"].as_str().and_then(|ino| ino.parse().ok());
+        let slot = (row["kind"].as_str().unwrap_or_default().to_owned(), ino, row["cloexec"].as_bool());
+        told.insert(row["fd"].as_i64().context("no fd")?, slot);
+    }
+    for fd in known.keys().chain(told.keys()) {
+        ensure!(
+            told.get(fd) == known.get(fd),
+            "{mark}: {fd} is told as {:?}, but was {:?}",
+            told.get(fd),
+            known.get(fd)
+        );
+    }
+    Ok(known.len())
+}
+
+/// Each accepted connection of the internet protocols has its listener; where the kernel tells of accept queues, it was
+/// told there before, and so was the one that was never accepted.
+fn same_queues(written: &[Value], queue: bool) -> Result<()> {
+    let internet = |line: &&Value| line["family"] == "inet" || line["family"] == "inet6";
+    let of = |event: &'static str| written.iter().filter(internet).filter(move |line| line["event"] == event);
+    let listeners: BTreeSet<_> = of("listen").filter_map(|line| line["socket"].as_str()).collect();
+    let accepts: Vec<_> = of("accept").filter(|line| line["ret"].as_i64() >= Some(0)).collect();
+    ensure!(listeners.len() == 2 && accepts.len() == 4, "{listeners:?}, {accepts:?}");
+    for accept in &accepts {
+        let listener = accept["listener"].as_str().unwrap_or_default();
+        ensure!(listeners.contains(listener), "{accept} is from none of {listeners:?}");
+        ensure!(accept["inferred"].is_null(), "{accept}");
+        ensure!(accept["wait_ns"].is_u64() == queue, "{accept}");
+    }
+    let queued: Vec<_> = of("queued").collect();
+    ensure!(queued.len() == if queue { 6 } else { 0 }, "{} are told as queued: {queued:?}", queued.len());
+    for line in queued {
+        ensure!(line["queue_len"] == 1 && line["queue_limit"] == 7, "{line}");
+        let accept = accepts.iter().find(|accept| accept["socket"] == line["socket"]);
+        if let Some(accept) = accept {
+            let same = ["listener", "local", "peer"].iter().all(|field| accept[*field] == line[*field]);
+            ensure!(same && accept["seq"].as_u64() > line["seq"].as_u64(), "{line}, then {accept}");
+        }
+    }
+    Ok(())
+}
+
+/// The table of kernels, for people.
+fn print(columns: &[Column]) {
+    let mut rows: Vec<&String> = columns.iter().flat_map(|column| &column.attached).collect();
+    rows.sort();
+    rows.dedup();
+    let cell = |column: &Column, row: &String| if column.attached.contains(row) { "yes" } else { "no" };
+    let line = |head: &str, cells: &mut dyn Iterator<Item = String>| {
+        let cells: Vec<_> = cells.map(|cell| format!("{cell:>27}")).collect();
+        println!("{head:<72} {}", cells.join(" "));
+    };
+    line("attached", &mut columns.iter().map(|column| column.release.clone()));
+    for row in rows {
+        line(row, &mut columns.iter().map(|column| cell(column, row).to_owned()));
+    }
+    for program in columns.iter().flat_map(|column| column.walked.keys()).collect::<BTreeSet<_>>() {
+        let walked =
+            |column: &Column| column.walked.get(program).map_or_else(|| "-".to_owned(), u64::to_string);
+        line(&format!("instructions walked: {program}"), &mut columns.iter().map(walked));
+    }
+    line(
+        "calls, addresses and slots compared",
+        &mut columns.iter().map(|column| column.compared.to_string()),
+    );
+    for column in columns {
+        for sentence in &column.missing {
+            println!("{} cannot tell: {sentence}", column.release);
+        }
+    }
+}
