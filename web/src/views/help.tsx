@@ -8,6 +8,7 @@ const POINTER: readonly (readonly [string, string])[] = [
   ["Ctrl + wheel", "Zoom at the pointer"],
   ["Shift + wheel, Shift + drag", "Pan in time"],
   ["Click or drag on the ruler", "Set the time cursor"],
+  ["Drag in the strip at the top", "Move the time in sight, or one of its ends"],
   ["Drag over the lanes", "Measure a range; its ends snap to changes, Alt leaves them free"],
   ["Double click", "Show an item whole; on the ruler: everything"],
   ["↑ ↓ Home End on a row", "Move between rows; Enter selects"],

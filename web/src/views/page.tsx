@@ -4,6 +4,7 @@ import { useApp } from "./context.ts";
 import { Drawer } from "./drawer.tsx";
 import { Help } from "./help.tsx";
 import { Notice } from "./notice.tsx";
+import { Overview } from "./overview.tsx";
 import { Stage } from "./stage.tsx";
 import { Toolbar } from "./toolbar.tsx";
 
@@ -29,6 +30,7 @@ export function Page() {
       <Notice />
       <main>
         <h1 class="unseen">Timeline of processes, descriptors and sockets</h1>
+        <Overview />
         <Stage />
         <Drawer />
       </main>

@@ -53,7 +53,7 @@ async function span(page: Page): Promise<number> {
 async function colours(page: Page, row: string): Promise<Set<string>> {
   return new Set(
     await page.evaluate((selector) => {
-      const canvas = document.querySelector("canvas");
+      const canvas = document.querySelector<HTMLCanvasElement>(".lanes canvas");
       const box = document.querySelector(selector)?.getBoundingClientRect();
       const context = canvas?.getContext("2d");
       if (!canvas || !context || !box) return [];

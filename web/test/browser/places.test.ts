@@ -163,3 +163,31 @@ test("bookmarks are set, walked along and removed", async () => {
     await opened.close();
   }
 });
+
+test("the strip shows the whole time and moves what is in sight", async () => {
+  const story = nginx("overview", "recording");
+  const opened = await open(browser, story.session);
+  const { page } = opened;
+  const span = async () => Number(await page.locator("[data-span]").getAttribute("data-span"));
+  try {
+    await begun(opened);
+    const whole = await span();
+    const strip = page.getByRole("img", {
+      name: /^All kept time, 12:00:00 to 12:00:\d\d: \d+ events, 0 lost$/,
+    });
+    const box = await strip.boundingBox();
+    if (!box) throw new Error("no strip");
+    // A recording opens with all of it in sight: the window's right end is dragged to the middle.
+    await page.mouse.move(box.x + box.width - 1, box.y + 18);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width / 2, box.y + 18, { steps: 3 });
+    await page.mouse.up();
+    await expect.poll(span, PATIENCE).toBeLessThan(whole * 0.6);
+    await page.screenshot({ path: join(RESULTS, "overview.png") });
+    await strip.dblclick();
+    await expect.poll(span, PATIENCE).toBe(whole);
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
