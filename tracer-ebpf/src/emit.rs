@@ -77,3 +77,24 @@ pub(crate) fn record<T: 'static>(kind: Kind, header: &Header, fill: impl FnOnce(
     }
     entry.submit(wakeup());
 }
+
+/// The same for a record that lies complete in a map: `len` bytes, its head first, of the call in it.
+///
+/// # Safety
+///
+/// `record` is valid for `len` bytes and begins with a `Header`.
+#[inline(always)]
+pub(crate) unsafe fn bytes(kind: Kind, record: *mut u8, len: usize) {
+    let head = record.cast::<Header>();
+    // SAFETY: the caller's promise; the helper has no preconditions.
+    let sent = unsafe {
+        (*head).kind = kind.0;
+        (*head).len = len as u16;
+        (*head).cpu = bpf_get_smp_processor_id();
+        (*head).cpu_seq = count(Counter::SEQ);
+        EVENTS.output::<[u8]>(core::slice::from_raw_parts(record, len), wakeup())
+    };
+    if sent.is_err() {
+        count(Counter::RING_FULL);
+    }
+}

@@ -3,12 +3,17 @@
 use crate::{
     globals::offset,
     kread::{Block, field, pointer, string, zero},
+    sock,
 };
+use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
 use tracer_abi::{FileRef, NAME_LEN, SLOT_CLOEXEC, SLOT_PRESENT, Slot};
 
 /// Type bits of `st_mode` and their value for a socket (inode(7)).
 const S_IFMT: u32 = 0o170_000;
 const S_IFSOCK: u32 = 0o140_000;
+
+/// `PID_FS_MAGIC` (include/uapi/linux/magic.h).
+const PID_FS_MAGIC: u64 = 0x5049_4446;
 
 /// Makes a slot one that was not read.
 #[inline(always)]
@@ -42,6 +47,16 @@ pub(crate) fn name(file: u64, to: &mut [u8; NAME_LEN]) {
     let Some(dentry) = pointer(file, offset!(file_path) + offset!(path_dentry)) else { return };
     let Some(text) = pointer(dentry, offset!(dentry_name) + offset!(qstr_name)) else { return };
     string(to.as_mut_ptr(), NAME_LEN, text);
+    // A process file's own name is no name; the link in /proc/PID/fd has its kind (`pidfs_dname`, fs/pidfs.c).
+    let [first, ..] = *to;
+    if first == b'/' {
+        let inode = pointer(file, offset!(file_inode)).unwrap_or(0);
+        let sb = pointer(inode, offset!(inode_sb)).unwrap_or(0);
+        if field::<u64>(sb, offset!(sb_magic)) == Some(PID_FS_MAGIC) {
+            let [place @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = to;
+            *place = *b"[pidfd]\0";
+        }
+    }
 }
 
 /// Reads one slot of the table at `files` (`fdget`, fs/file.c) into `slot`; the name only where it is wanted.
@@ -65,6 +80,52 @@ pub(crate) fn read_slot(files: u64, fd: i32, slot: &mut Slot, with_name: bool) {
     }
 }
 
+/// Address of the open file that a number names in the current task's table; 0 for none. Plain loads as far as the
+/// verifier knows the types.
+#[inline(always)]
+pub(crate) fn current(fd: i32) -> u64 {
+    let (files, fdt) = (offset!(task_files) as usize, offset!(files_fdt) as usize);
+    let (max, array) = (offset!(fdt_max) as usize, offset!(fdt_fd) as usize);
+    // SAFETY: the helper has no preconditions and gives a valid task; the rest is read by loads that the kernel guards
+    // against faults.
+    let (max, array) = unsafe {
+        let task = bpf_get_current_task_btf().cast::<u8>();
+        let files = task.add(files).cast::<*const u8>().read_volatile();
+        let fdt = files.add(fdt).cast::<*const u8>().read_volatile();
+        (fdt.add(max).cast::<u32>().read_volatile(), fdt.add(array).cast::<u64>().read_volatile())
+    };
+    if fd as u32 >= max {
+        return 0;
+    }
+    pointer(array + u64::from(fd as u32) * 8, 0).unwrap_or(0)
+}
+
+/// Type and permissions of an open file's inode.
+#[inline(always)]
+fn mode(file: u64) -> u32 {
+    let inode = pointer(file, offset!(file_inode)).unwrap_or(0);
+    u32::from(field::<u16>(inode, offset!(inode_mode)).unwrap_or(0))
+}
+
+/// Whether a mode is a socket's.
+#[inline(always)]
+pub(crate) fn is_socket_mode(mode: u32) -> bool {
+    mode & S_IFMT == S_IFSOCK
+}
+
+/// Whether a number of the current task's table names a socket.
+#[inline(always)]
+pub(crate) fn is_socket(fd: i32) -> bool {
+    is_socket_mode(mode(current(fd)))
+}
+
+/// Whether it names a unix socket.
+#[inline(always)]
+pub(crate) fn is_unix_socket(fd: i32) -> bool {
+    let file = current(fd);
+    is_socket_mode(mode(file)) && sock::family(sk_in(file)) == sock::AF_UNIX
+}
+
 /// `SLOT_CLOEXEC` where the slot's bit is set in the array at `bits`.
 #[inline(always)]
 fn cloexec_in(bits: u64, index: u32) -> u32 {
@@ -82,10 +143,11 @@ pub(crate) fn cloexec(files: u64, index: u32) -> u32 {
 /// Address of the protocol's socket behind an open file; 0 where it is none.
 #[inline(always)]
 pub(crate) fn sk_of(file: &FileRef) -> u64 {
-    if file.mode & S_IFMT != S_IFSOCK {
-        return 0;
-    }
-    pointer(file.file, offset!(file_private))
-        .and_then(|socket| pointer(socket, offset!(socket_sk)))
-        .unwrap_or(0)
+    if is_socket_mode(file.mode) { sk_in(file.file) } else { 0 }
+}
+
+/// The same for an open file that is known to be a socket.
+#[inline(always)]
+fn sk_in(file: u64) -> u64 {
+    pointer(file, offset!(file_private)).and_then(|socket| pointer(socket, offset!(socket_sk))).unwrap_or(0)
 }

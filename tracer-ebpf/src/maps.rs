@@ -1,5 +1,6 @@
 //! Every map.
 
+use crate::probes::{PASSING_LEN, Room, SENT_LEN, Walk};
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     macros::map,
@@ -41,6 +42,18 @@ pub(crate) static SOCKETS: HashMap<u64, Tracked> = HashMap::with_max_entries(1 <
 /// Room for a call that is too large for the stack.
 #[map]
 pub(crate) static SCRATCH: PerCpuArray<Work> = PerCpuArray::with_max_entries(1, 0);
+
+/// What sends in flight are about to send, by thread.
+#[map]
+pub(crate) static SENT: HashMap<u32, Room<SENT_LEN>> = HashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
+
+/// A walk through control data.
+#[map]
+pub(crate) static WALK: PerCpuArray<Walk> = PerCpuArray::with_max_entries(1, 0);
+
+/// Room for a record of passed descriptors.
+#[map]
+pub(crate) static PASSING: PerCpuArray<Room<PASSING_LEN>> = PerCpuArray::with_max_entries(1, 0);
 
 /// The same for an address.
 #[map]

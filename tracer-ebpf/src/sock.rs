@@ -72,6 +72,12 @@ fn words(words: [u32; 4]) -> [u8; 16] {
     unsafe { core::mem::transmute(words) }
 }
 
+/// Address family of a socket.
+#[inline(always)]
+pub(crate) fn family(sk: u64) -> u16 {
+    field(sk, offset!(sk_family)).unwrap_or(0)
+}
+
 /// State of a socket.
 #[inline(always)]
 pub(crate) fn state(sk: u64) -> u8 {

@@ -43,16 +43,38 @@ impl Class {
     pub const OPEN: Self = Self(13);
     /// Any other call whose result is a new descriptor.
     pub const ANON: Self = Self(14);
-    /// `fork`, `vfork`, `clone`, `clone3`: told by the scheduler's tracepoint; only a failure is told by the call.
+    /// `fork`, `vfork`: told by the scheduler's tracepoint; only a failure is told by the call.
     pub const FORK: Self = Self(15);
     /// `execve`, `execveat`: likewise.
     pub const EXEC: Self = Self(16);
-    /// `recvmsg`: traced where control data could carry descriptors.
+    /// `recvmsg`: traced where control data carried descriptors in (`SCM_RIGHTS`, `SCM_PIDFD`, unix(7)).
     pub const RECVMSG: Self = Self(17);
-    /// `ioctl`: traced for `FIOCLEX` and `FIONCLEX`.
+    /// `ioctl`: traced for `FIOCLEX` and `FIONCLEX`, and for the requests whose result is a new descriptor. Those that
+    /// write its number to a structure are not known: what they make is found by a check of the table.
     pub const IOCTL: Self = Self(18);
     /// `unshare`: traced for `CLONE_FILES`.
     pub const UNSHARE: Self = Self(19);
+    /// `sendmsg`: traced where control data carries descriptors out (`SCM_RIGHTS`, unix(7)).
+    pub const SENDMSG: Self = Self(20);
+    /// `clone`: like `fork`; with `CLONE_PIDFD` a success is told too, by the descriptor that it made in the caller's
+    /// table.
+    pub const CLONE: Self = Self(21);
+    /// `clone3`: the same with its arguments in the caller's memory.
+    pub const CLONE3: Self = Self(22);
+    /// `lseek`: traced for sockets, which it fails on.
+    pub const LSEEK: Self = Self(23);
+    /// `bpf`: traced for the commands whose result is a new descriptor.
+    pub const BPF: Self = Self(24);
+    /// `seccomp`: traced for `SECCOMP_FILTER_FLAG_NEW_LISTENER`, whose result is a new descriptor.
+    pub const SECCOMP: Self = Self(25);
+    /// `landlock_create_ruleset`: a new descriptor; with a flag it answers a question instead, and is not traced.
+    pub const RULESET: Self = Self(26);
+    /// `getsockopt`: traced for `SO_PEERPIDFD`, which makes a descriptor whose number it writes to the caller's memory.
+    pub const GETSOCKOPT: Self = Self(27);
+    /// `recvmmsg`: like `recvmsg`, for a vector of messages.
+    pub const RECVMMSG: Self = Self(28);
+    /// `sendmmsg`: like `sendmsg`, for a vector of messages.
+    pub const SENDMMSG: Self = Self(29);
 }
 
 record! {

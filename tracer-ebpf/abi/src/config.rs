@@ -123,6 +123,8 @@ offsets! {
     inode_sb: "inode" . "i_sb",
     /// Device number of a file system.
     sb_dev: "super_block" . "s_dev",
+    /// Kind of a file system (`include/uapi/linux/magic.h`).
+    sb_magic: "super_block" . "s_magic",
     /// Protocol's socket behind the file's.
     socket_sk: "socket" . "sk",
     /// Type of a file's socket.

@@ -18,7 +18,7 @@ impl Counter {
     pub const PROCESSES_FULL: Self = Self(4);
     /// System calls of followed processes made through the 32-bit entry, which are not decoded.
     pub const COMPAT_CALLS: Self = Self(5);
-    /// Descriptors passed by one `recvmsg` beyond those that are read.
+    /// Calls that passed more descriptors than are read of one call.
     pub const PASSED_BEYOND: Self = Self(6);
     /// How many counters there are.
     pub const COUNT: u32 = 7;

@@ -20,8 +20,8 @@ pub use config::{Config, Offsets, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT
 pub use counter::Counter;
 pub use layout::Field;
 pub use record::{
-    Asked, CHANGES_LEN, Call, CallAddr, CallPair, CallPath, CallSock, CallStates, Change, Exec, Exit,
-    FORK_SHARES_FILES, FileRef, Follow, Fork, Found, Header, InFlight, Kind, NAME_LEN, PATH_LEN, Queued,
-    SLOT_CLOEXEC, SLOT_PRESENT, SOCKADDR_LEN, Slot, SnapshotRow, Sock, State, Tracked, UNIX_PATH_LEN,
-    UnixName,
+    Asked, CHANGES_LEN, Call, CallAddr, CallFds, CallPair, CallPath, CallSock, CallStates, Change, Exec,
+    Exit, FORK_SHARES_FILES, FileRef, Follow, Fork, Found, Header, InFlight, Kind, NAME_LEN, PASSED_LOCAL,
+    PASSED_PEER, PASSED_SOCK, PATH_LEN, Passed, Queued, SLOT_CLOEXEC, SLOT_PRESENT, SOCKADDR_LEN, Slot,
+    SnapshotRow, Sock, State, Tracked, UNIX_PATH_LEN, UnixName,
 };

@@ -20,6 +20,13 @@ pub const SLOT_CLOEXEC: u32 = 2;
 /// A fork's child shares its parent's descriptor table (`CLONE_FILES`, clone(2)).
 pub const FORK_SHARES_FILES: u32 = 1;
 
+/// A passed descriptor is a socket's: a [`Sock`](crate::Sock) follows.
+pub const PASSED_SOCK: u32 = 1;
+/// The socket has a name: a [`UnixName`](crate::UnixName) follows.
+pub const PASSED_LOCAL: u32 = 2;
+/// Its peer has a name: another [`UnixName`](crate::UnixName) follows.
+pub const PASSED_PEER: u32 = 4;
+
 /// Kind of a record. An integer newtype, so that an unknown kind is a value and not undefined behaviour.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +45,8 @@ impl Kind {
     pub const CALL_PAIR: Self = Self(5);
     /// [`CallStates`](crate::CallStates).
     pub const CALL_STATES: Self = Self(6);
+    /// [`CallFds`](crate::CallFds).
+    pub const CALL_FDS: Self = Self(7);
     /// [`Fork`](crate::Fork).
     pub const FORK: Self = Self(16);
     /// [`Exec`](crate::Exec).
@@ -255,6 +264,30 @@ record! {
         pub reserved: u32,
         /// The changes, oldest first.
         pub changes: [Change; CHANGES_LEN],
+    }
+}
+
+record! {
+    /// A call that passes descriptors: this head, and `count` times [`Passed`] with what its flags say.
+    pub struct CallFds {
+        /// The call.
+        pub call: Call,
+        /// How many descriptors follow.
+        pub count: u32,
+        /// Keeps the structure free of padding.
+        pub reserved: u32,
+    }
+}
+
+record! {
+    /// A descriptor that a call passes.
+    pub struct Passed {
+        /// Which message of the call it is in, from 0.
+        pub message: u32,
+        /// `PASSED_*` flags: what follows.
+        pub flags: u32,
+        /// Received: the slot that was filled, read at exit. Sent: the slot that was sent, read at entry.
+        pub slot: Slot,
     }
 }
 

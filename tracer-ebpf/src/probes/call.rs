@@ -8,7 +8,7 @@ use crate::{
     globals::config,
     kread::{copy, opaque, user, user_bytes, zero},
     maps::{ASKED, ASKED_SCRATCH, IN_FLIGHT, SCRATCH, SYSCALLS, Work, count},
-    probes::{found, outcome},
+    probes::{found, outcome, passed, wanted},
     sock,
     task::{self, Scope},
 };
@@ -24,18 +24,6 @@ mod regs {
     pub(super) const R10: usize = 7;
     pub(super) const ORIG_AX: usize = 15;
 }
-
-/// `F_DUPFD`, `F_SETFD`, `F_DUPFD_CLOEXEC` (fcntl(2)).
-const F_DUPFD: u32 = 0;
-const F_SETFD: u32 = 2;
-const F_DUPFD_CLOEXEC: u32 = 1030;
-/// `FIONCLEX`, `FIOCLEX` (ioctl_tty(2)).
-const FIONCLEX: u32 = 0x5450;
-const FIOCLEX: u32 = 0x5451;
-/// `CLONE_FILES` (unshare(2)).
-const CLONE_FILES: u32 = 0x400;
-/// Bytes of a `cmsghdr` with one descriptor (cmsg(3)): less control data cannot pass any.
-const CMSG_MIN: u64 = 20;
 
 /// The arguments that are looked at.
 #[derive(Clone, Copy)]
@@ -65,7 +53,7 @@ fn call_enter(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let arguments = Arguments::of(ctx.arg::<*const u64>(0));
-    if !wanted(entry, &arguments, scope) {
+    if !wanted::by_arguments(entry, &arguments) || !wanted::by_objects(entry, &arguments, scope) {
         return 0;
     }
     let Some(place) = SCRATCH.get_ptr_mut(0) else { return 0 };
@@ -92,6 +80,10 @@ fn call_enter(ctx: BtfTracePointContext) -> i32 {
     if entry.class == Class::BIND.0 || entry.class == Class::CONNECT.0 {
         keep_asked(tid, &arguments);
     }
+    let sends = entry.class == Class::SENDMSG.0 || entry.class == Class::SENDMMSG.0;
+    if sends && !passed::keep_sent(call, tid, arguments.0[2]) {
+        return 0;
+    }
     if IN_FLIGHT.insert(tid, &*call, 0).is_err() {
         count(Counter::IN_FLIGHT_FULL);
     }
@@ -110,6 +102,12 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     if scope == Scope::None || task::in_compat_call() {
         return 0;
     }
+    let ret: i64 = ctx.arg(1);
+    let arguments = Arguments::of(regs);
+    // The questions that cost less than to look for the call. A call that reached its file is no `lseek` on a socket.
+    if !wanted::by_arguments(entry, &arguments) || entry.class == Class::LSEEK.0 && ret >= 0 {
+        return 0;
+    }
     let Some(place) = SCRATCH.get_ptr_mut(0) else { return 0 };
     // SAFETY: as in `call_enter`.
     let work = unsafe { &mut *place };
@@ -123,8 +121,9 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
         let _ = IN_FLIGHT.remove(tid);
     } else {
         // The call was running when tracing began. Its arguments are still in place; what it named then is gone.
-        let arguments = Arguments::of(regs);
-        if !wanted(entry, &arguments, scope) || (scope == Scope::Sockets && entry.class == Class::CLOSE.0) {
+        if !wanted::by_objects(entry, &arguments, scope)
+            || (scope == Scope::Sockets && entry.class == Class::CLOSE.0)
+        {
             return 0;
         }
         begin(call, number, entry, &arguments);
@@ -136,7 +135,7 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     let now = emit::now();
     call.call.header.ts = now;
     call.call.header.files = task::files(task::current());
-    call.call.ret = ctx.arg::<i64>(1);
+    call.call.ret = ret;
     outcome::tell(work, tid, scope);
     if entry.class == Class::BIND.0 || entry.class == Class::CONNECT.0 {
         let _ = ASKED.remove(tid);
@@ -149,27 +148,6 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
 fn traced(number: u64) -> Option<Entry> {
     let entry = SYSCALLS.get(number as u32)?;
     if entry.class == Class::NONE.0 { None } else { Some(*entry) }
-}
-
-/// Whether a call of a class with many uses is one of those that move descriptors.
-#[inline(always)]
-fn wanted(entry: Entry, arguments: &Arguments, scope: Scope) -> bool {
-    let Arguments([_, second, ..]) = *arguments;
-    match Class(entry.class) {
-        Class::FCNTL => matches!(second as u32, F_DUPFD | F_SETFD | F_DUPFD_CLOEXEC),
-        Class::IOCTL => matches!(second as u32, FIONCLEX | FIOCLEX),
-        Class::UNSHARE => arguments.0[0] as u32 & CLONE_FILES != 0,
-        // `msg_control` and `msg_controllen` of `struct user_msghdr` (include/linux/socket.h).
-        Class::RECVMSG => {
-            scope == Scope::Whole
-                && user::<u64>(second + 32).is_some_and(|control| control != 0)
-                && user::<u64>(second + 40).is_some_and(|len| len >= CMSG_MIN)
-        }
-        Class::OPEN | Class::ANON | Class::PAIR | Class::CLOSE_RANGE | Class::FORK | Class::EXEC => {
-            scope == Scope::Whole
-        }
-        _ => true,
-    }
 }
 
 /// Writes what is known of a call before it has run.
@@ -201,7 +179,8 @@ fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) 
         | Class::CLOSE
         | Class::DUP
         | Class::FCNTL
-        | Class::IOCTL => {
+        | Class::IOCTL
+        | Class::LSEEK => {
             file::read_slot(call.call.header.files, a as i32, &mut call.call.subject, false);
             call.sk = file::sk_of(&call.call.subject.file);
         }

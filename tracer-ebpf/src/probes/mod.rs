@@ -13,6 +13,10 @@
 mod call;
 mod found;
 mod outcome;
+mod passed;
 mod process;
 mod queue;
 mod snapshot;
+mod wanted;
+
+pub(crate) use passed::{PASSING_LEN, Room, SENT_LEN, Walk};

@@ -1,28 +1,25 @@
 //! What came of a call: reads the slots that it filled and the socket that it is about, and tells it in the smallest
 //! record that fits.
 
+use super::{
+    passed,
+    wanted::{FIOCLEX, FIONCLEX},
+};
 use crate::{
     emit, file,
     kread::{copy, user, zero},
-    maps::{ASKED, SOCKETS, Work, count},
+    maps::{ASKED, SOCKETS, Work},
     sock,
     task::{self, Scope},
 };
-use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user_str};
-use core::ffi::c_void;
+use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
 use tracer_abi::{
-    Asked, Call, CallAddr, CallPair, CallPath, CallSock, CallStates, Class, Counter, InFlight, Kind,
-    PATH_LEN, SLOT_PRESENT, SOCKADDR_LEN, Sock,
+    Asked, Call, CallAddr, CallPair, CallPath, CallSock, CallStates, Class, InFlight, Kind, PATH_LEN,
+    SLOT_PRESENT, SOCKADDR_LEN, Sock,
 };
 
-/// `SOL_SOCKET`, `SCM_RIGHTS` (unix(7)).
-const SOL_SOCKET: u32 = 1;
-const SCM_RIGHTS: u32 = 1;
-/// Bytes of a `cmsghdr`.
-const CMSG_HEADER: u64 = 16;
-/// Steps of a walk through the control data of one `recvmsg`: the kernel passes at most 253 descriptors (`SCM_MAX_FD`,
-/// include/net/scm.h), the rest is for other messages. What is beyond is counted and found by a snapshot.
-const MAX_STEPS: u32 = 300;
+/// `CLONE_PIDFD` (clone(2)).
+const CLONE_PIDFD: u64 = 0x1000;
 
 /// Tells a call that returned.
 #[inline(always)]
@@ -32,9 +29,11 @@ pub(crate) fn tell(work: &mut Work, tid: u32, scope: Scope) {
     match Class(call.call.class as u16) {
         // A success is told by the scheduler's tracepoint.
         Class::FORK | Class::EXEC if ok => return,
+        Class::CLONE | Class::CLONE3 if ok => return tell_pidfd(call),
         Class::OPEN | Class::EXEC => return tell_path(call),
         Class::PAIR if ok => return tell_pair(call),
-        Class::RECVMSG => return tell_passed(work),
+        Class::RECVMSG | Class::RECVMMSG => return passed::tell_received(call),
+        Class::SENDMSG | Class::SENDMMSG => return passed::tell_sent(call, tid),
         _ if call.count > 0 => return tell_states(call),
         _ => {}
     }
@@ -78,13 +77,21 @@ fn filled_slot(call: &InFlight) -> i32 {
         return -1;
     }
     match Class(call.call.class as u16) {
-        Class::SOCKET | Class::ACCEPT | Class::DUP | Class::DUP2 | Class::ANON | Class::OPEN => {
-            call.call.ret as i32
-        }
+        Class::SOCKET
+        | Class::ACCEPT
+        | Class::DUP
+        | Class::DUP2
+        | Class::ANON
+        | Class::OPEN
+        | Class::BPF
+        | Class::SECCOMP
+        | Class::RULESET => call.call.ret as i32,
+        Class::GETSOCKOPT => user::<i32>(call.pointer).unwrap_or(-1),
         // `F_SETFD` (fcntl(2)) changes the descriptor that it names, the others make one.
         Class::FCNTL if second == 2 => first as i32,
         Class::FCNTL => call.call.ret as i32,
-        Class::IOCTL => first as i32,
+        Class::IOCTL if matches!(second, FIOCLEX | FIONCLEX) => first as i32,
+        Class::IOCTL => call.call.ret as i32,
         _ => -1,
     }
 }
@@ -233,6 +240,31 @@ fn tell_path(call: &mut InFlight) {
     });
 }
 
+/// Tells the descriptor that `CLONE_PIDFD` made in the parent's table. Its number is in the caller's memory; the table
+/// confirms it.
+#[inline(always)]
+fn tell_pidfd(call: &mut InFlight) {
+    let [flags, ..] = call.call.args;
+    let (flags, place) = if call.call.class == u32::from(Class::CLONE3.0) {
+        // `flags` and `pidfd` of `struct clone_args` (clone(2)).
+        let Some([flags, place]) = user::<[u64; 2]>(call.pointer) else { return };
+        (flags, place)
+    } else {
+        (u64::from(flags), call.pointer)
+    };
+    // The child returns too, with 0.
+    if call.call.ret == 0 || flags & CLONE_PIDFD == 0 {
+        return;
+    }
+    let Some(fd) = user::<i32>(place) else { return };
+    file::read_slot(call.call.header.files, fd, &mut call.call.result, true);
+    if call.call.result.flags & SLOT_PRESENT != 0 {
+        emit::record::<Call>(Kind::CALL, &call.call.header, |record| {
+            copy(record, &raw const call.call);
+        });
+    }
+}
+
 /// Tells a call that made two descriptors.
 #[inline(always)]
 fn tell_pair(call: &mut InFlight) {
@@ -248,94 +280,6 @@ fn tell_pair(call: &mut InFlight) {
             let second_sk = file::sk_of(&(*record).second.file);
             sock::read(first_sk, &mut (*record).first_sock);
             sock::read(second_sk, &mut (*record).second_sock);
-        }
-    });
-}
-
-/// Tells every descriptor that a `recvmsg` received, one record each. The numbers stand in the caller's control buffer;
-/// each is confirmed against the table.
-#[inline(always)]
-fn tell_passed(work: &mut Work) {
-    if work.flight.call.ret < 0 {
-        return;
-    }
-    let message = work.flight.pointer;
-    // `struct user_msghdr` (include/linux/socket.h): the kernel has written the length that it used.
-    let mut walk = ControlWalk {
-        work: core::ptr::from_mut(work),
-        control: user(message + 32).unwrap_or(0),
-        used: user(message + 40).unwrap_or(0),
-        at: 0,
-        index: 0,
-    };
-    // SAFETY: the callback has the signature that the helper asks for, and `walk` outlives the call.
-    let steps =
-        unsafe { bpf_loop(MAX_STEPS, walk_control as *const () as *mut c_void, (&raw mut walk).cast(), 0) };
-    if steps >= i64::from(MAX_STEPS) {
-        count(Counter::PASSED_BEYOND);
-    }
-}
-
-/// Where a walk through control data stands.
-struct ControlWalk {
-    work: *mut Work,
-    /// The control data in the caller's memory, and its length.
-    control: u64,
-    used: u64,
-    /// The message that is looked at, and the next descriptor in it.
-    at: u64,
-    index: u64,
-}
-
-/// One step: tells one descriptor, or goes on to the next control message. 1 ends the walk.
-extern "C" fn walk_control(_step: u32, walk: *mut ControlWalk) -> i64 {
-    // SAFETY: the helper passes the pointer that `tell_passed` gave it.
-    let walk = unsafe { &mut *walk };
-    // `struct cmsghdr` (cmsg(3)).
-    let header = walk.control + walk.at;
-    if walk.at + CMSG_HEADER > walk.used {
-        return 1;
-    }
-    let Some(len) = user::<u64>(header) else { return 1 };
-    let Some([level, kind]) = user::<[u32; 2]>(header + 8) else { return 1 };
-    if len < CMSG_HEADER || len > walk.used {
-        return 1;
-    }
-    let descriptors = if level == SOL_SOCKET && kind == SCM_RIGHTS { (len - CMSG_HEADER) / 4 } else { 0 };
-    if walk.index >= descriptors {
-        // `CMSG_NXTHDR` aligns to a word.
-        walk.at += (len + 7) & !7;
-        walk.index = 0;
-        return 0;
-    }
-    if let Some(fd) = user::<i32>(header + CMSG_HEADER + walk.index * 4) {
-        // SAFETY: `tell_passed` put a valid pointer there.
-        tell_passed_one(unsafe { &mut (*walk.work).flight }, fd);
-    }
-    walk.index += 1;
-    0
-}
-
-/// Tells one received descriptor.
-#[inline(never)]
-fn tell_passed_one(call: &mut InFlight, fd: i32) {
-    file::read_slot(call.call.header.files, fd, &mut call.call.result, true);
-    if call.call.result.flags & SLOT_PRESENT == 0 {
-        return;
-    }
-    let sk = file::sk_of(&call.call.result.file);
-    emit::record::<CallAddr>(Kind::CALL_ADDR, &call.call.header, |record| {
-        // SAFETY: the ring buffer gave room for a whole record.
-        unsafe {
-            let socket: *mut Sock = &raw mut (*record).base.sock;
-            sock::read(sk, &mut *socket);
-            copy(&raw mut (*record).base.call, &raw const call.call);
-            (*record).base.listener = 0;
-            (*record).base.queued = 0;
-            (*record).base.queue_len = 0;
-            (*record).base.queue_limit = 0;
-            no_address(&raw mut (*record).asked);
-            fill_names(record, sk, (*socket).family == sock::AF_UNIX);
         }
     });
 }

@@ -4,7 +4,7 @@ use crate::{
     emit,
     globals::{config, offset},
     kread::{field, pointer, string, zero},
-    maps::{ASKED, FOLLOW, IN_FLIGHT},
+    maps::{ASKED, FOLLOW, IN_FLIGHT, SENT},
     task::{self, Scope},
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
@@ -101,6 +101,7 @@ fn exit(_ctx: BtfTracePointContext) -> i32 {
     // A thread that is killed inside a call never returns from it.
     let _ = IN_FLIGHT.remove(header.tid);
     let _ = ASKED.remove(header.tid);
+    let _ = SENT.remove(header.tid);
     let task = task::current();
     let live: i32 = pointer(task, offset!(task_signal))
         .and_then(|signal| field(signal, offset!(signal_live)))

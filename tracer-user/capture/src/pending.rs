@@ -55,8 +55,9 @@ impl Pending {
     }
 }
 
-/// Forks and execs are told by other records, and a `recvmsg` only where it received descriptors.
+/// Forks and execs are told by other records, and what receives messages only where it received descriptors.
 fn told_while_running(flight: &InFlight) -> bool {
     let class = u16::try_from(flight.call.class).map(Class);
-    !matches!(class, Ok(Class::FORK | Class::EXEC | Class::RECVMSG) | Err(_))
+    let elsewhere = [Class::FORK, Class::CLONE, Class::CLONE3, Class::EXEC, Class::RECVMSG, Class::RECVMMSG];
+    class.is_ok_and(|class| !elsewhere.contains(&class))
 }

@@ -25,12 +25,12 @@ const UNDECIDED: &[u32] = &[4, 11, 106, 114, EINPROGRESS, 512, 513, 514, 516];
 const MAX_ERRNO: i64 = 4095;
 
 /// A call on its way through the model.
-struct Doing<'a> {
+pub(crate) struct Doing<'a> {
     ts: BootNs,
-    call: &'a Call,
-    kind: EventKind,
+    pub(crate) call: &'a Call,
+    pub(crate) kind: EventKind,
     /// `None` where the process has ended.
-    table: Option<TableId>,
+    pub(crate) table: Option<TableId>,
     /// The call was told before, as running.
     again: bool,
 }
@@ -38,6 +38,11 @@ struct Doing<'a> {
 impl Doing<'_> {
     fn done(&self) -> bool {
         self.call.ret.is_some_and(|ret| ret >= 0)
+    }
+
+    /// The descriptor that the first argument names.
+    pub(crate) fn descriptor(&self) -> Option<i32> {
+        self.call.args.first().map(|arg| number(*arg))
     }
 
     fn began(&self) -> BootNs {
@@ -100,6 +105,10 @@ impl Session {
             Class::DUP2 => self.on_dup2(&doing, &mut event),
             Class::FCNTL | Class::IOCTL if kind == EventKind::Setfd => self.on_setfd(&doing, &mut event),
             Class::FORK | Class::EXEC | Class::UNSHARE => {}
+            Class::CLONE | Class::CLONE3 => self.on_clone(&doing, &mut event),
+            Class::LSEEK => self.on_socket(&doing, &mut event),
+            Class::RECVMSG | Class::RECVMMSG => self.on_received(&doing, &mut event),
+            Class::SENDMSG | Class::SENDMMSG => self.on_sent(&doing, &mut event),
             _ => self.on_fill(&doing, &mut event),
         }
         self.emit(event);
@@ -109,7 +118,7 @@ impl Session {
     fn on_fill(&mut self, doing: &Doing<'_>, event: &mut Event) {
         let call = doing.call;
         event.fd = match call.call {
-            Syscall::Dup | Syscall::Fcntl | Syscall::Recvmsg | Syscall::PidfdGetfd => {
+            Syscall::Dup | Syscall::Fcntl | Syscall::Ioctl | Syscall::Getsockopt | Syscall::PidfdGetfd => {
                 Some(number(call.args[0]))
             }
             // An existing signalfd is changed by its number, -1 makes a new one (signalfd(2)).
@@ -124,7 +133,7 @@ impl Session {
         event.cloexec = call.results.first().filter(|slot| slot.file.is_some()).map(|slot| slot.cloexec);
         if call.call.class() == Class::PAIR {
             event.fds = call.results.iter().map(|slot| slot.fd).collect();
-        } else if call.call.class() == Class::RECVMSG {
+        } else if call.call.class() == Class::GETSOCKOPT {
             event.new_fd = call.results.first().map(|slot| slot.fd);
         } else {
             event.new_fd = call.ret.and_then(|ret| i32::try_from(ret).ok());
@@ -145,7 +154,7 @@ impl Session {
     }
 
     /// Fills the slots that a call says it filled.
-    fn fill_results(&mut self, doing: &Doing<'_>) -> Vec<DescriptorId> {
+    pub(crate) fn fill_results(&mut self, doing: &Doing<'_>) -> Vec<DescriptorId> {
         let Some(table) = doing.table else { return Vec::new() };
         let mut socks = doing.call.socks.iter();
         let mut filled = Vec::new();
@@ -184,7 +193,7 @@ impl Session {
         Content { file, kind, name, cloexec: slot.cloexec, socket }
     }
 
-    /// `bind`, `listen`, `connect` and `shutdown`.
+    /// `bind`, `listen`, `connect`, `shutdown` and `lseek`.
     fn on_socket(&mut self, doing: &Doing<'_>, event: &mut Event) {
         let call = doing.call;
         event.fd = Some(number(call.args[0]));

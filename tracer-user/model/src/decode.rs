@@ -8,7 +8,8 @@ use crate::{
 };
 use core::{fmt, net::Ipv4Addr};
 use tracer_abi::{
-    Change, Class, FORK_SHARES_FILES, Field, Header, InFlight, Kind, SLOT_CLOEXEC, SLOT_PRESENT, SnapshotRow,
+    CallFds, Change, Class, FORK_SHARES_FILES, Field, Header, InFlight, Kind, PASSED_LOCAL, PASSED_PEER,
+    PASSED_SOCK, Passed, SLOT_CLOEXEC, SLOT_PRESENT, SnapshotRow,
 };
 
 /// Why a record could not be read.
@@ -52,7 +53,7 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
         Kind::CALL_PATH => {
             let record: tracer_abi::CallPath = read(bytes)?;
             let mut call = call(&record.call, numbering)?;
-            call.path = Some(head(&record.path, record.path_len).to_vec());
+            call.path = Some(first(&record.path, record.path_len).to_vec());
             Body::Call(Box::new(call))
         }
         Kind::CALL_PAIR => {
@@ -76,11 +77,12 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
             call.socks = vec![sock];
             Body::Call(Box::new(call))
         }
+        Kind::CALL_FDS => Body::Call(Box::new(call_fds(bytes, numbering)?)),
         Kind::FORK => {
             let record: tracer_abi::Fork = read(bytes)?;
             Body::Fork(Fork {
                 task: task(&header),
-                call: numbering.call(record.nr).filter(|call| call.class() == Class::FORK),
+                call: numbering.call(record.nr).filter(|call| makes_processes(call.class())),
                 enter: moment(record.enter),
                 child: ProcessKey { pid: record.child_pid, start_ns: record.child_start },
                 child_files: record.child_files,
@@ -95,7 +97,7 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
                 call: numbering.call(record.nr).filter(|call| call.class() == Class::EXEC),
                 enter: moment(record.enter),
                 comm: until_zero(&record.comm),
-                path: head(&record.path, record.path_len).to_vec(),
+                path: first(&record.path, record.path_len).to_vec(),
                 newly_followed: record.newly_followed != 0,
             })
         }
@@ -216,6 +218,53 @@ fn call_sock(record: &tracer_abi::CallSock, numbering: &Numbering) -> Result<Cal
     Ok(call)
 }
 
+/// A call that passes descriptors: those of the messages that it got done, or where it failed all that it tried.
+fn call_fds(bytes: &[u8], numbering: &Numbering) -> Result<Call, DecodeError> {
+    let head: CallFds = read(bytes)?;
+    let mut call = call(&head.call, numbering)?;
+    let messages = match (call.call, call.ret) {
+        (Syscall::Sendmmsg, Some(sent @ 0..)) => u32::try_from(sent).unwrap_or(u32::MAX),
+        _ => u32::MAX,
+    };
+    let mut rest = bytes.get(CallFds::SIZE..).unwrap_or_default();
+    for _ in 0..head.count {
+        let passed: Passed = take(&mut rest)?;
+        let mut found = None;
+        if passed.flags & PASSED_SOCK != 0 {
+            found = sock(&take(&mut rest)?);
+        }
+        for (flag, peer) in [(PASSED_LOCAL, false), (PASSED_PEER, true)] {
+            if passed.flags & flag == 0 {
+                continue;
+            }
+            let name: tracer_abi::UnixName = take(&mut rest)?;
+            let name = Address::Unix(unix_name(first(&name.path, name.len)));
+            match &mut found {
+                Some(sock) if peer => sock.peer = name,
+                Some(sock) => sock.local = name,
+                None => {}
+            }
+        }
+        if passed.message < messages {
+            call.results.extend(slot(&passed.slot));
+            call.socks.extend(found);
+        }
+    }
+    Ok(call)
+}
+
+/// Reads a structure and goes on behind it.
+fn take<T: Field>(rest: &mut &[u8]) -> Result<T, DecodeError> {
+    let value = read(rest)?;
+    *rest = rest.get(T::SIZE..).unwrap_or_default();
+    Ok(value)
+}
+
+/// Whether a class's calls make processes.
+fn makes_processes(class: Class) -> bool {
+    matches!(class, Class::FORK | Class::CLONE | Class::CLONE3)
+}
+
 fn task(header: &Header) -> Task {
     Task {
         process: ProcessKey { pid: header.pid, start_ns: header.start },
@@ -273,17 +322,17 @@ fn address(number: u16, bytes: &[u8; 16], port: u16) -> Address {
 
 fn name_unix(sock: &mut Sock, local: &tracer_abi::UnixName, peer: &tracer_abi::UnixName) {
     if sock.family == family::UNIX {
-        sock.local = Address::Unix(unix_name(head(&local.path, local.len)));
-        sock.peer = Address::Unix(unix_name(head(&peer.path, peer.len)));
+        sock.local = Address::Unix(unix_name(first(&local.path, local.len)));
+        sock.peer = Address::Unix(unix_name(first(&peer.path, peer.len)));
     }
 }
 
 fn asked(record: &tracer_abi::Asked) -> Option<Address> {
-    Address::from_sockaddr(head(&record.bytes, record.len))
+    Address::from_sockaddr(first(&record.bytes, record.len))
 }
 
 /// The first `len` bytes, or all where there are fewer.
-fn head(bytes: &[u8], len: u32) -> &[u8] {
+fn first(bytes: &[u8], len: u32) -> &[u8] {
     let len = usize::try_from(len).unwrap_or(usize::MAX).min(bytes.len());
     bytes.get(..len).unwrap_or_default()
 }

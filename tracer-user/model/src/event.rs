@@ -36,7 +36,8 @@ named! {
         Timerfd "timerfd", Signalfd "signalfd", Inotify "inotify", Fanotify "fanotify", Memfd "memfd",
         Pidfd "pidfd", Userfaultfd "userfaultfd", PerfEvent "perf_event", IoUring "io_uring", Mqueue "mqueue",
         Landlock "landlock",
-        /// A descriptor received over `SCM_RIGHTS` or by `pidfd_getfd`.
+        Bpf "bpf", Seccomp "seccomp",
+        /// Descriptors received or sent over `SCM_RIGHTS`, or received as `SCM_PIDFD` or by `pidfd_getfd`.
         Pass "pass",
         Fork "fork", Exec "exec", Exit "exit",
         /// A socket's state changed.
@@ -46,6 +47,8 @@ named! {
         /// `F_SETFD`, `FIOCLEX`, `FIONCLEX`, `close_range` with `CLOSE_RANGE_CLOEXEC`.
         Setfd "setfd",
         Unshare "unshare",
+        /// An attempt to seek in a socket, which fails.
+        Lseek "lseek",
         /// A slot or a socket that existed when tracing began.
         Snapshot "snapshot",
         /// Something was lost.
@@ -154,7 +157,7 @@ pub struct Event {
     pub ret: Option<i64>,
     /// The descriptor that the call made.
     pub new_fd: Option<i32>,
-    /// Slots that one call or fork filled or ended together.
+    /// Slots that one call or fork filled or ended together; for a `pass` every slot that was received or sent.
     pub fds: Vec<i32>,
     /// Close-on-exec after the event, of the slot that it filled or changed.
     pub cloexec: Option<bool>,

@@ -140,7 +140,8 @@ pub struct Call {
     /// is replaced (`args[1]`), for `close` the one that is emptied.
     pub subject: Option<Slot>,
     /// The slots that the call filled or changed, as they were at exit: one for most, two for `pipe` and
-    /// `socketpair`, one input a descriptor for `recvmsg`.
+    /// `socketpair`, every one that control data brought for `recvmsg`. For `sendmsg` the slots that it sent, as they
+    /// were at entry.
     pub results: Vec<Slot>,
     /// The sockets in `results` that are sockets (same order), or, without results, the subject's socket after the
     /// call.

@@ -11,12 +11,15 @@ use tracer_abi::Class;
 const F_DUPFD: u32 = 0;
 /// `F_DUPFD_CLOEXEC` (include/uapi/linux/fcntl.h).
 const F_DUPFD_CLOEXEC: u32 = 1030;
+/// `FIONCLEX`, `FIOCLEX` (ioctl_tty(2)).
+const FIONCLEX: u32 = 0x5450;
+const FIOCLEX: u32 = 0x5451;
 /// `CLOSE_RANGE_CLOEXEC` (`include/uapi/linux/close_range.h`).
 pub(crate) const CLOSE_RANGE_CLOEXEC: u32 = 4;
 
 /// The event of a call: the base name of what it does.
 pub(crate) fn event_kind(call: &Call) -> EventKind {
-    let flags = call.args[2];
+    let [_, request, flags, _] = call.args;
     match call.call {
         Syscall::Socket => EventKind::Socket,
         Syscall::Socketpair => EventKind::Socketpair,
@@ -28,14 +31,18 @@ pub(crate) fn event_kind(call: &Call) -> EventKind {
         Syscall::CloseRange if flags & CLOSE_RANGE_CLOEXEC != 0 => EventKind::Setfd,
         Syscall::Close | Syscall::CloseRange => EventKind::Close,
         Syscall::Dup | Syscall::Dup2 | Syscall::Dup3 => EventKind::Dup,
-        Syscall::Fcntl if matches!(call.args[1], F_DUPFD | F_DUPFD_CLOEXEC) => EventKind::Dup,
-        Syscall::Fcntl | Syscall::Ioctl => EventKind::Setfd,
-        Syscall::Open
+        Syscall::Fcntl if matches!(request, F_DUPFD | F_DUPFD_CLOEXEC) => EventKind::Dup,
+        Syscall::Fcntl => EventKind::Setfd,
+        Syscall::Ioctl if matches!(request, FIOCLEX | FIONCLEX) => EventKind::Setfd,
+        // What is left of ioctl(2) are the requests that make a descriptor.
+        Syscall::Ioctl
+        | Syscall::Open
         | Syscall::Creat
         | Syscall::Openat
         | Syscall::Openat2
         | Syscall::OpenByHandleAt
         | Syscall::OpenTree
+        | Syscall::OpenTreeAttr
         | Syscall::Fsopen
         | Syscall::Fsmount
         | Syscall::Fspick => EventKind::Open,
@@ -47,12 +54,19 @@ pub(crate) fn event_kind(call: &Call) -> EventKind {
         Syscall::InotifyInit | Syscall::InotifyInit1 => EventKind::Inotify,
         Syscall::FanotifyInit => EventKind::Fanotify,
         Syscall::MemfdCreate | Syscall::MemfdSecret => EventKind::Memfd,
-        Syscall::PidfdOpen => EventKind::Pidfd,
-        Syscall::PidfdGetfd | Syscall::Recvmsg => EventKind::Pass,
+        Syscall::PidfdOpen | Syscall::Getsockopt => EventKind::Pidfd,
+        Syscall::PidfdGetfd | Syscall::Recvmsg | Syscall::Recvmmsg | Syscall::Sendmsg | Syscall::Sendmmsg => {
+            EventKind::Pass
+        }
+        Syscall::Lseek => EventKind::Lseek,
+        Syscall::Bpf => EventKind::Bpf,
+        Syscall::Seccomp => EventKind::Seccomp,
         Syscall::Userfaultfd => EventKind::Userfaultfd,
         Syscall::PerfEventOpen => EventKind::PerfEvent,
         Syscall::IoUringSetup => EventKind::IoUring,
         Syscall::MqOpen => EventKind::Mqueue,
+        // A success of `clone` is told by the fork; what the call itself tells is the descriptor of `CLONE_PIDFD`.
+        Syscall::Clone | Syscall::Clone3 if !call.results.is_empty() => EventKind::Pidfd,
         Syscall::Fork | Syscall::Vfork | Syscall::Clone | Syscall::Clone3 => EventKind::Fork,
         Syscall::Execve | Syscall::Execveat => EventKind::Exec,
         Syscall::Unshare => EventKind::Unshare,
@@ -78,7 +92,7 @@ pub(crate) fn made_by(call: Syscall, event: EventKind, file: &FileRef, name: &[u
         EventKind::PerfEvent => FileKind::PerfEvent,
         EventKind::IoUring => FileKind::IoUring,
         EventKind::Mqueue => FileKind::Mqueue,
-        EventKind::Landlock => FileKind::Anonymous,
+        EventKind::Landlock | EventKind::Seccomp => FileKind::Anonymous,
         // A path may end in any name, so only the mode counts; the calls without a path make anonymous inodes.
         EventKind::Open if call.class() == Class::OPEN => {
             by_mode(file.mode, name).unwrap_or(FileKind::Unknown)

@@ -24,6 +24,7 @@ mod kinds;
 mod lifecycle;
 mod lives;
 mod loss;
+mod passes;
 mod pending;
 mod processes;
 mod reconcile;

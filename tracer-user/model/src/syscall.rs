@@ -84,12 +84,20 @@ syscalls! {
     Recvmsg "recvmsg" RECVMSG pointer 1,
     Fork "fork" FORK,
     Vfork "vfork" FORK,
-    Clone "clone" FORK,
-    Clone3 "clone3" FORK,
+    Clone "clone" CLONE pointer 2,
+    Clone3 "clone3" CLONE3 pointer 0,
     Execve "execve" EXEC pointer 0,
     Execveat "execveat" EXEC pointer 1,
     Unshare "unshare" UNSHARE,
-    LandlockCreateRuleset "landlock_create_ruleset" ANON,
+    LandlockCreateRuleset "landlock_create_ruleset" RULESET,
+    Recvmmsg "recvmmsg" RECVMMSG pointer 1,
+    Sendmsg "sendmsg" SENDMSG pointer 1,
+    Sendmmsg "sendmmsg" SENDMMSG pointer 1,
+    Lseek "lseek" LSEEK,
+    Bpf "bpf" BPF,
+    Seccomp "seccomp" SECCOMP,
+    OpenTreeAttr "open_tree_attr" OPEN pointer 1,
+    Getsockopt "getsockopt" GETSOCKOPT pointer 3,
 }
 
 impl Syscall {

@@ -4,6 +4,7 @@ mod calls;
 mod connections;
 mod lives;
 mod make;
+mod passes;
 mod properties;
 mod record;
 mod snapshots;

@@ -54,7 +54,8 @@ pub struct Line {
     pub error: Option<Cow<'static, str>>,
     /// The descriptor that the call made.
     pub new_fd: Option<i32>,
-    /// Slots that one call or fork filled or ended together.
+    /// Slots that one call or fork filled or ended together; for a `pass` over a socket every slot that was received
+    /// (`dir` is `in`) or sent (`out`). A single one is described by the other fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[ts(as = "Option<Vec<i32>>")]
     pub fds: Vec<i32>,

@@ -79,7 +79,8 @@ fn done(event: &Event) -> String {
         }
         EventKind::Close => closed(event),
         EventKind::Dup => format!("{} ← copy of {}", made(event), subject(event)),
-        EventKind::Pass if event.direction == Some(Direction::Out) => format!("{} sent", subject(event)),
+        EventKind::Pass if event.direction == Some(Direction::Out) => sent(event),
+        EventKind::Pass if event.fds.len() > 1 => format!("{} ← received", made(event)),
         EventKind::Pass => format!("{} ← received: {}", made(event), contents(event)),
         EventKind::Fork => forked(event),
         EventKind::Exec => executed(event),
@@ -94,12 +95,19 @@ fn done(event: &Event) -> String {
             };
             format!("{} {switch}", slot(event))
         }
+        EventKind::Lseek => format!("{} cannot seek", subject(event)),
         EventKind::Unshare => "has a descriptor table of its own".to_owned(),
         EventKind::Snapshot => format!("{} is {}", slot(event), contents(event)),
         EventKind::Repair => format!("{} set right: {}", slot(event), contents(event)),
         EventKind::Lost => lost(event),
         _ => format!("{} ← {}", made(event), contents(event)),
     }
+}
+
+fn sent(event: &Event) -> String {
+    let what = numbers(&event.fds);
+    let one = (event.fds.len() == 1).then(|| contents(event));
+    format!("{what} sent over {}{}", slot(event), one.map(|one| format!(": {one}")).unwrap_or_default())
 }
 
 fn bound(event: &Event) -> String {

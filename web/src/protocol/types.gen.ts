@@ -217,7 +217,8 @@ error?: string,
  */
 new_fd?: number,
 /**
- * Slots that one call or fork filled or ended together.
+ * Slots that one call or fork filled or ended together; for a `pass` over a socket every slot that was received
+ * (`dir` is `in`) or sent (`out`). A single one is described by the other fields.
  */
 fds?: Array<number>,
 /**
