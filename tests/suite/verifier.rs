@@ -19,8 +19,8 @@ const BUDGET: &[(&str, u64)] = &[
     ("queued", 800),
     ("queued_again", 800),
     ("snapshot", 3_100),
-    ("state", 1_000),
-    ("state_again", 1_000),
+    ("state", 1_400),
+    ("state_again", 1_400),
 ];
 
 /// Programs for which the verifier of Linux 6.1 walks more, and how many.

@@ -7,8 +7,16 @@ use tracer_abi::{Config, Offsets};
 static OFFSETS: Offsets = Offsets::absent();
 
 #[unsafe(no_mangle)]
-static CONFIG: Config =
-    Config { select: 0, own_pid: 0, cgroup_id: 0, cgroup_level: 0, port: 0, comm: [0; 16] };
+static CONFIG: Config = Config {
+    select: 0,
+    own_pid: 0,
+    cgroup_id: 0,
+    cgroup_level: 0,
+    port: 0,
+    orphans_end: 0,
+    reserved: 0,
+    comm: [0; 16],
+};
 
 /// The running kernel's offsets.
 #[inline(always)]

@@ -6,7 +6,7 @@ use crate::{
     maps::{SOCKETS, count},
 };
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
-use tracer_abi::{Counter, SELECT_PORT, Sock, Tracked, UNIX_PATH_LEN, UnixName};
+use tracer_abi::{Change, Counter, SELECT_PORT, Sock, Tracked, UNIX_PATH_LEN, UnixName};
 
 /// `AF_UNIX`, `AF_INET`, `AF_INET6` (include/linux/socket.h).
 pub(crate) const AF_UNIX: u16 = 1;
@@ -20,6 +20,7 @@ const IPPROTO_TCP: u16 = 6;
 pub(crate) const TCP_ESTABLISHED: u16 = 1;
 pub(crate) const TCP_SYN_SENT: u16 = 2;
 pub(crate) const TCP_SYN_RECV: u16 = 3;
+pub(crate) const TCP_FIN_WAIT2: u16 = 5;
 pub(crate) const TCP_CLOSE: u16 = 7;
 pub(crate) const TCP_LISTEN: u16 = 10;
 
@@ -84,8 +85,15 @@ pub(crate) fn state(sk: u64) -> u8 {
     field(sk, offset!(sk_state)).unwrap_or(0)
 }
 
-/// `SOCK_LINGER` (`enum sock_flags`, include/net/sock.h).
+/// `SOCK_DEAD` and `SOCK_LINGER` (`enum sock_flags`, include/net/sock.h).
+const SOCK_DEAD: u64 = 0;
 const SOCK_LINGER: u64 = 4;
+
+/// Whether the socket was closed: no file leads to it any more.
+#[inline(always)]
+pub(crate) fn is_orphan(sk: u64) -> bool {
+    field::<u64>(sk, offset!(sk_flags)).is_some_and(|flags| flags >> SOCK_DEAD & 1 == 1)
+}
 
 /// Whether a close of the socket waits for its data to be sent (`inet_release`, net/ipv4/af_inet.c).
 #[inline(always)]
@@ -130,6 +138,7 @@ pub(crate) fn track(sock: &Sock, pid: u32, start: u64, queued: u64) {
         (*place).told = 0;
         (*place).start = start;
         (*place).queued = queued;
+        (*place).waits = Change { ts: 0, error: 0, from: 0, to: 0 };
         copy(&raw mut (*place).sock, sock);
         tracked.assume_init_ref()
     };

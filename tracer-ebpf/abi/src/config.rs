@@ -24,6 +24,10 @@ record! {
         pub cgroup_level: u32,
         /// The selected port, host byte order; 0 for none.
         pub port: u32,
+        /// Set where a closed connection whose FIN was acknowledged ends at once: its `FIN_WAIT2` waits for its `CLOSE`.
+        pub orphans_end: u32,
+        /// Keeps the structure free of padding.
+        pub reserved: u32,
         /// The selected name, padded with zero bytes.
         pub comm: [u8; 16],
     }
@@ -153,6 +157,8 @@ offsets! {
     sk_flags: "sock" . "__sk_common.skc_flags",
     /// How long a close waits for data to be sent, where the flags say that it does.
     sk_lingertime: "sock" . "sk_lingertime",
+    /// How long a closed connection waits for the peer's FIN; 0 for as long as the namespace says.
+    tcp_linger2: "tcp_sock" . "linger2",
     /// Network namespace.
     sk_net: "sock" . "__sk_common.skc_net.net",
     /// Type.

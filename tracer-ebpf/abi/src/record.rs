@@ -362,6 +362,8 @@ record! {
         pub to: u16,
         /// The socket.
         pub sock: Sock,
+        /// The change right before, which waited for this one; its time is 0 where there is none.
+        pub before: Change,
     }
 }
 
@@ -442,6 +444,8 @@ record! {
         pub start: u64,
         /// When it entered an accept queue; 0 where it did not or that was not seen.
         pub queued: u64,
+        /// A change that waits to be told with the next one; its time is 0 where there is none.
+        pub waits: Change,
         /// The socket as it was last read: the addresses of a connection do not change.
         pub sock: Sock,
     }

@@ -11,7 +11,7 @@ use crate::{
     sock, task,
 };
 use crate::{
-    globals::offset,
+    globals::{config, offset},
     kread::{copy, field},
 };
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
@@ -71,7 +71,9 @@ fn tell_state(ctx: &BtfTracePointContext) -> i32 {
         from: from as u16,
         to: to as u16,
     };
-    if !travels(call, &change, &known.sock) {
+    if waits(&change, sk) {
+        known.waits = change;
+    } else if tracked.waits.ts != 0 || !travels(call, &change, &known.sock) {
         let header = owner_header(&tracked, call.is_some(), change.ts);
         emit::record::<State>(Kind::STATE, &header, |record| {
             // SAFETY: the ring buffer gave room for a whole record.
@@ -80,6 +82,7 @@ fn tell_state(ctx: &BtfTracePointContext) -> i32 {
                 (*record).from = change.from;
                 (*record).to = change.to;
                 copy(&raw mut (*record).sock, &raw const known.sock);
+                (*record).before = tracked.waits;
             }
         });
     }
@@ -174,6 +177,17 @@ fn travels(call: Option<*mut InFlight>, change: &Change, sock: &Sock) -> bool {
     }
     call.count += 1;
     true
+}
+
+/// Leaves a change of state to the record of the next one, where that follows at once: when the FIN of a closed connection
+/// is acknowledged, the connection ends with the same segment (`tcp_rcv_state_process`, net/ipv4/tcp_input.c), unless it
+/// was given a longer wait (`TCP_LINGER2`, tcp(7)).
+#[inline(always)]
+fn waits(change: &Change, sk: u64) -> bool {
+    config!(orphans_end) != 0
+        && change.to == sock::TCP_FIN_WAIT2
+        && sock::is_orphan(sk)
+        && field::<i32>(sk, offset!(tcp_linger2)) == Some(0)
 }
 
 /// A head for a socket's owner; the thread is the current one only where it is in a call about the socket.

@@ -235,6 +235,8 @@ fn config(selection: &Selection) -> Result<Config, AttachError> {
         cgroup_id: 0,
         cgroup_level: 0,
         port: 0,
+        orphans_end: orphans_end().into(),
+        reserved: 0,
         comm: [0; 16],
     };
     for pid in &selection.pids {
@@ -261,6 +263,14 @@ fn config(selection: &Selection) -> Result<Config, AttachError> {
         (config.cgroup_id, config.cgroup_level) = cgroup(path)?;
     }
     Ok(config)
+}
+
+/// Whether a closed connection whose FIN was acknowledged leaves its socket at once: it does unless it may wait for longer
+/// than `TCP_TIMEWAIT_LEN`, 60 seconds (`tcp_fin_timeout`, tcp(7)). Another network namespace may say otherwise; there the
+/// connection's `FIN_WAIT2` is told with its end.
+fn orphans_end() -> bool {
+    let seconds = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_fin_timeout").unwrap_or_default();
+    seconds.trim().parse::<u32>().is_ok_and(|seconds| seconds <= 60)
 }
 
 /// Identifier of a control group and its depth below the root of the cgroup2 hierarchy.

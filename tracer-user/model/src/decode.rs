@@ -108,6 +108,11 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
         Kind::STATE => {
             let record: tracer_abi::State = read(bytes)?;
             let mut sock = sock(&record.sock).ok_or(DecodeError::Short)?;
+            let Change { ts, error, from, to } = record.before;
+            if ts != 0 {
+                let sock = Sock { state: to, ..sock.clone() };
+                tell(ts, Body::State(State { task: task(&header), from, to, error, sock }));
+            }
             // The tracepoint runs before the new state is stored (`inet_sk_state_store`, net/ipv4/af_inet.c).
             sock.state = record.to;
             Body::State(State {
@@ -347,7 +352,7 @@ mod tests {
     use crate::{
         address::Address,
         ids::ProcessKey,
-        input::{Body, Input},
+        input::{Body, Input, State},
         syscall::{Numbering, Syscall},
     };
     use core::net::SocketAddrV4;
@@ -457,6 +462,31 @@ mod tests {
         let Body::Call(call) = close.body else { panic!("not a call") };
         assert_eq!((close.ts.0, call.call), (5_000, Syscall::Close));
         assert_eq!(call.socks.iter().map(|sock| (sock.sk, sock.state)).collect::<Vec<_>>(), [(0xbbbb, 7)]);
+    }
+
+    #[test]
+    fn a_change_that_waited_comes_before_the_one_it_waited_for() {
+        let mut bytes = close_with_states(0)[..48].to_vec();
+        bytes[0] = 32;
+        for word in [104_u16, 0, 5, 7] {
+            bytes.extend(word.to_ne_bytes());
+        }
+        bytes.extend(&close_with_states(0)[200..264]);
+        bytes.extend(4_990_u64.to_ne_bytes());
+        for word in [0_u16, 0, 4, 5] {
+            bytes.extend(word.to_ne_bytes());
+        }
+        let seen = |bytes: &[u8]| -> Vec<(u64, u16, u16, u32, u16)> {
+            let one = |input: Input| match input.body {
+                Body::State(State { from, to, error, sock, .. }) => (input.ts.0, from, to, error, sock.state),
+                other => panic!("{other:?}"),
+            };
+            told(bytes).unwrap().into_iter().map(one).collect()
+        };
+        assert_eq!(seen(&bytes), [(4_990, 4, 5, 0, 5), (5_000, 5, 7, 104, 7)]);
+        let at = bytes.len() - 16;
+        bytes[at..].fill(0);
+        assert_eq!(seen(&bytes), [(5_000, 5, 7, 104, 7)], "none waited");
     }
 
     fn inet(address: SocketAddrV4) -> Address {
