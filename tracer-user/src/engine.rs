@@ -39,9 +39,10 @@ pub(crate) struct Recording {
     pub(crate) path: std::path::PathBuf,
 }
 
-/// Limits where nobody asks for what was: the events went out.
+/// Limits where nobody asks for what was: the events went out. What ended is kept for as long as another record may still
+/// tell of it, and no longer: a small model stays in the processor's cache.
 pub(crate) fn without_history() -> Limits {
-    Limits { kept_events: 0, ..Limits::default() }
+    Limits { kept_events: 0, kept_descriptors: 8192, kept_sockets: 16_384, kept_processes: 1024 }
 }
 
 impl<S: Source> Engine<S> {

@@ -5,18 +5,21 @@ use anyhow::{Context as _, Result};
 use jiff::tz::TimeZone;
 use std::{
     fs::File,
-    io::{self, BufWriter, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     os::fd::AsFd as _,
 };
 use tracer_model::event::Event;
-use tracer_wire::{filter::Filter, json::Json, line::Line, text::Text};
+use tracer_wire::{filter::Filter, json, line::Line, text::Text};
+
+/// How much is handed to the kernel at once.
+const BLOCK_BYTES: usize = 128 << 10;
 
 /// Prints events that fit the filter.
 pub(crate) struct Output {
     name: String,
-    writer: BufWriter<File>,
-    /// The line under way: serde_json writes in small pieces, and a vector takes these at less cost than the buffer.
-    line: Vec<u8>,
+    file: File,
+    /// Whole lines that were not handed to the kernel yet.
+    buffer: Vec<u8>,
     terminal: bool,
     form: Form,
     filter: Option<Filter>,
@@ -47,8 +50,7 @@ impl Output {
         } else {
             Form::Text(Text::new(TimeZone::system(), color.applies(terminal)))
         };
-        let writer = BufWriter::with_capacity(64 << 10, file);
-        Ok(Self { name, writer, line: Vec::new(), terminal, form, filter })
+        Ok(Self { name, file, buffer: Vec::new(), terminal, form, filter })
     }
 
     /// What it is called in messages.
@@ -68,18 +70,26 @@ impl Output {
         {
             return Ok(());
         }
-        self.line.clear();
         match &self.form {
-            Form::Json => serde_json::to_writer(&mut self.line, &Json(event))?,
-            Form::Text(text) => self.line.extend_from_slice(text.line(event).as_bytes()),
+            Form::Json => json::write(event, &mut self.buffer),
+            Form::Text(text) => self.buffer.extend_from_slice(text.line(event).as_bytes()),
         }
-        self.line.push(b'\n');
-        self.writer.write_all(&self.line)
+        self.buffer.push(b'\n');
+        if self.buffer.len() >= BLOCK_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Hands everything to the kernel.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
+        let written = self.file.write_all(&self.buffer);
+        self.buffer.clear();
+        written
+    }
+}
+
+/// Whatever ends the program with an error: what is whole was printed first.
+impl Drop for Output {
+    fn drop(&mut self) {
+        let _ = self.flush();
     }
 }
 

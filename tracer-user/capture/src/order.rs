@@ -35,7 +35,12 @@ pub(crate) struct Gap {
 
 #[derive(Default)]
 pub(crate) struct Order {
-    heap: BinaryHeap<Reverse<Held>>,
+    /// Time, turn and place of what is held, the next one first. The turn keeps inputs of the same time in the order in
+    /// which they came.
+    heap: BinaryHeap<Reverse<(BootNs, u64, usize)>>,
+    /// What is held, at its place: the heap moves keys, which are small.
+    held: Vec<Option<Input>>,
+    free: Vec<usize>,
     pushed: u64,
     released: BootNs,
     cpus: BTreeMap<u32, Cpu>,
@@ -49,33 +54,6 @@ struct Cpu {
     missing: BTreeMap<u64, (u64, BootNs)>,
 }
 
-struct Held {
-    ts: BootNs,
-    /// Keeps inputs of the same time in the order in which they came.
-    turn: u64,
-    input: Input,
-}
-
-impl PartialEq for Held {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Held {}
-
-impl PartialOrd for Held {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Held {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.ts, self.turn).cmp(&(other.ts, other.turn))
-    }
-}
-
 impl Order {
     /// Takes an input.
     pub(crate) fn push(&mut self, input: Input) {
@@ -83,7 +61,14 @@ impl Order {
             self.note(origin, input.ts);
         }
         self.pushed += 1;
-        self.heap.push(Reverse(Held { ts: input.ts, turn: self.pushed, input }));
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.held.push(None);
+            self.held.len() - 1
+        });
+        self.heap.push(Reverse((input.ts, self.pushed, place)));
+        if let Some(held) = self.held.get_mut(place) {
+            *held = Some(input);
+        }
     }
 
     /// Notes that a numbered record arrived, whether or not it could be read.
@@ -141,8 +126,8 @@ impl Order {
 
     /// Appends what has waited long enough.
     pub(crate) fn release(&mut self, now: BootNs, out: &mut Vec<Input>) {
-        while let Some(Reverse(held)) = self.heap.peek() {
-            if held.ts.0.saturating_add(HOLD_NS) > now.0 && self.heap.len() <= CAPACITY {
+        while let Some(Reverse((ts, ..))) = self.heap.peek() {
+            if ts.0.saturating_add(HOLD_NS) > now.0 && self.heap.len() <= CAPACITY {
                 break;
             }
             self.pop(out);
@@ -157,7 +142,9 @@ impl Order {
     }
 
     fn pop(&mut self, out: &mut Vec<Input>) {
-        let Some(Reverse(Held { ts, mut input, .. })) = self.heap.pop() else { return };
+        let Some(Reverse((ts, _, place))) = self.heap.pop() else { return };
+        self.free.push(place);
+        let Some(mut input) = self.held.get_mut(place).and_then(Option::take) else { return };
         input.late |= ts < self.released && !matches!(input.body, Body::Lost(_));
         self.released = self.released.max(ts);
         out.push(input);

@@ -1,105 +1,179 @@
-//! An event as its JSON line, written without making a [`Line`](crate::line::Line) first: tracing writes every event,
-//! and a text of its own for each address and number costs more than all else that is done with it.
+//! An event as its JSON line, written piece by piece: tracing writes every event, and a general serializer costs more
+//! than all else that is done with it.
 
 use crate::{
     errno,
     line::{how, state},
 };
-use serde::{Serialize, Serializer, ser::SerializeMap};
-use std::fmt::Display;
+use std::{borrow::Cow, io::Write as _};
 use tracer_model::{
+    address::Address,
     event::{Direction, Event, EventKind, FileKind, Side},
+    ids::{ProcessKey, SocketId},
     input::LossCause,
     names,
     syscall::Syscall,
 };
 
-/// Serializes to what [`Line::new`](crate::line::Line::new) of the event does, byte for byte.
-#[derive(Clone, Copy, Debug)]
-pub struct Json<'a>(pub &'a Event);
+/// Appends a field where it has a value; the name needs no escape.
+macro_rules! field {
+    ($line:ident, $name:literal, $value:expr) => {
+        if let Some(value) = $value {
+            $line.extend_from_slice(concat!(",\"", $name, "\":").as_bytes());
+            value.write($line);
+        }
+    };
+}
 
-impl Serialize for Json<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let event = self.0;
-        let process = (event.kind != EventKind::Lost).then_some(event.process);
-        let kind = event.socket_kind;
-        let yes = |is: bool| is.then_some(true);
-        let mut object = Object(serializer.serialize_map(None)?);
-        object.field("seq", Some(event.seq))?;
-        object.field("ts_ns", Some(event.epoch_ns))?;
-        object.text("process", process)?;
-        object.field("pid", process.map(|process| process.pid))?;
-        object.field("tid", process.map(|_| event.tid).filter(|tid| *tid != 0))?;
-        object.field("comm", process.map(|_| &event.comm))?;
-        object.field("event", Some(event.kind.name()))?;
-        object.field("call", event.call.map(Syscall::name))?;
-        object.field("call_id", event.call_id)?;
-        object.field("pending", yes(event.pending))?;
-        object.field("fd", event.fd)?;
-        object.field("ret", event.ret)?;
-        object.field("error", event.error.map(errno::name))?;
-        object.field("new_fd", event.new_fd)?;
-        object.field("fds", Some(&event.fds).filter(|fds| !fds.is_empty()))?;
-        object.field("cloexec", event.cloexec)?;
-        object.field("kind", event.file_kind.map(FileKind::name))?;
-        object.field("inode", event.ino)?;
-        object.field("path", event.path.as_deref().map(String::from_utf8_lossy))?;
-        object.text("socket", event.socket)?;
-        object.text("listener", event.listener)?;
-        object.field("family", kind.map(|kind| names::family_name(kind.family)))?;
-        object.field("type", kind.map(|kind| names::type_name(kind.ty)))?;
-        object.field("protocol", kind.and_then(|kind| names::protocol_name(kind.family, kind.protocol)))?;
-        object.text("local", event.local.as_ref())?;
-        object.text("peer", event.peer.as_ref())?;
-        object.text("asked", event.asked.as_ref())?;
-        object.field("backlog", event.backlog)?;
-        object.field("queue_len", event.queue_len)?;
-        object.field("queue_limit", event.queue_limit)?;
-        object.field("wait_ns", event.wait_ns)?;
-        object.field("dur_ns", event.dur_ns)?;
-        object.field("from", event.from.map(state))?;
-        object.field("to", event.to.map(state))?;
-        object.field("dir", event.direction.map(Direction::name))?;
-        object.field("closed_first", event.closed_first.map(Side::name))?;
-        object.text("child", event.child)?;
-        object.field("status", event.status)?;
-        object.field("how", event.how.map(how))?;
-        object.field("count", event.count)?;
-        object.field("cause", event.cause.map(LossCause::name))?;
-        object.field("via", Some(event.via.name()))?;
-        object.field("inferred", yes(event.inferred))?;
-        object.field("late", yes(event.late))?;
-        object.field("cpu", event.origin.map(|origin| origin.cpu))?;
-        object.field("cpu_seq", event.origin.map(|origin| origin.cpu_seq))?;
-        object.0.end()
+/// Appends to `line` what [`Line::new`](crate::line::Line::new) of the event serializes to, byte for byte.
+pub fn write(event: &Event, line: &mut Vec<u8>) {
+    let process = (event.kind != EventKind::Lost).then_some(event.process);
+    let kind = event.socket_kind;
+    let yes = |is: bool| is.then_some(true);
+    line.extend_from_slice(b"{\"seq\":");
+    event.seq.write(line);
+    field!(line, "ts_ns", Some(event.epoch_ns));
+    field!(line, "process", process);
+    field!(line, "pid", process.map(|process| process.pid));
+    field!(line, "tid", process.map(|_| event.tid).filter(|tid| *tid != 0));
+    field!(line, "comm", process.map(|_| event.comm.as_str()));
+    field!(line, "event", Some(event.kind.name()));
+    field!(line, "call", event.call.map(Syscall::name));
+    field!(line, "call_id", event.call_id);
+    field!(line, "pending", yes(event.pending));
+    field!(line, "fd", event.fd);
+    field!(line, "ret", event.ret);
+    field!(line, "error", event.error.map(errno::name));
+    field!(line, "new_fd", event.new_fd);
+    field!(line, "fds", Some(event.fds.as_slice()).filter(|fds| !fds.is_empty()));
+    field!(line, "cloexec", event.cloexec);
+    field!(line, "kind", event.file_kind.map(FileKind::name));
+    field!(line, "inode", event.ino);
+    field!(line, "path", event.path.as_deref().map(String::from_utf8_lossy));
+    field!(line, "socket", event.socket);
+    field!(line, "listener", event.listener);
+    field!(line, "family", kind.map(|kind| names::family_name(kind.family)));
+    field!(line, "type", kind.map(|kind| names::type_name(kind.ty)));
+    field!(line, "protocol", kind.and_then(|kind| names::protocol_name(kind.family, kind.protocol)));
+    field!(line, "local", event.local.as_ref());
+    field!(line, "peer", event.peer.as_ref());
+    field!(line, "asked", event.asked.as_ref());
+    field!(line, "backlog", event.backlog);
+    field!(line, "queue_len", event.queue_len);
+    field!(line, "queue_limit", event.queue_limit);
+    field!(line, "wait_ns", event.wait_ns);
+    field!(line, "dur_ns", event.dur_ns);
+    field!(line, "from", event.from.map(state));
+    field!(line, "to", event.to.map(state));
+    field!(line, "dir", event.direction.map(Direction::name));
+    field!(line, "closed_first", event.closed_first.map(Side::name));
+    field!(line, "child", event.child);
+    field!(line, "status", event.status);
+    field!(line, "how", event.how.map(how));
+    field!(line, "count", event.count);
+    field!(line, "cause", event.cause.map(LossCause::name));
+    field!(line, "via", Some(event.via.name()));
+    field!(line, "inferred", yes(event.inferred));
+    field!(line, "late", yes(event.late));
+    field!(line, "cpu", event.origin.map(|origin| origin.cpu));
+    field!(line, "cpu_seq", event.origin.map(|origin| origin.cpu_seq));
+    line.push(b'}');
+}
+
+/// A value of a field.
+trait Value {
+    fn write(&self, line: &mut Vec<u8>);
+}
+
+macro_rules! integers {
+    ($($int:ty)*) => {$(
+        impl Value for $int {
+            fn write(&self, line: &mut Vec<u8>) {
+                line.extend_from_slice(itoa::Buffer::new().format(*self).as_bytes());
+            }
+        }
+    )*};
+}
+
+integers! { u16 u32 u64 i32 i64 }
+
+impl Value for bool {
+    fn write(&self, line: &mut Vec<u8>) {
+        line.extend_from_slice(if *self { b"true" } else { b"false" });
     }
 }
 
-/// An object under way: fields that have no meaning are left out.
-struct Object<M>(M);
-
-impl<M: SerializeMap> Object<M> {
-    fn field<T: Serialize>(&mut self, name: &'static str, value: Option<T>) -> Result<(), M::Error> {
-        value.map_or(Ok(()), |value| self.0.serialize_entry(name, &value))
-    }
-
-    /// A value as the text that it is shown as.
-    fn text<T: Display>(&mut self, name: &'static str, value: Option<T>) -> Result<(), M::Error> {
-        self.field(name, value.map(Shown))
+impl Value for &[i32] {
+    fn write(&self, line: &mut Vec<u8>) {
+        for (index, number) in self.iter().enumerate() {
+            line.push(if index == 0 { b'[' } else { b',' });
+            number.write(line);
+        }
+        line.push(b']');
     }
 }
 
-struct Shown<T>(T);
+impl Value for &str {
+    fn write(&self, line: &mut Vec<u8>) {
+        let plain = self.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+        if plain {
+            line.push(b'"');
+            line.extend_from_slice(self.as_bytes());
+            line.push(b'"');
+        } else {
+            // A vector takes everything, and every text can be escaped.
+            let _ = serde_json::to_writer(line, self);
+        }
+    }
+}
 
-impl<T: Display> Serialize for Shown<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+impl Value for Cow<'_, str> {
+    fn write(&self, line: &mut Vec<u8>) {
+        self.as_ref().write(line);
+    }
+}
+
+impl Value for SocketId {
+    fn write(&self, line: &mut Vec<u8>) {
+        line.extend_from_slice(b"\"s");
+        self.0.write(line);
+        line.push(b'"');
+    }
+}
+
+impl Value for ProcessKey {
+    fn write(&self, line: &mut Vec<u8>) {
+        line.push(b'"');
+        self.pid.write(line);
+        line.push(b'@');
+        self.start_ns.write(line);
+        line.push(b'"');
+    }
+}
+
+impl Value for &Address {
+    fn write(&self, line: &mut Vec<u8>) {
+        match self {
+            Address::Inet(ip, port) => {
+                for (index, part) in ip.octets().into_iter().enumerate() {
+                    line.push(if index == 0 { b'"' } else { b'.' });
+                    u16::from(part).write(line);
+                }
+                line.push(b':');
+                port.write(line);
+                line.push(b'"');
+            }
+            Address::Inet6(ip, port) => {
+                // A vector takes everything.
+                let _ = write!(line, "\"[{ip}]:{port}\"");
+            }
+            other => other.to_string().as_str().write(line),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Json;
     use crate::{
         line::Line,
         sample::{accept, event},
@@ -161,8 +235,12 @@ mod tests {
         let all = EventKind::ALL.iter();
         let events = all.flat_map(|kind| [event(*kind), full(*kind), Event { tid: 0, ..event(*kind) }]);
         for event in events.chain([accept()]) {
-            let written = serde_json::to_string(&Json(&event)).unwrap();
-            assert_eq!(written, serde_json::to_string(&Line::new(&event)).unwrap());
+            let mut written = Vec::new();
+            super::write(&event, &mut written);
+            assert_eq!(
+                String::from_utf8(written).unwrap(),
+                serde_json::to_string(&Line::new(&event)).unwrap()
+            );
         }
     }
 }
