@@ -274,6 +274,11 @@ export class App {
     this.changed();
   }
 
+  /** The row filter; none where its text is empty or cannot be read. */
+  get filter(): RowFilter | undefined {
+    return this.#filter;
+  }
+
   /** Why the filter cannot be read. */
   get filterProblem(): string | undefined {
     const text = this.state.filter.value;

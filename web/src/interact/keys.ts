@@ -1,4 +1,5 @@
 import type { App } from "./app.ts";
+import { TABS } from "./state.ts";
 
 export interface Key {
   /** Physical key (`KeyboardEvent.code`), so that WASD lie together on every layout; or what it types. */
@@ -72,9 +73,14 @@ export const KEYS: readonly Key[] = [
     does: "Copy a link to what is in sight",
     run: (app) => void app.sharing.copy(),
   },
-  { types: "1", shown: "1", does: "Details", run: (app) => setTab(app, "details") },
-  { types: "2", shown: "2", does: "Descriptors", run: (app) => setTab(app, "descriptors") },
-  { types: "3", shown: "3", does: "Events", run: (app) => setTab(app, "events") },
+  ...TABS.map((tab, i) => ({
+    types: String(i + 1),
+    shown: String(i + 1),
+    does: `Show ${tab}`,
+    run: (app: App) => {
+      app.state.tab.value = tab;
+    },
+  })),
   { types: "/", shown: "/", does: "Filter rows", run: () => document.getElementById("row-filter")?.focus() },
   { types: "?", shown: "?", does: "This help", run: (app) => toggleHelp(app) },
   {
@@ -84,10 +90,6 @@ export const KEYS: readonly Key[] = [
     run: (app) => app.escape(),
   },
 ];
-
-function setTab(app: App, tab: "details" | "descriptors" | "events"): void {
-  app.state.tab.value = tab;
-}
 
 function toggleHelp(app: App): void {
   app.state.help.value = !app.state.help.peek();

@@ -1,4 +1,4 @@
-import type { Tab } from "./state.ts";
+import { TABS, type Tab } from "./state.ts";
 
 /** A span of wall-clock time: nanoseconds since the Unix epoch. */
 export interface Span {
@@ -29,7 +29,6 @@ export interface Place {
 }
 
 const VERSION = "1";
-export const TABS: readonly Tab[] = ["details", "descriptors", "events"];
 /** Bookmarks that a link takes; more would make it too long for many programs. */
 const BOOKMARKS = 50;
 

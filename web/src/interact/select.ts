@@ -78,7 +78,7 @@ export class Selecting {
 
   /** Selects one descriptor and brings it into sight. */
   jumpTo(descriptor: Descriptor): void {
-    const process = this.#processOf(descriptor.table, undefined);
+    const process = this.owner(descriptor.table);
     if (!process) return;
     this.app.expand(processKey(process.id), true);
     this.app.layNow();
@@ -158,19 +158,20 @@ export class Selecting {
     const holders = this.#entities.holders(socket.id);
     const holder = holders.find((one) => one.table === preferred) ?? holders[0];
     if (holder) {
-      const process = this.#processOf(holder.table, prefer);
+      const process = this.owner(holder.table, prefer);
       return process && { process, holder, row: slotKey(process.id, holder.fd) };
     }
     // A child that no descriptor points to stands in its listener's list.
     const parents = socket.listener ? this.#entities.holders(socket.listener) : [];
     const parent = parents.find((one) => one.table === preferred) ?? parents[0];
-    const process = parent && this.#processOf(parent.table, prefer);
+    const process = parent && this.owner(parent.table, prefer);
     if (!process || !parent) return undefined;
     this.app.expand(slotKey(process.id, parent.fd), true);
     return { process, holder: undefined, row: childKey(process.id, parent.fd, socket.id) };
   }
 
-  #processOf(table: string, prefer: string | undefined): Process | undefined {
+  /** The process that uses a table; the preferred one where several do. */
+  owner(table: string, prefer?: string): Process | undefined {
     const preferred = this.app.process(prefer);
     if (preferred?.table === table) return preferred;
     for (const process of this.#entities.processes.values()) if (process.table === table) return process;

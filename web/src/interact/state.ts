@@ -12,7 +12,8 @@ export interface Selection {
   readonly socket: string | undefined;
 }
 
-export type Tab = "details" | "descriptors" | "events";
+export const TABS = ["details", "descriptors", "queues", "connections", "events"] as const;
+export type Tab = (typeof TABS)[number];
 export type Theme = "system" | "light" | "dark";
 
 /** The moment at which the view was frozen, and the events that had come until then. */

@@ -1,10 +1,10 @@
 import { type Fields, type Filter, parseFilter } from "../base/filter.ts";
 import type { Descriptor, Process, Socket } from "../protocol/types.gen.ts";
 
-/** What a row filter looks at: a slot's content with its process and socket. */
+/** What a row filter looks at: a slot's content with its process and socket, or a socket that no slot holds yet. */
 export interface Subject {
-  readonly process: Process;
-  readonly descriptor: Descriptor;
+  readonly process: Process | undefined;
+  readonly descriptor: Descriptor | undefined;
   readonly socket: Socket | undefined;
 }
 
@@ -15,14 +15,14 @@ export type RowFilter = Filter<Subject>;
  * a row's own: either end's port, and the phase or the kernel's state that the socket is in.
  */
 const FIELDS: Fields<Subject> = {
-  process: { text: ({ process }) => [process.id] },
-  pid: { number: ({ process }) => [process.pid] },
-  comm: { text: ({ process }) => [process.comm] },
-  fd: { number: ({ descriptor }) => [descriptor.fd] },
-  cloexec: { flag: ({ descriptor }) => [descriptor.cloexec] },
-  kind: { text: ({ descriptor }) => [descriptor.kind] },
-  inode: { number: ({ descriptor }) => [whole(descriptor.ino)] },
-  path: { text: ({ descriptor }) => [descriptor.name || undefined] },
+  process: { text: ({ process }) => [process?.id] },
+  pid: { number: ({ process }) => [process?.pid] },
+  comm: { text: ({ process }) => [process?.comm] },
+  fd: { number: ({ descriptor }) => [descriptor?.fd] },
+  cloexec: { flag: ({ descriptor }) => [descriptor?.cloexec] },
+  kind: { text: ({ descriptor }) => [descriptor?.kind] },
+  inode: { number: ({ descriptor }) => [whole(descriptor?.ino)] },
+  path: { text: ({ descriptor }) => [descriptor?.name || undefined] },
   socket: { text: ({ socket }) => [socket?.id] },
   listener: { text: ({ socket }) => [socket?.listener] },
   family: { text: ({ socket }) => [socket?.family] },
@@ -49,6 +49,6 @@ function port(address: string | null | undefined): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-function whole(digits: string): bigint | undefined {
-  return /^\d+$/.test(digits) ? BigInt(digits) : undefined;
+function whole(digits: string | undefined): bigint | undefined {
+  return digits !== undefined && /^\d+$/.test(digits) ? BigInt(digits) : undefined;
 }

@@ -1,15 +1,19 @@
 import { useRef, useState } from "preact/hooks";
-import type { Tab } from "../interact/state.ts";
+import { TABS, type Tab } from "../interact/state.ts";
+import { Connections } from "./connections.tsx";
 import { useApp } from "./context.ts";
 import { Descriptors } from "./descriptors.tsx";
 import { Details } from "./details.tsx";
 import { EventList } from "./eventlist.tsx";
+import { Queues } from "./queues.tsx";
 
-const TABS: readonly (readonly [Tab, string])[] = [
-  ["details", "Details"],
-  ["descriptors", "Descriptors"],
-  ["events", "Events"],
-];
+const TITLES: Readonly<Record<Tab, string>> = {
+  details: "Details",
+  descriptors: "Descriptors",
+  queues: "Queues",
+  connections: "Connections",
+  events: "Events",
+};
 const LEAST = 96;
 const STEP = 32;
 
@@ -26,15 +30,19 @@ export function Drawer() {
     const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
     if (step === 0) return;
     event.preventDefault();
-    const at = TABS.findIndex(([name]) => name === tab.peek());
+    const at = TABS.indexOf(tab.peek());
     const next = TABS[(at + step + TABS.length) % TABS.length];
     if (!next) return;
-    tab.value = next[0];
-    document.getElementById(`tab-${next[0]}`)?.focus();
+    tab.value = next;
+    document.getElementById(`tab-${next}`)?.focus();
   };
 
   return (
-    <section class="drawer" aria-label="Details, descriptors and events" style={{ height: `${height}px` }}>
+    <section
+      class="drawer"
+      aria-label="Details, descriptors, queues, connections and events"
+      style={{ height: `${height}px` }}
+    >
       <div
         class="grip"
         role="separator"
@@ -62,7 +70,7 @@ export function Drawer() {
         }}
       />
       <div class="tabs" role="tablist" aria-label="Lower part">
-        {TABS.map(([name, title], i) => (
+        {TABS.map((name, i) => (
           <button
             type="button"
             role="tab"
@@ -71,17 +79,19 @@ export function Drawer() {
             aria-selected={tab.value === name}
             aria-controls="drawer-panel"
             tabIndex={tab.value === name ? 0 : -1}
-            title={`${title} (${i + 1})`}
+            title={`${TITLES[name]} (${i + 1})`}
             onKeyDown={walk}
             onClick={() => (tab.value = name)}
           >
-            {title}
+            {TITLES[name]}
           </button>
         ))}
       </div>
       <div class="panel" role="tabpanel" id="drawer-panel" aria-labelledby={`tab-${tab.value}`}>
         {tab.value === "details" && <Details />}
         {tab.value === "descriptors" && <Descriptors />}
+        {tab.value === "queues" && <Queues />}
+        {tab.value === "connections" && <Connections />}
         {tab.value === "events" && <EventList />}
       </div>
     </section>

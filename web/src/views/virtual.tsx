@@ -9,6 +9,9 @@ interface Props {
   /** Column titles. */
   readonly columns: readonly string[];
   readonly row: (index: number) => ComponentChildren;
+  /** The column that rows are sorted by, where headers sort. */
+  readonly order?: { readonly column: number; readonly down: boolean } | undefined;
+  readonly onSort?: (column: number) => void;
   /** Stays at the last row when rows come, if it was there. */
   readonly sticky?: boolean;
   /** Called when the first row comes into sight. */
@@ -18,7 +21,8 @@ interface Props {
 const OVERSCAN = 8;
 
 /** A table of rows of one height, of which only those in sight are in the document. */
-export function VirtualTable({ label, className, count, rowHeight, columns, row, sticky, onTop }: Props) {
+export function VirtualTable(props: Props) {
+  const { label, className, count, rowHeight, columns, row, order, onSort, sticky, onTop } = props;
   const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
   const [top, setTop] = useState(0);
@@ -57,9 +61,20 @@ export function VirtualTable({ label, className, count, rowHeight, columns, row,
     >
       <div role="table" aria-label={label} aria-rowcount={count + 1}>
         <div role="row" class="tr head" aria-rowindex={1}>
-          {columns.map((column) => (
-            <span role="columnheader" key={column}>
-              {column}
+          {columns.map((column, i) => (
+            <span
+              role="columnheader"
+              key={column}
+              aria-sort={order?.column === i ? (order.down ? "descending" : "ascending") : undefined}
+            >
+              {onSort ? (
+                <button type="button" class="sort" title={`Sort by: ${column}`} onClick={() => onSort(i)}>
+                  {column}
+                  {order?.column === i && <span aria-hidden="true">{order.down ? " ▾" : " ▴"}</span>}
+                </button>
+              ) : (
+                column
+              )}
             </span>
           ))}
         </div>

@@ -303,7 +303,7 @@ test("hostile names are text", async () => {
     }
     await row.press("ArrowRight");
     await page.locator('[role=row][data-kind=file][aria-label*="evil"]').click();
-    await page.keyboard.press("3");
+    await page.keyboard.press("5");
     await page.getByText("/tmp/evil<img").first().waitFor();
     expect(await page.locator("img").count()).toBe(0);
     expect(await page.locator("body").textContent()).not.toContain(HOSTILE);
@@ -392,7 +392,7 @@ test("the list of events takes the server's filter, and selects", async () => {
     story.session,
     async ({ page }) => {
       await begun(page);
-      await page.keyboard.press("3");
+      await page.keyboard.press("5");
       const events = page.locator("[data-event]");
       await page.getByRole("searchbox", { name: "Filter events" }).fill("event:accept pid:812");
       await page.getByText("14 that fit").waitFor();
@@ -403,7 +403,7 @@ test("the list of events takes the server's filter, and selects", async () => {
       await page.locator(".eventrows button.link").last().click();
       const selected = page.locator('[role=row][aria-selected="true"]');
       await expect.poll(() => selected.getAttribute("data-socket"), PATIENCE).toBe(story.open.socket.id);
-      await page.keyboard.press("3");
+      await page.keyboard.press("5");
       await page.getByRole("searchbox", { name: "Filter events" }).fill("evnt:accept");
       await page.getByText(/no field is called "evnt"/).waitFor();
     },
@@ -424,7 +424,7 @@ test("older events are read on demand", async () => {
     opened.server.tail = 100;
     await opened.page.goto(opened.server.url);
     await begun(opened.page);
-    await opened.page.keyboard.press("3");
+    await opened.page.keyboard.press("5");
     await opened.page.getByText("100 of 1,203 kept").waitFor();
     await opened.page.getByRole("button", { name: "Load older" }).click();
     await opened.page.getByText("600 of 1,203 kept").waitFor();
@@ -476,5 +476,39 @@ test("of many rows only those in sight are in the document, and the keyboard sti
     await expect.poll(focused, PATIENCE).toBe("2999");
     await page.keyboard.press("ArrowUp");
     await expect.poll(focused, PATIENCE).toBe("2998");
+  });
+});
+
+test("the accept queues: who waits, against which limit, sorted by any column", async () => {
+  const story = nginx("queues", "recording");
+  await on(story.session, async ({ page }) => {
+    await begun(page);
+    await page.keyboard.press("3");
+    const row = page.locator(`[role=row]:has([data-listener="${story.listener.id}"])`);
+    expect(await row.locator("[data-waiting]").textContent()).toBe("3");
+    expect(await row.textContent()).toContain("511");
+    await page.getByRole("img", { name: "Length of the accept queue of 127.0.0.1:80" }).waitFor();
+    const header = page.getByRole("columnheader", { name: "Waiting" });
+    await header.getByRole("button").click();
+    expect(await header.getAttribute("aria-sort")).toBe("ascending");
+    await header.getByRole("button").click();
+    expect(await header.getAttribute("aria-sort")).toBe("descending");
+  });
+});
+
+test("the connections: both ends, the rows' filter, another instant", async () => {
+  const story = nginx("connected", "recording");
+  await on(story.session, async ({ page }) => {
+    await begun(page);
+    await page.keyboard.press("4");
+    const rows = page.locator("[data-connection]");
+    const all = await rows.count();
+    expect(all).toBeGreaterThan(3);
+    await page.locator("#row-filter").fill("port:9000");
+    await expect.poll(() => rows.count(), PATIENCE).toBe(1);
+    await page.locator("#row-filter").fill("peer:*:51213");
+    await expect.poll(() => rows.allTextContents(), PATIENCE).toEqual(["127.0.0.1:80"]);
+    await rows.first().getByRole("button").click();
+    await page.locator(`[role=row][aria-selected="true"][data-socket="${story.open.socket.id}"]`).waitFor();
   });
 });

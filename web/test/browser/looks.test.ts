@@ -75,7 +75,9 @@ for (const theme of ["light", "dark"] as const) {
         await settled(opened);
         for (const [key, tab] of [
           ["2", "descriptors"],
-          ["3", "events"],
+          ["3", "queues"],
+          ["4", "connections"],
+          ["5", "events"],
         ] as const) {
           await page.keyboard.press(key);
           await page.screenshot({ path: join(RESULTS, `${name}-${theme}-${tab}.png`) });

@@ -39,7 +39,7 @@ test("a link brings another page to the same place, to the nanosecond", async ()
     await page.mouse.click(box.x + box.width / 3, box.y + 10);
     await page.keyboard.press("w");
     await page.keyboard.press("m");
-    await page.keyboard.press("3");
+    await page.keyboard.press("5");
     await page.keyboard.press("y");
     await page.getByText("on the clipboard").waitFor();
     const address = await copied(page);
