@@ -7,6 +7,7 @@ mod bad_input;
 mod calls;
 mod client_side;
 mod compat;
+mod descriptors;
 mod harness;
 mod kernels;
 mod loss;

@@ -93,8 +93,9 @@ pub(crate) fn made_by(call: Syscall, event: EventKind, file: &FileRef, name: &[u
         EventKind::IoUring => FileKind::IoUring,
         EventKind::Mqueue => FileKind::Mqueue,
         EventKind::Landlock | EventKind::Seccomp => FileKind::Anonymous,
-        // A path may end in any name, so only the mode counts; the calls without a path make anonymous inodes.
-        EventKind::Open if call.class() == Class::OPEN => {
+        // A path may end in any name, so only the mode counts; `fspick` and the calls without a path make anonymous
+        // inodes.
+        EventKind::Open if call.class() == Class::OPEN && call != Syscall::Fspick => {
             by_mode(file.mode, name).unwrap_or(FileKind::Unknown)
         }
         _ => by_name(file, name),

@@ -1,0 +1,145 @@
+//! Every way to make and to pass descriptors, against what the program that did it wrote down.
+
+use crate::{
+    harness::{Sockreel, lines},
+    real_servers::complete,
+};
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A traced program: its log and the lines of the trace.
+pub(crate) struct Traced {
+    pub(crate) log: Value,
+    pub(crate) lines: Vec<Value>,
+}
+
+impl Traced {
+    /// Runs `suite/SCRIPT LOG DIR` under a trace.
+    pub(crate) fn run(script: &str) -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let (log, out) = (dir.path().join("log.json"), dir.path().join("out.jsonl"));
+        let script: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("suite").join(script);
+        let mut args: Vec<OsString> = vec!["trace".into(), "--json".into(), "-o".into(), out.clone().into()];
+        args.extend(["--".into(), "/usr/bin/python3".into(), "-B".into(), script.into()]);
+        args.extend([log.clone().into(), dir.path().into()]);
+        let ended = Sockreel::run(dir.path(), "descriptors", args)?;
+        ensure!(ended.code == 0, "{}: {}", ended.code, ended.err);
+        let lines = lines(&out)?;
+        complete(&lines)?;
+        ensure!(lines.iter().all(|line| line["event"] != "repair"), "repaired");
+        let log: Value = serde_json::from_str(&fs::read_to_string(log)?)?;
+        for skipped in log["skipped"].as_array().into_iter().flatten() {
+            println!("this kernel cannot: {skipped}");
+        }
+        Ok(Self { log, lines })
+    }
+
+    /// Lines between the program's marks.
+    pub(crate) fn between(&self) -> impl Iterator<Item = &Value> {
+        let after = self.lines.iter().skip_while(|line| line["path"] != "/sockreel-begin").skip(1);
+        after.take_while(|line| line["path"] != "/sockreel-end")
+    }
+
+    /// The calls of the program's main thread are told as it logged them: all of them, no other, field by field.
+    pub(crate) fn calls_are_as_logged(&self) -> Result<()> {
+        let told: Vec<&Value> = self
+            .between()
+            .filter(|line| line["tid"] == line["pid"] && line["via"] == "syscall" && line["call"].is_string())
+            .filter(|line| line["pending"] != true)
+            .collect();
+        let known = self.log["calls"].as_array().context("no calls in the log")?;
+        for (line, entry) in told.iter().zip(known) {
+            let [name, ret, more] = entry.as_array().map(Vec::as_slice).unwrap_or_default() else {
+                anyhow::bail!("no entry: {entry}");
+            };
+            ensure!(line["call"] == *name && line["ret"] == *ret, "{line}\nbut it made {entry}");
+            for (field, value) in more.as_object().context("no fields")? {
+                ensure!(line[field] == *value, "{field} is not {value} in {line}");
+            }
+        }
+        ensure!(told.len() == known.len(), "{} told, {} made", told.len(), known.len());
+        println!("{} calls compared", told.len());
+        Ok(())
+    }
+
+    /// The table with which the program ended is the one it had: what its end closes, number and inode.
+    pub(crate) fn table_is_as_logged(&self) -> Result<()> {
+        let main = self.log["pid"].clone();
+        let closed: BTreeMap<String, Value> = self
+            .lines
+            .iter()
+            .filter(|line| line["event"] == "close" && line["via"] == "exit" && line["pid"] == main)
+            .map(|line| (line["fd"].to_string(), line["inode"].clone()))
+            .collect();
+        let known: BTreeMap<String, Value> =
+            serde_json::from_value(self.log["table"].clone()).context("no table in the log")?;
+        for (fd, inode) in &known {
+            // A character device has the inode of its file system, which `fstat` tells too.
+            ensure!(closed.get(fd) == Some(inode), "descriptor {fd} is {inode}, told {:?}", closed.get(fd));
+        }
+        ensure!(closed.len() == known.len(), "told {closed:?}\nbut it had {known:?}");
+        println!("{} descriptors compared", known.len());
+        Ok(())
+    }
+
+    /// The only line between the marks that holds `part`.
+    pub(crate) fn only(&self, part: &Value) -> Result<&Value> {
+        let holds = |line: &&Value| {
+            part.as_object().is_some_and(|part| part.iter().all(|(field, value)| line[field] == *value))
+        };
+        let found: Vec<&Value> = self.between().filter(holds).collect();
+        let [only] = found.as_slice() else { anyhow::bail!("{} lines with {part}: {found:?}", found.len()) };
+        Ok(only)
+    }
+}
+
+#[test]
+fn passed_descriptors_are_told_in_both_directions() -> Result<()> {
+    let traced = Traced::run("passes.py")?;
+    traced.calls_are_as_logged()?;
+    traced.table_is_as_logged()
+}
+
+#[test]
+fn every_way_to_make_a_descriptor_is_told() -> Result<()> {
+    let traced = Traced::run("makes.py")?;
+    traced.calls_are_as_logged()?;
+    for beside in traced.log["besides"].as_array().context("no pidfds of clone")? {
+        let mut part = beside.clone();
+        part["event"] = json!("pidfd");
+        part["via"] = json!("fork");
+        let line = traced.only(&part)?;
+        ensure!(line["call"].is_null() && line["ret"].is_null(), "a second line of a call: {line}");
+    }
+    traced.table_is_as_logged()
+}
+
+#[test]
+fn what_closes_on_exec_is_what_was_set_to() -> Result<()> {
+    let traced = Traced::run("cloexec.py")?;
+    traced.calls_are_as_logged()?;
+    // The first program's log is read by the second, which writes what it still has.
+    let closed: Vec<&Value> =
+        traced.lines.iter().filter(|line| line["event"] == "close" && line["via"] == "exec").collect();
+    let mut told: Vec<i64> = closed
+        .iter()
+        .filter(|line| line["seq"].as_u64() > traced.only_mark().and_then(|line| line["seq"].as_u64()))
+        .filter_map(|line| line["fd"].as_i64())
+        .collect();
+    told.sort_unstable();
+    let known: Vec<i64> = serde_json::from_value(traced.log["gone"].clone())?;
+    ensure!(told == known, "told {told:?}\nbut gone are {known:?}");
+    traced.table_is_as_logged()
+}
+
+impl Traced {
+    fn only_mark(&self) -> Option<&Value> {
+        self.lines.iter().find(|line| line["path"] == "/sockreel-end")
+    }
+}
