@@ -2,10 +2,12 @@
 
 use crate::probes::{PASSING_LEN, Room, SENT_LEN, Walk};
 use aya_ebpf::{
-    bindings::BPF_F_NO_PREALLOC,
-    macros::map,
+    bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE, bpf_map_type},
+    helpers::generated::bpf_sk_storage_get,
+    macros::{btf_map, map},
     maps::{Array, HashMap, PerCpuArray, RingBuf},
 };
+use core::ffi::c_void;
 // `AtomicU64::fetch_add` is not there for a target without compare-and-swap; the instruction is.
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use tracer_abi::{Asked, Counter, Entry, Follow, InFlight, SYSCALL_TABLE_LEN, SnapshotRow, Sock, Tracked};
@@ -59,14 +61,83 @@ pub(crate) static PASSING: PerCpuArray<Room<PASSING_LEN>> = PerCpuArray::with_ma
 #[map]
 pub(crate) static ASKED_SCRATCH: PerCpuArray<Asked> = PerCpuArray::with_max_entries(1, 0);
 
-/// The socket that last completed its handshake on this CPU: its listener is told right after
-/// (`tcp_child_process`, net/ipv4/tcp_minisocks.c).
-#[map]
-pub(crate) static LAST_CHILD: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+/// In every followed listener its own address, and so in every socket that it makes: the kernel clones the one from the
+/// other, and this storage with it (`bpf_sk_storage_clone` in `sk_clone_lock`, net/core/sock.c).
+#[btf_map]
+pub(crate) static LISTENER: ListenerStorage = ListenerStorage::new();
 
 /// Room for a row of the snapshot, its path behind it.
 #[map]
 pub(crate) static ROW: PerCpuArray<RowBuffer> = PerCpuArray::with_max_entries(1, 0);
+
+/// A socket storage of one address that clones inherit, which the library's own type cannot say. The loader reads the
+/// types of the fields (Documentation/bpf/map_sk_storage.rst).
+#[repr(C)]
+pub(crate) struct ListenerStorage {
+    r#type: *const [i32; bpf_map_type::BPF_MAP_TYPE_SK_STORAGE as usize],
+    key: *const i32,
+    value: *const u64,
+    max_entries: *const [i32; 0],
+    map_flags: *const [i32; (BPF_F_NO_PREALLOC | BPF_F_CLONE) as usize],
+}
+
+// SAFETY: the fields are never read.
+unsafe impl Sync for ListenerStorage {}
+
+impl ListenerStorage {
+    const fn new() -> Self {
+        let (key, value) = (core::ptr::null(), core::ptr::null());
+        Self {
+            r#type: core::ptr::null(),
+            key,
+            value,
+            max_entries: core::ptr::null(),
+            map_flags: core::ptr::null(),
+        }
+    }
+
+    /// The listener that made the socket; 0 where it has none, or none that was followed.
+    ///
+    /// # Safety
+    ///
+    /// The verifier knows `sk` to be a socket.
+    #[inline(always)]
+    pub(crate) unsafe fn get(&self, sk: *const u8) -> u64 {
+        // SAFETY: the caller's promise; the helper gives a valid pointer or none.
+        unsafe {
+            let value = bpf_sk_storage_get(self.map(), sk.cast_mut().cast(), core::ptr::null_mut(), 0);
+            if value.is_null() { 0 } else { *value.cast::<u64>() }
+        }
+    }
+
+    /// Makes a socket one whose clones know it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::get`].
+    #[inline(always)]
+    pub(crate) unsafe fn set(&self, sk: *const u8) {
+        let mut address = sk as u64;
+        // SAFETY: the caller's promise; the helper copies the value.
+        unsafe {
+            let place = bpf_sk_storage_get(
+                self.map(),
+                sk.cast_mut().cast(),
+                (&raw mut address).cast(),
+                BPF_SK_STORAGE_GET_F_CREATE.into(),
+            );
+            if !place.is_null() {
+                // It may have been a clone itself.
+                *place.cast::<u64>() = address;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn map(&self) -> *mut c_void {
+        core::ptr::from_ref(self).cast_mut().cast()
+    }
+}
 
 /// A call under work: what was kept at entry, and the sockets that are read at exit.
 #[repr(C)]

@@ -135,7 +135,7 @@ pub(crate) fn track(sock: &Sock, pid: u32, start: u64, queued: u64) {
     // SAFETY: every field is written before the value is taken for one.
     let tracked = unsafe {
         (*place).pid = pid;
-        (*place).told = 0;
+        (*place).told = u32::from(sock.state);
         (*place).start = start;
         (*place).queued = queued;
         (*place).waits = Change { ts: 0, error: 0, from: 0, to: 0 };

@@ -298,7 +298,7 @@ impl Proof {
             (*header).cmsg_len = 20;
             libc::CMSG_DATA(header).cast::<i32>().write_unaligned(LOG);
         }
-        raw(libc::SYS_sendmsg, &[pair[0].into(), address_of(&raw const message), 0]);
+        self.call("sendmsg", libc::SYS_sendmsg, &[pair[0].into(), address_of(&raw const message), 0])?;
         self.call("recvmsg", libc::SYS_recvmsg, &[pair[1].into(), address_of(&raw mut message), 0])?;
         self.close(pair[0])?;
         self.close(pair[1])

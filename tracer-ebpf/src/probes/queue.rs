@@ -1,13 +1,16 @@
 //! TCP states, and connections that enter an accept queue.
 //!
-//! Both tracepoints are hit in tasks and in softirqs. A softirq may interrupt a program of a task on the same CPU, and the
-//! kernel does not run a program that is already running there (`__bpf_trace_run`, kernel/trace/bpf_trace.c). So each is
+//! The tracepoint is hit in tasks and in softirqs. A softirq may interrupt a program of a task on the same CPU, and the
+//! kernel does not run a program that is already running there (`__bpf_trace_run`, kernel/trace/bpf_trace.c). So it is
 //! attached twice: a hit that the first instance misses, because it was interrupted, reaches the second. There is no third
 //! level: softirqs do not interrupt each other. What the first has told, the second finds told.
+//!
+//! A connection is in its listener's queue when it is established (`tcp_check_req` and `tcp_child_process`,
+//! net/ipv4/tcp_minisocks.c). Which listener that is, the socket's own storage says, see [`LISTENER`].
 
 use crate::{
     emit,
-    maps::{IN_FLIGHT, LAST_CHILD, SOCKETS},
+    maps::{IN_FLIGHT, LISTENER, SOCKETS},
     sock, task,
 };
 use crate::{
@@ -29,28 +32,18 @@ fn state_again(ctx: BtfTracePointContext) -> i32 {
     tell_state(&ctx)
 }
 
-/// `TP_PROTO(const struct sock *sk)`, include/trace/events/sock.h. On a listener, it is called by
-/// `tcp_child_process` (net/ipv4/tcp_minisocks.c) on the CPU on which the child has just been established.
-#[btf_tracepoint(function = "sk_data_ready")]
-fn queued(ctx: BtfTracePointContext) -> i32 {
-    tell_queued(&ctx)
-}
-
-/// The second instance of [`queued`].
-#[btf_tracepoint(function = "sk_data_ready")]
-fn queued_again(ctx: BtfTracePointContext) -> i32 {
-    tell_queued(&ctx)
-}
-
 #[inline(always)]
 fn tell_state(ctx: &BtfTracePointContext) -> i32 {
-    let sk: u64 = ctx.arg::<*const u8>(0) as u64;
+    let socket = ctx.arg::<*const u8>(0);
+    let sk = socket as u64;
     let from: u32 = ctx.arg(1);
     let to: u32 = ctx.arg(2);
-    if from as u16 == sock::TCP_SYN_RECV && to as u16 == sock::TCP_ESTABLISHED {
-        set_last_child(sk);
-    }
-    let Some(place) = SOCKETS.get_ptr_mut(sk) else { return 0 };
+    let Some(place) = SOCKETS.get_ptr_mut(sk) else {
+        if from as u16 == sock::TCP_SYN_RECV && to as u16 == sock::TCP_ESTABLISHED {
+            tell_queued(socket);
+        }
+        return 0;
+    };
     // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period. The
     // socket's lock keeps its changes of state apart.
     let tracked = unsafe { *place };
@@ -60,6 +53,10 @@ fn tell_state(ctx: &BtfTracePointContext) -> i32 {
     // SAFETY: as above.
     let known = unsafe { &mut *place };
     known.told = to;
+    if to as u16 == sock::TCP_LISTEN {
+        // SAFETY: the tracepoint's argument.
+        unsafe { LISTENER.set(socket) };
+    }
     if from as u16 == sock::TCP_CLOSE || from as u16 == sock::TCP_SYN_SENT {
         // Until now it had no peer, or no port of its own.
         sock::read(sk, &mut known.sock);
@@ -92,33 +89,21 @@ fn tell_state(ctx: &BtfTracePointContext) -> i32 {
     0
 }
 
+/// Tells that a connection was established, and follows it.
 #[inline(always)]
-fn tell_queued(ctx: &BtfTracePointContext) -> i32 {
-    let listener = ctx.arg::<*const u8>(0);
-    // SAFETY: the verifier knows the argument to be a socket and the offset to be a constant. A plain load, because this
-    // runs for every segment that any socket of the machine receives.
-    let state = unsafe { listener.add(offset_of_state()).read_volatile() };
-    let listener = listener as u64;
-    if u16::from(state) != sock::TCP_LISTEN {
-        return 0;
-    }
-    let child = take_last_child();
-    if child == 0 {
-        return 0;
-    }
-    let Some(tracked) = tracked(listener) else { return 0 };
-    // A child whose lock was held is established without its listener being told: it must not be taken for this one's.
-    let port = |sk| field::<u16>(sk, offset!(sk_num));
-    if port(child) != port(listener) {
-        return 0;
-    }
+fn tell_queued(child: *const u8) {
+    // SAFETY: the tracepoint's argument.
+    let listener = unsafe { LISTENER.get(child) };
+    let Some(tracked) = tracked(listener) else { return };
     let header = owner_header(&tracked, false, emit::now());
     let mut sock = core::mem::MaybeUninit::<Sock>::uninit();
     // SAFETY: `read` writes every byte, zeros first.
     let sock = unsafe {
-        sock::read(child, &mut *sock.as_mut_ptr());
-        sock.assume_init_ref()
+        sock::read(child as u64, &mut *sock.as_mut_ptr());
+        sock.assume_init_mut()
     };
+    // The tracepoint comes before the change.
+    sock.state = sock::TCP_ESTABLISHED;
     sock::track(sock, tracked.pid, tracked.start, header.ts);
     let (queue_len, queue_limit) = sock::queue(listener);
     emit::record::<Queued>(Kind::QUEUED, &header, |record| {
@@ -127,16 +112,9 @@ fn tell_queued(ctx: &BtfTracePointContext) -> i32 {
             (*record).listener = listener;
             (*record).queue_len = queue_len;
             (*record).queue_limit = queue_limit;
-            copy(&raw mut (*record).sock, sock);
+            copy(&raw mut (*record).sock, &raw const *sock);
         }
     });
-    0
-}
-
-/// Place of the state in a socket.
-#[inline(always)]
-fn offset_of_state() -> usize {
-    offset!(sk_state) as usize
 }
 
 /// The entry of a followed socket.
@@ -209,23 +187,4 @@ fn owner_header(tracked: &Tracked, in_own_call: bool, ts: u64) -> Header {
         header.files = task::files(task::current());
     }
     header
-}
-
-/// Remembers the socket whose handshake was completed on this CPU.
-#[inline(always)]
-fn set_last_child(sk: u64) {
-    if let Some(last) = LAST_CHILD.get_ptr_mut(0) {
-        // SAFETY: the map gave a valid pointer to this CPU's value.
-        unsafe { *last = sk };
-    }
-}
-
-/// Takes it; 0 for none.
-#[inline(always)]
-fn take_last_child() -> u64 {
-    match LAST_CHILD.get_ptr_mut(0) {
-        // SAFETY: as in `set_last_child`.
-        Some(last) => unsafe { core::mem::take(&mut *last) },
-        None => 0,
-    }
 }

@@ -4,11 +4,11 @@ use crate::{
     emit, file,
     globals::{config, offset},
     kread::field,
-    maps::{ROW, ROW_PATH_LEN},
+    maps::{LISTENER, ROW, ROW_PATH_LEN},
     sock,
     task::{self, Scope},
 };
-use aya_ebpf::helpers::generated::{bpf_d_path, bpf_seq_write};
+use aya_ebpf::helpers::generated::{bpf_d_path, bpf_seq_write, bpf_sock_from_file};
 use core::ffi::c_void;
 use tracer_abi::{SLOT_PRESENT, SnapshotRow};
 
@@ -67,6 +67,10 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     sock::unix_name(sock::unix_peer(unix), &mut row.peer);
     if sk != 0 && sock::has_states(&row.sock) && row.sock.state != sock::TCP_CLOSE {
         sock::track(&row.sock, pid, start, 0);
+        if row.sock.state == sock::TCP_LISTEN {
+            // SAFETY: the file is the context's.
+            unsafe { know_children(file) };
+        }
     }
     row.ts = emit::now();
     row.pid = pid;
@@ -99,4 +103,22 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
         }
     }
     0
+}
+
+/// Has the clones of the socket in a file know it.
+///
+/// # Safety
+///
+/// The verifier knows `file` to be a file.
+#[inline(always)]
+unsafe fn know_children(file: *const c_void) {
+    let sk = offset!(socket_sk) as usize;
+    // SAFETY: the caller's promise; the verifier knows what the helper gives to be a socket or null, and the offset to be
+    // a constant.
+    unsafe {
+        let socket = bpf_sock_from_file(file.cast_mut().cast()).cast::<u8>();
+        if !socket.is_null() {
+            LISTENER.set(socket.add(sk).cast::<*const u8>().read_volatile());
+        }
+    }
 }

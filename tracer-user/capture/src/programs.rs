@@ -27,17 +27,8 @@ const PROGRAMS: &[Probe] = &[
     Probe {
         names: &["state", "state_again"],
         tracepoint: "inet_sock_set_state",
-        tells: "TCP states",
+        tells: "TCP states and accept queues",
         without: None,
-    },
-    Probe {
-        names: &["queued", "queued_again"],
-        tracepoint: "sk_data_ready",
-        tells: "connections that enter an accept queue",
-        without: Some(
-            "connections that wait in an accept queue are not seen before they are accepted, and accepts carry no \
-             wait (tracepoint sk_data_ready, Linux 6.3)",
-        ),
     },
     Probe { names: &["fork"], tracepoint: "sched_process_fork", tells: "new processes", without: None },
     Probe { names: &["exec"], tracepoint: "sched_process_exec", tells: "executed programs", without: None },
