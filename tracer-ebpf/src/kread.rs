@@ -102,7 +102,7 @@ pub(crate) fn opaque(mut value: u64) -> u64 {
     // An instruction, not an empty text, which would give two lines to the instruction behind it.
     // SAFETY: a register is moved to itself.
     unsafe {
-        core::arch::asm!("{0} = {0}", inout(reg) value, options(pure, nomem, nostack, preserves_flags))
-    };
+        core::arch::asm!("{0} = {0}", inout(reg) value, options(pure, nomem, nostack, preserves_flags));
+    }
     value
 }

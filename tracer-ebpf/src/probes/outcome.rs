@@ -77,21 +77,21 @@ fn filled_slot(call: &InFlight) -> i32 {
         return -1;
     }
     match Class(call.call.class as u16) {
+        Class::GETSOCKOPT => user::<i32>(call.pointer).unwrap_or(-1),
+        // `F_SETFD` (fcntl(2)), `FIOCLEX` and `FIONCLEX` change the descriptor that they name, the others make one.
+        Class::FCNTL if second == 2 => first as i32,
+        Class::IOCTL if matches!(second, FIOCLEX | FIONCLEX) => first as i32,
         Class::SOCKET
         | Class::ACCEPT
         | Class::DUP
         | Class::DUP2
+        | Class::FCNTL
         | Class::ANON
         | Class::OPEN
+        | Class::IOCTL
         | Class::BPF
         | Class::SECCOMP
         | Class::RULESET => call.call.ret as i32,
-        Class::GETSOCKOPT => user::<i32>(call.pointer).unwrap_or(-1),
-        // `F_SETFD` (fcntl(2)) changes the descriptor that it names, the others make one.
-        Class::FCNTL if second == 2 => first as i32,
-        Class::FCNTL => call.call.ret as i32,
-        Class::IOCTL if matches!(second, FIOCLEX | FIONCLEX) => first as i32,
-        Class::IOCTL => call.call.ret as i32,
         _ => -1,
     }
 }

@@ -273,4 +273,4 @@ unsafe fn tell<const N: usize>(head: *mut CallFds, call: &InFlight, count: u32, 
 }
 
 // What is kept of a send is built in the room for a record.
-const _: () = assert!(SENT_LEN <= PASSING_LEN && size_of::<Slot>() % 8 == 0);
+const _: () = assert!(SENT_LEN <= PASSING_LEN && size_of::<Slot>().is_multiple_of(8));
