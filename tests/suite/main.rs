@@ -14,4 +14,5 @@ mod loss;
 mod real_servers;
 mod records;
 mod selection;
+mod uring;
 mod verifier;

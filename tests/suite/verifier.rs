@@ -16,6 +16,10 @@ const BUDGET: &[(&str, u64)] = &[
     ("exec", 1_000),
     ("exit", 600),
     ("fork", 1_000),
+    ("ring_complete", 14_000),
+    ("ring_overflow", 3_700),
+    ("ring_refused", 9_700),
+    ("ring_submit", 12_500),
     ("snapshot", 3_100),
     // With what enters an accept queue.
     ("state", 2_200),

@@ -6,7 +6,7 @@ use crate::{
     sock,
 };
 use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
-use tracer_abi::{FileRef, NAME_LEN, SLOT_CLOEXEC, SLOT_PRESENT, Slot};
+use tracer_abi::{FileRef, NAME_LEN, Offsets, SLOT_CLOEXEC, SLOT_PRESENT, Slot};
 
 /// Type bits of `st_mode` and their value for a socket (inode(7)).
 const S_IFMT: u32 = 0o170_000;
@@ -124,6 +124,37 @@ pub(crate) fn is_socket(fd: i32) -> bool {
 pub(crate) fn is_unix_socket(fd: i32) -> bool {
     let file = current(fd);
     is_socket_mode(mode(file)) && sock::family(sk_in(file)) == sock::AF_UNIX
+}
+
+/// Lowest bits of a file's address in a ring's file table, which hold flags (`FFS_MASK`, io_uring/filetable.h).
+const FILE_FLAGS: u64 = 7;
+
+/// Reads an entry of a ring's file table (`io_rsrc_node_lookup`, io_uring/rsrc.h) into `slot`, its index in place of a
+/// number; the name only where it is wanted.
+#[inline(never)]
+pub(crate) fn read_direct(ring: u64, index: u32, slot: &mut Slot, with_name: bool) {
+    clear_slot(slot);
+    slot.fd = index as i32;
+    let len: u32 = field(ring, offset!(ring_files_len)).unwrap_or(0);
+    if index >= len {
+        return;
+    }
+    let array = pointer(ring, offset!(ring_files)).unwrap_or(0);
+    let Some(entry) = pointer(array + u64::from(index) * 8, 0) else { return };
+    let entry = if offset!(ring_node_file) == Offsets::ABSENT {
+        entry
+    } else {
+        pointer(entry, offset!(ring_node_file)).unwrap_or(0)
+    };
+    let file = entry & !FILE_FLAGS;
+    if file == 0 {
+        return;
+    }
+    slot.flags = SLOT_PRESENT;
+    file_ref(file, &mut slot.file);
+    if with_name {
+        name(file, &mut slot.name);
+    }
 }
 
 /// `SLOT_CLOEXEC` where the slot's bit is set in the array at `bits`.

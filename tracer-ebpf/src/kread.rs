@@ -81,6 +81,13 @@ pub(crate) fn copy<T: Copy>(to: *mut T, from: *const T) {
     unsafe { raw_read_kernel(to.cast(), size_of::<T>() as u32, from.cast()) };
 }
 
+/// Copies `len` bytes of a kernel object to `to`. The caller has bounded `len` by the size of what `to` points to.
+#[inline(always)]
+pub(crate) fn kernel_bytes(to: *mut u8, len: u32, from: u64) -> bool {
+    // SAFETY: the verifier checks that `to` has room for the largest value that `len` can have.
+    unsafe { raw_read_kernel(to.cast(), len, from as *const _) == 0 }
+}
+
 /// Reads a `T` of the caller's memory.
 #[inline(always)]
 pub(crate) fn user<T>(address: u64) -> Option<T> {

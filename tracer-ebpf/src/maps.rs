@@ -10,7 +10,10 @@ use aya_ebpf::{
 use core::ffi::c_void;
 // `AtomicU64::fetch_add` is not there for a target without compare-and-swap; the instruction is.
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
-use tracer_abi::{Asked, Counter, Entry, Follow, InFlight, SYSCALL_TABLE_LEN, SnapshotRow, Sock, Tracked};
+use tracer_abi::{
+    Asked, Counter, Entry, Follow, InFlight, RingFlight, RingMark, RingMarked, SYSCALL_TABLE_LEN,
+    SnapshotRow, Sock, Tracked,
+};
 
 /// Records on their way to user space. User space sets the size.
 #[map]
@@ -137,6 +140,29 @@ impl ListenerStorage {
     fn map(&self) -> *mut c_void {
         core::ptr::from_ref(self).cast_mut().cast()
     }
+}
+
+/// Requests of io_urings in flight, by address.
+#[map]
+pub(crate) static REQUESTS: HashMap<u64, RingFlight> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+
+/// The same requests, by ring and mark: a completion of one that completes more than once does not name it.
+#[map]
+pub(crate) static MARKS: HashMap<RingMark, RingMarked> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+
+/// Room for an operation that is too large for the stack.
+#[map]
+pub(crate) static REQUEST_SCRATCH: PerCpuArray<RingWork> = PerCpuArray::with_max_entries(1, 0);
+
+/// An operation under work, and the sockets that are read when it completes.
+#[repr(C)]
+pub(crate) struct RingWork {
+    /// The operation.
+    pub(crate) flight: RingFlight,
+    /// The socket that it is about.
+    pub(crate) sock: Sock,
+    /// For an accept: its listener.
+    pub(crate) listening: Sock,
 }
 
 /// A call under work: what was kept at entry, and the sockets that are read at exit.

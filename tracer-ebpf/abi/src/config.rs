@@ -48,7 +48,8 @@ macro_rules! offsets {
             pub const ABSENT: u32 = u32::MAX;
 
             /// Every offset as (kernel structure, member path), in the order of the fields. A member path with `|`
-            /// names alternatives, tried in order: kernels moved or renamed the member.
+            /// names alternatives, tried in order: kernels moved or renamed the member. One with `?` at its end is not
+            /// missed where it is absent.
             pub const LIST: &'static [(&'static str, &'static str)] = &[$(($ty, $member),)*];
 
             /// All offsets absent.
@@ -185,4 +186,68 @@ offsets! {
     unix_addr_name: "unix_address" . "name",
     /// Path that is executed.
     bprm_filename: "linux_binprm" . "filename",
+    /// Operation of a request of an io_uring (include/linux/io_uring_types.h).
+    req_opcode: "io_kiocb" . "opcode",
+    /// Its flags; the lowest are the `IOSQE_*` flags that it was submitted with (io_uring_enter(2)).
+    req_flags: "io_kiocb" . "flags",
+    /// What the program marked it with.
+    req_user_data: "io_kiocb" . "cqe.user_data",
+    /// Its result.
+    req_res: "io_kiocb" . "cqe.res",
+    /// The descriptor that it names, until it is issued.
+    req_fd: "io_kiocb" . "cqe.fd",
+    /// The file that it is about, once it was issued.
+    req_file: "io_kiocb" . "file",
+    /// Its ring.
+    req_ring: "io_kiocb" . "ctx",
+    /// What an operation keeps beside the request.
+    req_async: "io_kiocb" . "async_data",
+    /// `accept`: flags.
+    ring_accept_flags: "io_accept" . "flags",
+    /// `accept`: place in the ring's file table, from 1 on.
+    ring_accept_slot: "io_accept" . "file_slot",
+    /// `accept`: `IORING_ACCEPT_*` flags; before 6.8 they are not kept.
+    ring_accept_ways: "io_accept" . "iou_flags?",
+    /// `socket`: family.
+    ring_socket_family: "io_socket" . "domain",
+    /// `socket`: type.
+    ring_socket_type: "io_socket" . "type",
+    /// `socket`: protocol.
+    ring_socket_protocol: "io_socket" . "protocol",
+    /// `socket`: place in the ring's file table.
+    ring_socket_slot: "io_socket" . "file_slot",
+    /// `connect`: length of the address.
+    ring_connect_len: "io_connect" . "addr_len",
+    /// `bind`: length of the address; since 6.11.
+    ring_bind_len: "io_bind" . "addr_len?",
+    /// `listen`: backlog; since 6.11.
+    ring_listen_backlog: "io_listen" . "backlog?",
+    /// `shutdown`: how.
+    ring_shutdown_how: "io_shutdown" . "how",
+    /// `close`: descriptor.
+    ring_close_fd: "io_close" . "fd",
+    /// `close`: place in the ring's file table.
+    ring_close_slot: "io_close" . "file_slot",
+    /// `openat`: directory.
+    ring_open_dfd: "io_open" . "dfd",
+    /// `openat`: place in the ring's file table.
+    ring_open_slot: "io_open" . "file_slot",
+    /// `openat`: flags.
+    ring_open_flags: "io_open" . "how.flags",
+    /// `openat`: the kernel's copy of the path.
+    ring_open_name: "io_open" . "filename",
+    /// The path in that copy.
+    filename_name: "filename" . "name",
+    /// `connect`: the address, in the caller's memory.
+    ring_connect_address: "io_connect" . "addr",
+    /// Where some kernels keep their copy of the address that `bind` was given.
+    ring_bind_address: "io_async_msghdr" . "addr?",
+    /// First request of the chain that is being submitted.
+    ring_chain: "io_ring_ctx" . "submit_state.link.head",
+    /// The ring's file table: an array of pointers to nodes; before 6.13 of files.
+    ring_files: "io_ring_ctx" . "file_table.data.nodes|file_table.files",
+    /// Its length.
+    ring_files_len: "io_ring_ctx" . "file_table.data.nr|nr_user_files",
+    /// File of a node; its lowest bits are flags. Since 6.13.
+    ring_node_file: "io_rsrc_node" . "file_ptr?",
 }

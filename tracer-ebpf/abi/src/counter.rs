@@ -20,6 +20,8 @@ impl Counter {
     pub const COMPAT_CALLS: Self = Self(5);
     /// Calls that passed more descriptors than are read of one call.
     pub const PASSED_BEYOND: Self = Self(6);
+    /// Operations of io_urings that could not be kept because the table of requests in flight was full.
+    pub const REQUESTS_FULL: Self = Self(7);
     /// How many counters there are.
-    pub const COUNT: u32 = 7;
+    pub const COUNT: u32 = 8;
 }

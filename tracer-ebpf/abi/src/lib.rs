@@ -14,6 +14,7 @@ mod config;
 mod counter;
 mod layout;
 mod record;
+mod ring;
 
 pub use class::{Class, Entry, SYSCALL_TABLE_LEN};
 pub use config::{Config, Offsets, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT};
@@ -24,4 +25,8 @@ pub use record::{
     Exit, FORK_SHARES_FILES, FileRef, Follow, Fork, Found, Header, InFlight, Kind, NAME_LEN, PASSED_LOCAL,
     PASSED_PEER, PASSED_SOCK, PATH_LEN, Passed, Queued, SLOT_CLOEXEC, SLOT_PRESENT, SOCKADDR_LEN, Slot,
     SnapshotRow, Sock, State, Tracked, UNIX_PATH_LEN, UnixName,
+};
+pub use ring::{
+    RING_ANY_SLOT, RING_DOUBTFUL, RING_OPERATION, RING_RESULT_DIRECT, RING_SUBJECT_DIRECT, RING_UNCONFIRMED,
+    RingAddr, RingCall, RingFlight, RingMark, RingMarked, RingPath, RingRef,
 };

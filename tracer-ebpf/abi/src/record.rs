@@ -59,6 +59,12 @@ impl Kind {
     pub const QUEUED: Self = Self(33);
     /// [`Found`](crate::Found).
     pub const FOUND: Self = Self(48);
+    /// [`RingCall`](crate::RingCall).
+    pub const RING_CALL: Self = Self(64);
+    /// [`RingAddr`](crate::RingAddr).
+    pub const RING_ADDR: Self = Self(65);
+    /// [`RingPath`](crate::RingPath).
+    pub const RING_PATH: Self = Self(66);
 }
 
 record! {

@@ -8,6 +8,10 @@
 //! | `exit` | `sched_process_exit` | 5.5 | runs for every way to die |
 //! | `state`, `state_again` | `inet_sock_set_state` | 5.5 | the only place that every TCP state passes |
 //! | `queued`, `queued_again` | `sk_data_ready` | 6.3 | fires on the listener right after its child is complete |
+//! | `ring_submit` | `io_uring_submit_req`, before 6.4 `io_uring_submit_sqe` | 6.0 | a number is empty from here on, if it is closed |
+//! | `ring_refused` | `io_uring_req_failed` | 6.0 | a request that is refused keeps its number no longer than this |
+//! | `ring_complete`, `ring_complete_values` | `io_uring_complete` | 6.0 | carries the result; arguments changed in 6.16 |
+//! | `ring_overflow` | `io_uring_cqe_overflow` | 6.0 | completions that find the queue full |
 //! | `snapshot` | iterator `task_file` | 5.8 | reads tables without a race with `/proc` |
 
 mod call;
@@ -16,6 +20,7 @@ mod outcome;
 mod passed;
 mod process;
 mod queue;
+mod ring;
 mod snapshot;
 mod wanted;
 

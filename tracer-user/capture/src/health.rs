@@ -26,6 +26,7 @@ const TABLES: &[(Counter, LossCause)] = &[
     (Counter::IN_FLIGHT_FULL, LossCause::MapFull),
     (Counter::SOCKETS_FULL, LossCause::MapFull),
     (Counter::PROCESSES_FULL, LossCause::MapFull),
+    (Counter::REQUESTS_FULL, LossCause::MapFull),
     (Counter::PASSED_BEYOND, LossCause::MapFull),
     (Counter::COMPAT_CALLS, LossCause::CompatCall),
 ];

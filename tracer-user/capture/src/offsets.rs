@@ -1,7 +1,8 @@
 //! Where the running kernel keeps what the programs read, from its own type information (BTF).
 
 use crate::AttachError;
-use btfparse::{Error, ErrorKind, Offset, Readable, TypeInformation};
+use btfparse::{Error, ErrorKind, Offset, Readable, TypeInformation, TypeVariant};
+use std::collections::{HashMap, HashSet};
 use tracer_abi::Offsets;
 
 /// The kernel's description of its own types.
@@ -14,9 +15,14 @@ pub(crate) fn resolve() -> Result<(Offsets, Vec<String>), AttachError> {
         TypeInformation::new(&Bytes(&bytes)).map_err(|cause| AttachError::NoBtf(format!("{cause:?}")))?;
     let mut offsets = Offsets::absent();
     let mut missing = Vec::new();
+    let structures = structures(&types);
     for (index, (structure, members)) in Offsets::LIST.iter().enumerate() {
-        match members.split('|').find_map(|member| byte_offset(&types, structure, member)) {
+        let (members, expected) =
+            members.strip_suffix('?').map_or((*members, true), |members| (members, false));
+        let id = structures.get(structure).copied();
+        match id.and_then(|id| members.split('|').find_map(|member| byte_offset(&types, id, member))) {
             Some(offset) => offsets.set(index, offset),
+            None if !expected => {}
             None => missing.push(format!("{structure}.{members}")),
         }
     }
@@ -35,8 +41,18 @@ impl Readable for Bytes<'_> {
     }
 }
 
-fn byte_offset(types: &TypeInformation, structure: &str, member: &str) -> Option<u32> {
-    let id = types.id_of(structure)?;
+/// Structures that offsets are wanted of, by name. Functions may have the same names (`io_accept`), so a look-up by name
+/// alone does not do.
+fn structures(types: &TypeInformation) -> HashMap<&str, u32> {
+    let wanted: HashSet<&str> = Offsets::LIST.iter().map(|(structure, _)| *structure).collect();
+    let named = types.get().iter().filter_map(|(id, kind)| match kind {
+        TypeVariant::Struct(structure) => Some((structure.name().as_deref()?, *id)),
+        _ => None,
+    });
+    named.filter(|(name, _)| wanted.contains(name)).collect()
+}
+
+fn byte_offset(types: &TypeInformation, id: u32, member: &str) -> Option<u32> {
     match types.offset_of(id, member).ok()?.1 {
         Offset::ByteOffset(offset) => Some(offset),
         Offset::BitOffsetAndSize(..) => None,

@@ -15,7 +15,8 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sockree
 /// The iterator's name in the object.
 const SNAPSHOT: &str = "snapshot";
 
-/// Programs, their tracepoint, and what is missing without them; `None`: nothing works without them.
+/// Programs, their tracepoint, and what is missing without them; `None`: nothing works without them. A name with `|` names
+/// alternatives, tried in order: kernels renamed the tracepoint or changed its arguments.
 struct Probe {
     names: &'static [&'static str],
     tracepoint: &'static str,
@@ -29,6 +30,30 @@ const PROGRAMS: &[Probe] = &[
         tracepoint: "inet_sock_set_state",
         tells: "TCP states and accept queues",
         without: None,
+    },
+    Probe {
+        names: &["ring_complete|ring_complete_values"],
+        tracepoint: "io_uring_complete",
+        tells: "what came of operations of io_urings",
+        without: Some(NO_RINGS),
+    },
+    Probe {
+        names: &["ring_overflow"],
+        tracepoint: "io_uring_cqe_overflow",
+        tells: "operations of io_urings that complete into a full queue",
+        without: Some(NO_RINGS),
+    },
+    Probe {
+        names: &["ring_submit"],
+        tracepoint: "io_uring_submit_req|io_uring_submit_sqe",
+        tells: "operations of io_urings as they are submitted",
+        without: Some(NO_RINGS),
+    },
+    Probe {
+        names: &["ring_refused"],
+        tracepoint: "io_uring_req_failed",
+        tells: "operations of io_urings that are refused",
+        without: Some(NO_RINGS),
     },
     Probe { names: &["fork"], tracepoint: "sched_process_fork", tells: "new processes", without: None },
     Probe { names: &["exec"], tracepoint: "sched_process_exec", tells: "executed programs", without: None },
@@ -46,6 +71,9 @@ const PROGRAMS: &[Probe] = &[
         without: None,
     },
 ];
+
+const NO_RINGS: &str = "operations of io_urings are not seen: their descriptors are found by the next check of the tables \
+                        (tracepoints of io_uring, Linux 6.0)";
 
 /// The loaded object with everything attached.
 pub(crate) struct Programs {
@@ -80,6 +108,7 @@ pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
         match attach_one(&mut ebpf, program, &btf) {
             Ok(()) => report.attached.push(format!("{} ({})", program.tells, program.tracepoint)),
             Err(cause) => match program.without {
+                Some(without) if report.missing.iter().any(|missing| missing == without) => {}
                 Some(without) => report.missing.push(without.to_owned()),
                 None => return Err(refused(&format!("attach to {}", program.tracepoint), &cause)),
             },
@@ -103,12 +132,26 @@ fn verified(ebpf: &Ebpf) -> Vec<(String, u32)> {
 }
 
 fn attach_one(ebpf: &mut Ebpf, probe: &Probe, btf: &Btf) -> Result<(), ProgramError> {
-    for name in probe.names {
-        let loaded = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
-        let tracepoint: &mut BtfTracePoint = loaded.try_into()?;
-        tracepoint.load(probe.tracepoint, btf)?;
-        tracepoint.attach()?;
-    }
+    probe.names.iter().try_for_each(|names| {
+        let ways = names
+            .split('|')
+            .flat_map(|name| probe.tracepoint.split('|').map(move |tracepoint| (name, tracepoint)));
+        let mut outcome = Err(ProgramError::NotLoaded);
+        for (name, tracepoint) in ways {
+            outcome = attach_program(ebpf, name, tracepoint, btf);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    })
+}
+
+fn attach_program(ebpf: &mut Ebpf, name: &str, at: &str, btf: &Btf) -> Result<(), ProgramError> {
+    let loaded = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
+    let tracepoint: &mut BtfTracePoint = loaded.try_into()?;
+    tracepoint.load(at, btf)?;
+    tracepoint.attach()?;
     Ok(())
 }
 
@@ -132,7 +175,7 @@ impl Programs {
     pub(crate) fn alone(&self) -> impl Iterator<Item = &Program> {
         let alone =
             PROGRAMS.iter().filter_map(|probe| if let [name] = probe.names { Some(*name) } else { None });
-        alone.filter_map(|name| self.ebpf.program(name))
+        alone.flat_map(|names| names.split('|')).filter_map(|name| self.ebpf.program(name))
     }
 
     /// Ends every program but the snapshot's.

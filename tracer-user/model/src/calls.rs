@@ -11,6 +11,7 @@ use crate::{
     syscall::Syscall,
     tables::Content,
     tell::Stamp,
+    uring,
 };
 use tracer_abi::Class;
 
@@ -29,8 +30,10 @@ pub(crate) struct Doing<'a> {
     ts: BootNs,
     pub(crate) call: &'a Call,
     pub(crate) kind: EventKind,
-    /// `None` where the process has ended.
+    /// The table of the call's descriptor arguments; `None` where the process has ended.
     pub(crate) table: Option<TableId>,
+    /// The table of what the call makes.
+    results: Option<TableId>,
     /// The call was told before, as running.
     again: bool,
 }
@@ -71,7 +74,9 @@ impl Session {
     pub(crate) fn call(&mut self, stamp: &Stamp, call: &Call) {
         let process = call.task.process;
         let thread = (process, call.task.tid);
-        let call_id = if call.ret.is_some() {
+        let call_id = if call.request.is_some() {
+            None
+        } else if call.ret.is_some() {
             self.pending.returns(thread, call.enter)
         } else {
             match self.pending.runs(thread, call.enter) {
@@ -81,15 +86,20 @@ impl Session {
         };
         self.succeed(stamp, process);
         let table = self.world.table_of(&call.task, stamp.ts);
+        if self.is_told(call, table) {
+            return;
+        }
         let kind = kinds::event_kind(call);
         let again = call.ret.is_some() && call_id.is_some();
-        let doing = Doing { ts: stamp.ts, call, kind, table, again };
+        let (table, results) = self.tables_of(call, table);
+        let doing = Doing { ts: stamp.ts, call, kind, table, results, again };
 
-        let mut event = self.blank(stamp, process, kind, Via::Syscall);
+        let via = if call.request.is_some() { Via::IoUring } else { Via::Syscall };
+        let mut event = self.blank(stamp, process, kind, via);
         event.tid = call.task.tid;
         event.call = Some(call.call);
         event.call_id = call_id;
-        event.pending = call.ret.is_none();
+        event.pending = call.ret.is_none() && call.request.is_none();
         event.ret = call.ret;
         event.error = call.ret.and_then(errno);
         event.dur_ns = call.enter.map(|enter| stamp.ts.0.saturating_sub(enter.0));
@@ -111,6 +121,9 @@ impl Session {
             Class::SENDMSG | Class::SENDMMSG => self.on_sent(&doing, &mut event),
             _ => self.on_fill(&doing, &mut event),
         }
+        if let Some(request) = call.request {
+            self.show_request(call, &request, &mut event);
+        }
         self.emit(event);
     }
 
@@ -118,9 +131,12 @@ impl Session {
     fn on_fill(&mut self, doing: &Doing<'_>, event: &mut Event) {
         let call = doing.call;
         event.fd = match call.call {
-            Syscall::Dup | Syscall::Fcntl | Syscall::Ioctl | Syscall::Getsockopt | Syscall::PidfdGetfd => {
-                Some(number(call.args[0]))
-            }
+            Syscall::Dup
+            | Syscall::Fcntl
+            | Syscall::Ioctl
+            | Syscall::Getsockopt
+            | Syscall::PidfdGetfd
+            | Syscall::RingFixedFdInstall => Some(number(call.args[0])),
             // An existing signalfd is changed by its number, -1 makes a new one (signalfd(2)).
             Syscall::Signalfd | Syscall::Signalfd4 if number(call.args[0]) >= 0 => Some(number(call.args[0])),
             _ => None,
@@ -155,7 +171,7 @@ impl Session {
 
     /// Fills the slots that a call says it filled.
     pub(crate) fn fill_results(&mut self, doing: &Doing<'_>) -> Vec<DescriptorId> {
-        let Some(table) = doing.table else { return Vec::new() };
+        let Some(table) = doing.results else { return Vec::new() };
         let mut socks = doing.call.socks.iter();
         let mut filled = Vec::new();
         for slot in &doing.call.results {
@@ -374,7 +390,7 @@ impl Session {
     fn on_close(&mut self, doing: &Doing<'_>, event: &mut Event) {
         event.fd = Some(number(doing.call.args[0]));
         let Some(((table, fd), file)) = doing.subject() else { return };
-        if event.error == Some(EBADF) {
+        if event.error == Some(EBADF) || doing.call.request.is_some() && uring::stays(doing.call) {
             return;
         }
         if !doing.again {

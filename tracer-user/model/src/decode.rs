@@ -5,11 +5,12 @@ use crate::{
     ids::{BootNs, ProcessKey},
     input::{Body, Call, Exec, Exit, FileRef, Fork, Input, Origin, Queued, Row, Slot, Sock, State, Task},
     syscall::{Numbering, Syscall},
+    uring,
 };
 use core::{fmt, net::Ipv4Addr};
 use tracer_abi::{
     CallFds, Change, Class, FORK_SHARES_FILES, Field, Header, InFlight, Kind, PASSED_LOCAL, PASSED_PEER,
-    PASSED_SOCK, Passed, SLOT_CLOEXEC, SLOT_PRESENT, SnapshotRow,
+    PASSED_SOCK, Passed, RING_OPERATION, SLOT_CLOEXEC, SLOT_PRESENT, SnapshotRow,
 };
 
 /// Why a record could not be read.
@@ -41,27 +42,28 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
     let body = match Kind(header.kind) {
         Kind::CALL => Body::Call(Box::new(call(&read(bytes)?, numbering)?)),
         Kind::CALL_SOCK => Body::Call(Box::new(call_sock(&read(bytes)?, numbering)?)),
-        Kind::CALL_ADDR => {
-            let record: tracer_abi::CallAddr = read(bytes)?;
-            let mut call = call_sock(&record.base, numbering)?;
-            for sock in &mut call.socks {
-                name_unix(sock, &record.local, &record.peer);
-            }
-            call.asked = asked(&record.asked);
-            Body::Call(Box::new(call))
-        }
-        Kind::CALL_PATH => {
-            let record: tracer_abi::CallPath = read(bytes)?;
-            let mut call = call(&record.call, numbering)?;
-            call.path = Some(first(&record.path, record.path_len).to_vec());
-            Body::Call(Box::new(call))
-        }
+        Kind::CALL_ADDR => Body::Call(Box::new(call_addr(&read(bytes)?, numbering)?)),
+        Kind::CALL_PATH => Body::Call(Box::new(call_path(&read(bytes)?, numbering)?)),
         Kind::CALL_PAIR => {
             let record: tracer_abi::CallPair = read(bytes)?;
             let mut call = call(&record.call, numbering)?;
             call.results.extend(slot(&record.second));
             call.socks = [&record.first_sock, &record.second_sock].into_iter().filter_map(sock).collect();
             Body::Call(Box::new(call))
+        }
+        Kind::RING_CALL => {
+            let record: tracer_abi::RingCall = read(bytes)?;
+            Body::Call(Box::new(uring::operation(call_sock(&record.base, numbering)?, &record.request)))
+        }
+        Kind::RING_ADDR => {
+            let record: tracer_abi::RingAddr = read(bytes)?;
+            let call = call_addr(&record.base, numbering)?;
+            Body::Call(Box::new(uring::operation(call, &record.request)))
+        }
+        Kind::RING_PATH => {
+            let record: tracer_abi::RingPath = read(bytes)?;
+            let call = call_path(&record.base, numbering)?;
+            Body::Call(Box::new(uring::operation(call, &record.request)))
         }
         Kind::CALL_STATES => {
             let record: tracer_abi::CallStates = read(bytes)?;
@@ -194,7 +196,10 @@ fn read<T: Field>(bytes: &[u8]) -> Result<T, DecodeError> {
 }
 
 fn call(record: &tracer_abi::Call, numbering: &Numbering) -> Result<Call, DecodeError> {
-    let name: Syscall = numbering.call(record.nr).ok_or(DecodeError::UnknownCall(record.nr))?;
+    let operation = record.nr & RING_OPERATION != 0;
+    let name =
+        if operation { Syscall::operation(record.nr & !RING_OPERATION) } else { numbering.call(record.nr) };
+    let name = name.ok_or(DecodeError::UnknownCall(record.nr))?;
     Ok(Call {
         task: task(&record.header),
         call: name,
@@ -209,6 +214,7 @@ fn call(record: &tracer_abi::Call, numbering: &Numbering) -> Result<Call, Decode
         queue: None,
         asked: None,
         path: None,
+        request: None,
     })
 }
 
@@ -268,6 +274,21 @@ fn take<T: Field>(rest: &mut &[u8]) -> Result<T, DecodeError> {
 /// Whether a class's calls make processes.
 fn makes_processes(class: Class) -> bool {
     matches!(class, Class::FORK | Class::CLONE | Class::CLONE3)
+}
+
+fn call_addr(record: &tracer_abi::CallAddr, numbering: &Numbering) -> Result<Call, DecodeError> {
+    let mut call = call_sock(&record.base, numbering)?;
+    for sock in &mut call.socks {
+        name_unix(sock, &record.local, &record.peer);
+    }
+    call.asked = asked(&record.asked);
+    Ok(call)
+}
+
+fn call_path(record: &tracer_abi::CallPath, numbering: &Numbering) -> Result<Call, DecodeError> {
+    let mut call = call(&record.call, numbering)?;
+    call.path = Some(first(&record.path, record.path_len).to_vec());
+    Ok(call)
 }
 
 fn task(header: &Header) -> Task {
@@ -515,7 +536,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_decode_without_a_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..1500), kind in 0_u8..40) {
+        fn any_bytes_decode_without_a_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..1500), kind in 0_u8..80) {
             if let Some(first) = bytes.first_mut() {
                 *first = kind;
             }

@@ -128,6 +128,7 @@ pub struct SocketKind {
 
 /// One event. A field that has no meaning for it is `None`, empty or false.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the line that is there or not")]
 pub struct Event {
     /// Number of the line: 1, 2, 3 ... without gaps.
     pub seq: u64,
@@ -215,4 +216,14 @@ pub struct Event {
     pub count: Option<u64>,
     /// `lost`: why.
     pub cause: Option<LossCause>,
+    /// The ring whose operation it was: the number that the ring has, where that is known.
+    pub ring: Option<i32>,
+    /// The entry of the ring's file table that stands in place of `fd`.
+    pub direct: Option<i32>,
+    /// The entry that stands in place of `new_fd`.
+    pub new_direct: Option<i32>,
+    /// The operation was submitted, and nothing will tell that it succeeded.
+    pub unconfirmed: bool,
+    /// Which operation it was was concluded among several with the same mark.
+    pub doubtful: bool,
 }

@@ -156,6 +156,26 @@ pub struct Call {
     pub asked: Option<Address>,
     /// The path that the caller passed.
     pub path: Option<Vec<u8>>,
+    /// For an operation of an io_uring: its request. A system call has none.
+    pub request: Option<Request>,
+}
+
+/// A request of an io_uring. Where an entry of the ring's file table is meant, a [`Slot`] has its index as `fd`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the kernel's record")]
+pub struct Request {
+    /// Kernel address of the ring: its identity while it lives.
+    pub ring: u64,
+    /// What the program marked the request with.
+    pub user_data: u64,
+    /// The descriptor that the operation names is an entry of the ring's file table.
+    pub subject_direct: bool,
+    /// The descriptor that it made is one.
+    pub result_direct: bool,
+    /// The operation was submitted and says nothing if it succeeds (`IOSQE_CQE_SKIP_SUCCESS`, io_uring_enter(2)).
+    pub unconfirmed: bool,
+    /// Which request a completion belongs to was concluded: several in flight have the same mark.
+    pub doubtful: bool,
 }
 
 /// A new process.
@@ -283,7 +303,7 @@ pub enum LossCause {
     RingFull,
     /// The kernel did not run a program (recursion or preemption); records may be missing.
     ProgramSkipped,
-    /// A table in the kernel was full: calls in flight, followed sockets or followed processes.
+    /// A table in the kernel was full: calls or requests in flight, followed sockets or followed processes.
     MapFull,
     /// A record that could not be read.
     Malformed,

@@ -21,16 +21,16 @@ pub(crate) const CLOSE_RANGE_CLOEXEC: u32 = 4;
 pub(crate) fn event_kind(call: &Call) -> EventKind {
     let [_, request, flags, _] = call.args;
     match call.call {
-        Syscall::Socket => EventKind::Socket,
+        Syscall::Socket | Syscall::RingSocket => EventKind::Socket,
         Syscall::Socketpair => EventKind::Socketpair,
-        Syscall::Bind => EventKind::Bind,
-        Syscall::Listen => EventKind::Listen,
-        Syscall::Accept | Syscall::Accept4 => EventKind::Accept,
-        Syscall::Connect => EventKind::Connect,
-        Syscall::Shutdown => EventKind::Shutdown,
+        Syscall::Bind | Syscall::RingBind => EventKind::Bind,
+        Syscall::Listen | Syscall::RingListen => EventKind::Listen,
+        Syscall::Accept | Syscall::Accept4 | Syscall::RingAccept => EventKind::Accept,
+        Syscall::Connect | Syscall::RingConnect => EventKind::Connect,
+        Syscall::Shutdown | Syscall::RingShutdown => EventKind::Shutdown,
         Syscall::CloseRange if flags & CLOSE_RANGE_CLOEXEC != 0 => EventKind::Setfd,
-        Syscall::Close | Syscall::CloseRange => EventKind::Close,
-        Syscall::Dup | Syscall::Dup2 | Syscall::Dup3 => EventKind::Dup,
+        Syscall::Close | Syscall::CloseRange | Syscall::RingClose => EventKind::Close,
+        Syscall::Dup | Syscall::Dup2 | Syscall::Dup3 | Syscall::RingFixedFdInstall => EventKind::Dup,
         Syscall::Fcntl if matches!(request, F_DUPFD | F_DUPFD_CLOEXEC) => EventKind::Dup,
         Syscall::Fcntl => EventKind::Setfd,
         Syscall::Ioctl if matches!(request, FIOCLEX | FIONCLEX) => EventKind::Setfd,
@@ -45,7 +45,9 @@ pub(crate) fn event_kind(call: &Call) -> EventKind {
         | Syscall::OpenTreeAttr
         | Syscall::Fsopen
         | Syscall::Fsmount
-        | Syscall::Fspick => EventKind::Open,
+        | Syscall::Fspick
+        | Syscall::RingOpenat
+        | Syscall::RingOpenat2 => EventKind::Open,
         Syscall::Pipe | Syscall::Pipe2 => EventKind::Pipe,
         Syscall::Eventfd | Syscall::Eventfd2 => EventKind::Eventfd,
         Syscall::EpollCreate | Syscall::EpollCreate1 => EventKind::Epoll,

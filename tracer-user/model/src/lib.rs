@@ -34,6 +34,7 @@ mod states;
 mod tables;
 mod tell;
 mod trust;
+mod uring;
 mod world;
 
 #[cfg(test)]

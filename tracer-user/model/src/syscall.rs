@@ -8,7 +8,10 @@ macro_rules! syscalls {
     ($($variant:ident $name:literal $class:ident $(pointer $pointer:literal)?,)*) => {
         /// A traced system call. Recordings store the place in this list: add at the end, remove nothing.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[expect(missing_docs, reason = "each variant is the call of section 2 of the manual that `name` gives")]
+        #[expect(
+            missing_docs,
+            reason = "each variant is the call of section 2 of the manual, or the operation of an io_uring, that `name` gives"
+        )]
         pub enum Syscall { $($variant,)* }
 
         impl Syscall {
@@ -98,6 +101,16 @@ syscalls! {
     Seccomp "seccomp" SECCOMP,
     OpenTreeAttr "open_tree_attr" OPEN pointer 1,
     Getsockopt "getsockopt" GETSOCKOPT pointer 3,
+    RingSocket "IORING_OP_SOCKET" SOCKET,
+    RingBind "IORING_OP_BIND" BIND,
+    RingListen "IORING_OP_LISTEN" LISTEN,
+    RingAccept "IORING_OP_ACCEPT" ACCEPT,
+    RingConnect "IORING_OP_CONNECT" CONNECT,
+    RingShutdown "IORING_OP_SHUTDOWN" SHUTDOWN,
+    RingClose "IORING_OP_CLOSE" CLOSE,
+    RingOpenat "IORING_OP_OPENAT" OPEN,
+    RingOpenat2 "IORING_OP_OPENAT2" OPEN,
+    RingFixedFdInstall "IORING_OP_FIXED_FD_INSTALL" DUP,
 }
 
 impl Syscall {
@@ -105,6 +118,26 @@ impl Syscall {
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|call| call.name() == name)
+    }
+}
+
+impl Syscall {
+    /// The operation of an io_uring with that number (`enum io_uring_op`, include/uapi/linux/io_uring.h).
+    #[must_use]
+    pub const fn operation(number: u32) -> Option<Self> {
+        Some(match number {
+            13 => Self::RingAccept,
+            16 => Self::RingConnect,
+            18 => Self::RingOpenat,
+            19 => Self::RingClose,
+            28 => Self::RingOpenat2,
+            34 => Self::RingShutdown,
+            45 => Self::RingSocket,
+            54 => Self::RingFixedFdInstall,
+            56 => Self::RingBind,
+            57 => Self::RingListen,
+            _ => return None,
+        })
     }
 }
 

@@ -69,6 +69,11 @@ impl Session {
             origin: stamp.origin,
             count: None,
             cause: None,
+            ring: None,
+            direct: None,
+            new_direct: None,
+            unconfirmed: false,
+            doubtful: false,
         }
     }
 

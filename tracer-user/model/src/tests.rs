@@ -9,3 +9,4 @@ mod properties;
 mod record;
 mod snapshots;
 mod tables;
+mod uring;

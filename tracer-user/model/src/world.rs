@@ -10,6 +10,7 @@ use crate::{
     session::Limits,
     sockets::Sockets,
     tables::{Content, Tables},
+    uring::Rings,
 };
 
 /// Tables of single threads that are kept for one process; the oldest are left beyond.
@@ -22,6 +23,7 @@ pub(crate) struct World {
     pub(crate) processes: Processes,
     pub(crate) tables: Tables,
     pub(crate) sockets: Sockets,
+    pub(crate) rings: Rings,
     pub(crate) revisions: Revisions,
     /// What was emptied while a snapshot is open.
     pub(crate) emptied: Option<Emptied>,
@@ -34,6 +36,7 @@ impl World {
             processes: Processes::default(),
             tables: Tables::default(),
             sockets: Sockets::new(limits.kept_sockets),
+            rings: Rings::default(),
             revisions: Revisions::default(),
             emptied: None,
         }

@@ -1,7 +1,7 @@
 //! Recordings: the ordered inputs of a session in a file, to be replayed through the same model.
 //!
 //! The container is MCAP (<https://mcap.dev/spec>): records with lengths, chunks with a CRC. A file of format version
-//! 1 has the profile `sockreel`, one metadata record `sockreel` ([`Head`]), and one channel `inputs`. Each message is
+//! 2 has the profile `sockreel`, one metadata record `sockreel` ([`Head`]), and one channel `inputs`. Each message is
 //! one [`Input`](tracer_model::input::Input) as postcard writes it (<https://postcard.jamesmunns.com/wire-format>),
 //! with its time in nanoseconds since the Unix epoch as `log_time`. Chunks are compressed with LZ4.
 //!
@@ -21,7 +21,7 @@ pub use writer::{NewFile, Writer};
 
 /// The format version that is written, and the newest that is read. It grows when a reader of the version before
 /// could not understand the file.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Profile in the MCAP header, and name of the metadata record: what tells a recording from other MCAP files.
 const PROFILE: &str = "sockreel";

@@ -59,6 +59,7 @@ fn call(n: u64) -> Body {
         queue: Some((0, 511)),
         asked: None,
         path: None,
+        request: None,
     }))
 }
 
@@ -257,11 +258,11 @@ fn other_files_are_told_apart() {
         let (_, error) = read(foreign);
         assert!(matches!(error, Some(RecordingError::Foreign { .. })), "{error:?}");
     }
-    let (_, error) = read(&container("sockreel", &[("format", "2")], &[b"a newer input"], true));
+    let (_, error) = read(&container("sockreel", &[("format", "3")], &[b"a newer input"], true));
     assert_eq!(
         error.map(|error| error.to_string()).as_deref(),
         Some(
-            "r is a recording of format version 2, this sockreel reads up to version 1: use a newer sockreel"
+            "r is a recording of format version 3, this sockreel reads up to version 2: use a newer sockreel"
         )
     );
     let (_, error) = read(&container("sockreel", &[], &[], true));

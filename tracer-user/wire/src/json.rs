@@ -72,9 +72,14 @@ pub fn write(event: &Event, line: &mut Vec<u8>) {
     field!(line, "how", event.how.map(how));
     field!(line, "count", event.count);
     field!(line, "cause", event.cause.map(LossCause::name));
+    field!(line, "ring", event.ring);
+    field!(line, "direct", event.direct);
+    field!(line, "new_direct", event.new_direct);
     field!(line, "via", Some(event.via.name()));
     field!(line, "inferred", yes(event.inferred));
     field!(line, "late", yes(event.late));
+    field!(line, "unconfirmed", yes(event.unconfirmed));
+    field!(line, "doubtful", yes(event.doubtful));
     field!(line, "cpu", event.origin.map(|origin| origin.cpu));
     field!(line, "cpu_seq", event.origin.map(|origin| origin.cpu_seq));
     line.push(b'}');

@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(default)]
 #[ts(optional_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field that is there or not")]
 pub struct Line {
     /// Number of the line: 1, 2, 3 ... without gaps.
     pub seq: u64,
@@ -112,6 +113,12 @@ pub struct Line {
     pub count: Option<u64>,
     /// `lost`: why.
     pub cause: Option<Cow<'static, str>>,
+    /// `io_uring`: the number that the ring has in the table of its process.
+    pub ring: Option<i32>,
+    /// In place of `fd`: an entry of the ring's file table, which has no number.
+    pub direct: Option<i32>,
+    /// In place of `new_fd` likewise.
+    pub new_direct: Option<i32>,
     /// How the event came about: `syscall`, `io_uring`, `exec`, `exit`, `fork`, `snapshot`, `repair`, `kernel`.
     pub via: Cow<'static, str>,
     /// A fact in this event was concluded, not read.
@@ -122,6 +129,14 @@ pub struct Line {
     #[serde(skip_serializing_if = "is_false")]
     #[ts(as = "Option<bool>")]
     pub late: bool,
+    /// The operation was submitted; it tells nothing if it succeeds (`IOSQE_CQE_SKIP_SUCCESS`).
+    #[serde(skip_serializing_if = "is_false")]
+    #[ts(as = "Option<bool>")]
+    pub unconfirmed: bool,
+    /// Several operations in flight had the mark of this one: which of them completed was concluded.
+    #[serde(skip_serializing_if = "is_false")]
+    #[ts(as = "Option<bool>")]
+    pub doubtful: bool,
     /// CPU whose record it came from.
     pub cpu: Option<u32>,
     /// Number of that record on its CPU: complete numbers prove a complete stream.
@@ -182,9 +197,14 @@ impl Line {
             how: event.how.map(how),
             count: event.count,
             cause: event.cause.map(|cause| cause.name().into()),
+            ring: event.ring,
+            direct: event.direct,
+            new_direct: event.new_direct,
             via: event.via.name().into(),
             inferred: event.inferred,
             late: event.late,
+            unconfirmed: event.unconfirmed,
+            doubtful: event.doubtful,
             cpu: event.origin.map(|origin| origin.cpu),
             cpu_seq: event.origin.map(|origin| origin.cpu_seq),
         }

@@ -53,6 +53,11 @@ pub(crate) fn event(kind: EventKind) -> Event {
         origin: None,
         count: None,
         cause: None,
+        ring: None,
+        direct: None,
+        new_direct: None,
+        unconfirmed: false,
+        doubtful: false,
     }
 }
 

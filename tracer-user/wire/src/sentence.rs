@@ -27,6 +27,12 @@ pub(crate) fn of(event: &Event) -> String {
     if event.inferred {
         sentence.push_str(" (inferred)");
     }
+    if event.unconfirmed {
+        sentence.push_str(" (unconfirmed)");
+    }
+    if event.doubtful {
+        sentence.push_str(" (doubtful)");
+    }
     if event.late {
         sentence.push_str(" (late)");
     }

@@ -326,6 +326,18 @@ count?: number,
  */
 cause?: string,
 /**
+ * `io_uring`: the number that the ring has in the table of its process.
+ */
+ring?: number,
+/**
+ * In place of `fd`: an entry of the ring's file table, which has no number.
+ */
+direct?: number,
+/**
+ * In place of `new_fd` likewise.
+ */
+new_direct?: number,
+/**
  * How the event came about: `syscall`, `io_uring`, `exec`, `exit`, `fork`, `snapshot`, `repair`, `kernel`.
  */
 via: string,
@@ -337,6 +349,14 @@ inferred?: boolean,
  * Its place in the order is later than its time.
  */
 late?: boolean,
+/**
+ * The operation was submitted; it tells nothing if it succeeds (`IOSQE_CQE_SKIP_SUCCESS`).
+ */
+unconfirmed?: boolean,
+/**
+ * Several operations in flight had the mark of this one: which of them completed was concluded.
+ */
+doubtful?: boolean,
 /**
  * CPU whose record it came from.
  */

@@ -119,6 +119,7 @@ pub(super) fn call(ts: u64, call: Syscall, ret: i64) -> Making {
         queue: None,
         asked: None,
         path: None,
+        request: None,
     };
     Making { ts, call }
 }

@@ -7,8 +7,8 @@ use crate::{
     event::Event,
     ids::{BootNs, DescriptorId, ProcessKey, SocketId},
     input::{
-        Body, Call, Exec, Exit, FileRef, Fork, Input, LossCause, Lost, Origin, Queued, Reason, Row, Slot,
-        Sock, State, Task,
+        Body, Call, Exec, Exit, FileRef, Fork, Input, LossCause, Lost, Origin, Queued, Reason, Request, Row,
+        Slot, Sock, State, Task,
     },
     session::{Limits, Session},
     syscall::Syscall,
@@ -409,6 +409,14 @@ fn any_call() -> impl Strategy<Value = Call> {
                 queue: queued.map(|_| (1, 2)),
                 asked,
                 path,
+                request: call.name().starts_with("IORING_OP_").then(|| Request {
+                    ring: u64::from(args[3] % 3),
+                    user_data: 0,
+                    subject_direct: args[2] & 1 != 0,
+                    result_direct: args[2] & 2 != 0,
+                    unconfirmed: ret.is_none(),
+                    doubtful: args[2] & 4 != 0,
+                }),
             }
         },
     )

@@ -183,6 +183,7 @@ fn call(ns: u64, call: Syscall, ret: i64, with: impl FnOnce(&mut Call)) -> Input
         queue: None,
         asked: None,
         path: None,
+        request: None,
     };
     with(&mut call);
     at(ns, Body::Call(Box::new(call)))
