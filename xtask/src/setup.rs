@@ -32,6 +32,11 @@ const TEST_PACKAGES: &[&str] = &[
     "qemu-system-x86",
     "busybox-static",
     "cpio",
+    "strace",
+    "postgresql",
+    "haproxy",
+    "systemd",
+    "openjdk-17-jdk-headless",
 ];
 
 /// Installs what the build needs, and with `tests` what the tests need.
