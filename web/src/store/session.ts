@@ -13,6 +13,9 @@ export interface Loss {
 
 const LOSSES = 1000;
 
+/** Errors that are part of how non-blocking and interrupted calls work. */
+const ORDINARY = /^(EAGAIN|EINPROGRESS|EINTR|ERESTART.*)$/;
+
 /** What a message did to the session. */
 export type Applied =
   | { readonly kind: "began" }
@@ -31,6 +34,8 @@ export class Session {
   readonly events = new EventLog();
   /** Places of loss, oldest first; the newest thousand. */
   losses: Loss[] = [];
+  /** Failed calls of each process that the stream brought, ordinary errors aside. */
+  readonly errors = new Map<string, number>();
   /** The last change's revision, and what the next one has to build on; `undefined` right after a fresh start. */
   #rev: number | undefined;
   /** `seq` of the newest event that was told. */
@@ -68,13 +73,17 @@ export class Session {
         for (const descriptor of message.descriptors) this.entities.putDescriptor(descriptor);
         this.events.add(message.events);
         this.addLosses(message.events);
+        this.#countErrors(message.events);
         this.status = message.status;
         this.#rev = message.to;
         this.#seq = message.events.at(-1)?.seq ?? this.#seq;
         return { kind: "changed", ack: message.to };
       }
       case "evict": {
-        for (const id of message.processes) this.entities.evictProcess(id);
+        for (const id of message.processes) {
+          this.entities.evictProcess(id);
+          this.errors.delete(id);
+        }
         for (const id of message.descriptors) this.entities.evictDescriptor(id);
         for (const id of message.sockets) this.entities.evictSocket(id);
         return { kind: "evicted" };
@@ -93,7 +102,15 @@ export class Session {
     this.version += 1;
   }
 
+  #countErrors(lines: readonly Line[]): void {
+    for (const { process, error } of lines) {
+      if (process && error && !ORDINARY.test(error))
+        this.errors.set(process, (this.errors.get(process) ?? 0) + 1);
+    }
+  }
+
   #restart(): void {
+    this.errors.clear();
     this.entities = new Entities();
     this.events.clear();
     this.losses = [];

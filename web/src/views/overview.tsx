@@ -5,6 +5,7 @@ import { palette } from "../interact/theme.ts";
 import { type Summary, summarize } from "../layout/overview.ts";
 import { drawOverview } from "../render/overview.ts";
 import { useApp } from "./context.ts";
+import { Starts } from "./starts.tsx";
 
 const HEIGHT = 36;
 /** Pixels of a bucket. */
@@ -30,6 +31,7 @@ export function Overview() {
   const to = app.session.clock.timeOfDay(app.edge, 1e9);
   return (
     <div class="overview">
+      <Starts />
       <canvas
         ref={canvas}
         role="img"

@@ -512,3 +512,19 @@ test("the connections: both ends, the rows' filter, another instant", async () =
     await page.locator(`[role=row][aria-selected="true"][data-socket="${story.open.socket.id}"]`).waitFor();
   });
 });
+
+test("three places to start: the fullest queue, the fullest table, the most errors", async () => {
+  const story = nginx();
+  await on(story.session, async ({ page }) => {
+    await begun(page);
+    const start = (name: string) => page.locator(`[data-start=${name}]`);
+    expect(await start("queue").textContent()).toBe("3/511 queued on 127.0.0.1:80");
+    expect(await start("limit").textContent()).toBe("12/1,024 fds of nginx 812");
+    expect(await start("errors").textContent()).toBe("1 failed in nginx 811");
+    await start("queue").click();
+    await page.locator('[role=row][aria-selected="true"][data-state="listening"]').waitFor();
+    await start("errors").click();
+    await expect.poll(() => page.getByLabel("Filter events").inputValue(), PATIENCE).toBe("pid:811 error:*");
+    await page.locator("[data-event=bind]").waitFor();
+  });
+});

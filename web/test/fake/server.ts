@@ -142,6 +142,7 @@ export class FakeServer {
   /** Keys that the tests ask for. */
   readonly #fields: Fields<Line> = {
     event: { text: (line) => [line.event] },
+    error: { text: (line) => [line.error] },
     pid: { number: (line) => [line.pid] },
     ts_ns: { number: (line) => [BigInt(T0_NS) + BigInt(line.t ?? 0)] },
   };

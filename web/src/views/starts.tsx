@@ -1,0 +1,62 @@
+import { useMemo } from "preact/hooks";
+import { processName } from "../a11y/sentences.ts";
+import { visible } from "../base/escape.ts";
+import { count } from "../base/time.ts";
+import { startsAt } from "../layout/starts.ts";
+import { useApp } from "./context.ts";
+
+/** Where to look first: the fullest queue, the fullest table, the most errors. */
+export function Starts() {
+  const app = useApp();
+  const version = app.state.version.value;
+  const cursor = app.state.cursor.value;
+  // The data are not reactive; the version tells of them.
+  const { queue, limit, errors } = useMemo(
+    () => startsAt(app.session.entities, app.session.errors, app.instant),
+    [app, version, cursor],
+  );
+  return (
+    <nav class="starts" aria-label="Start here">
+      {queue && (
+        <button
+          type="button"
+          data-start="queue"
+          title="The fullest accept queue"
+          onClick={() => app.selecting.jump(queue.listener.id)}
+        >
+          <b>
+            {count(queue.waiting)}/{queue.listener.queue_limit ?? "?"}
+          </b>{" "}
+          queued on <bdi>{visible(queue.listener.local ?? queue.listener.id)}</bdi>
+        </button>
+      )}
+      {limit && (
+        <button
+          type="button"
+          data-start="limit"
+          title="The table that is nearest to its limit"
+          onClick={() => app.selecting.wholeProcess(limit.process)}
+        >
+          <b>
+            {count(limit.open)}/{count(limit.most)}
+          </b>{" "}
+          fds of <bdi>{processName(limit.process)}</bdi>
+        </button>
+      )}
+      {errors && (
+        <button
+          type="button"
+          data-start="errors"
+          title="The most failed calls"
+          onClick={() => {
+            app.selecting.wholeProcess(errors.process);
+            app.feed.setFilter(`pid:${errors.process.pid} error:*`);
+            app.state.tab.value = "events";
+          }}
+        >
+          <b>{count(errors.count)}</b> failed in <bdi>{processName(errors.process)}</bdi>
+        </button>
+      )}
+    </nav>
+  );
+}
