@@ -34,13 +34,14 @@ fn every_kernel_loads_every_program_and_tells_the_core() -> Result<()> {
         .zip(others)
         .map(|((series, image), dir)| Ok((series, Guest::boot(&image, dir.path())?)))
         .collect::<Result<_>>()?;
-    let mut columns = vec![column("this kernel", &prove_here(here.path())?, None)?];
+    let here = column(&prove_here(here.path())?, None)?;
+    let mut columns = Vec::new();
     for (series, guest) in guests {
         let found = guest.found().with_context(|| series.clone())?;
-        columns.push(column(&series, &found, Some(&series)).with_context(|| format!("Linux {series}"))?);
+        columns.push(column(&found, Some((&series, &here))).with_context(|| format!("Linux {series}"))?);
     }
-    print(&columns);
-    Ok(())
+    columns.push(here);
+    print(&columns)
 }
 
 /// What `init.sh` does in a machine, on this one.
@@ -59,8 +60,8 @@ fn prove_here(dir: &Path) -> Result<std::path::PathBuf> {
     Ok(dir.to_owned())
 }
 
-/// Checks everything that was found under one kernel.
-fn column(name: &str, found: &Path, series: Option<&str>) -> Result<Column> {
+/// Checks everything that was found under one kernel: of that series, or this one, whose column the others need.
+fn column(found: &Path, other: Option<(&str, &Column)>) -> Result<Column> {
     let read = |file: &str| fs::read_to_string(found.join(file)).with_context(|| file.to_owned());
     ensure!(
         read("trace.code")?.trim() == "0",
@@ -80,7 +81,8 @@ fn column(name: &str, found: &Path, series: Option<&str>) -> Result<Column> {
     let info = wait_for("the recording", || api.get("info"))?;
     let sentences = |field: &str| -> Result<Vec<String>> { Ok(serde_json::from_value(info[field].clone())?) };
     let (attached, missing) = (sentences("attached")?, sentences("missing")?);
-    attached_is_what_the_kernel_has(&attached, &missing, &read("tracepoints")?)?;
+    let here = other.map_or(&attached, |(_, here)| &here.attached);
+    attached_is_what_the_kernel_has(here, &attached, &read("tracepoints")?)?;
     doctor_says(&doctor, &attached, &missing)?;
 
     let mut compared = same_calls(&log, &written)?;
@@ -92,31 +94,32 @@ fn column(name: &str, found: &Path, series: Option<&str>) -> Result<Column> {
     same_queues(&written)?;
     ensure!(open.interrupt()?.code == 0, "open did not end well");
     let walked = verifier::walked(&doctor)?;
-    verifier::within_budget(&walked, series)?;
+    verifier::within_budget(&walked, other.map(|(series, _)| series))?;
     let release = doctor.iter().find(|finding| finding["subject"] == "kernel");
-    let release = release.and_then(|finding| finding["detail"].as_str()).unwrap_or(name).to_owned();
+    let release = release.and_then(|finding| finding["detail"].as_str()).context("no kernel")?.to_owned();
     Ok(Column { release, attached, missing, walked, compared })
 }
 
-/// A program attaches where the kernel's types have its tracepoint (`btf_trace_NAME`, which the kernel has for each), and
-/// where one does not, a sentence says so.
-fn attached_is_what_the_kernel_has(attached: &[String], missing: &[String], names: &str) -> Result<()> {
+/// What is attached, and to which tracepoint: `words (tracepoint)`.
+fn attachments(attached: &[String]) -> Result<BTreeMap<&str, &str>> {
+    let parts = attached.iter().map(|sentence| {
+        let parts = sentence.strip_suffix(')').and_then(|sentence| sentence.rsplit_once(" ("));
+        parts.with_context(|| format!("{sentence} names no tracepoint"))
+    });
+    parts.collect()
+}
+
+/// What attaches is what the kernel's types have (`btf_trace_NAME` for each tracepoint): all that is attached, and of what
+/// attaches on this kernel, `here`, all that can.
+fn attached_is_what_the_kernel_has(here: &[String], attached: &[String], names: &str) -> Result<()> {
     let has: BTreeSet<&str> = names.lines().filter_map(|name| name.strip_prefix("btf_trace_")).collect();
     ensure!(has.contains("sys_enter"), "the kernel's tracepoints were not read: {names}");
-    for sentence in attached {
-        let place = sentence.rsplit_once('(').and_then(|(_, place)| place.strip_suffix(')'));
-        let place = place.with_context(|| format!("{sentence} names no tracepoint"))?;
-        ensure!(
-            place.starts_with("iterator ") || has.contains(place),
-            "{sentence}: the kernel has no {place}"
-        );
+    let attached = attachments(attached)?;
+    for (words, place) in &attached {
+        ensure!(place.starts_with("iterator ") || has.contains(place), "{words}: the kernel has no {place}");
     }
-    for sentence in missing {
-        let place = sentence.split_once("tracepoint ").map(|(_, rest)| {
-            rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or_default()
-        });
-        let place = place.with_context(|| format!("{sentence} names no tracepoint"))?;
-        ensure!(!has.contains(place), "{sentence}: but the kernel has {place}");
+    for (words, place) in attachments(here)? {
+        ensure!(attached.contains_key(words) || !has.contains(place), "{words}: {place} is not attached");
     }
     Ok(())
 }
@@ -253,32 +256,29 @@ fn same_queues(written: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// The table of kernels, for people.
-fn print(columns: &[Column]) {
-    let mut rows: Vec<&String> = columns.iter().flat_map(|column| &column.attached).collect();
-    rows.sort();
-    rows.dedup();
-    let cell = |column: &Column, row: &String| if column.attached.contains(row) { "yes" } else { "no" };
-    let line = |head: &str, cells: &mut dyn Iterator<Item = String>| {
-        let cells: Vec<_> = cells.map(|cell| format!("{cell:>27}")).collect();
+/// The table of kernels, for people: to what each program is attached, how much of it the verifier walked.
+fn print(columns: &[Column]) -> Result<()> {
+    let line = |head: &str, cells: Vec<String>| {
+        let cells: Vec<_> = cells.iter().map(|cell| format!("{cell:>27}")).collect();
         println!("{head:<72} {}", cells.join(" "));
     };
-    line("attached", &mut columns.iter().map(|column| column.release.clone()));
-    for row in rows {
-        line(row, &mut columns.iter().map(|column| cell(column, row).to_owned()));
+    let each = |cell: &dyn Fn(&Column) -> String| columns.iter().map(cell).collect();
+    line("", each(&|column| column.release.clone()));
+    let attached: Vec<_> =
+        columns.iter().map(|column| attachments(&column.attached)).collect::<Result<_>>()?;
+    for words in attached.iter().flat_map(BTreeMap::keys).collect::<BTreeSet<_>>() {
+        let place = |column: &BTreeMap<&str, &str>| column.get(words).map_or("-", |place| place).to_owned();
+        line(words, attached.iter().map(place).collect());
     }
     for program in columns.iter().flat_map(|column| column.walked.keys()).collect::<BTreeSet<_>>() {
-        let walked =
-            |column: &Column| column.walked.get(program).map_or_else(|| "-".to_owned(), u64::to_string);
-        line(&format!("instructions walked: {program}"), &mut columns.iter().map(walked));
+        let walked = |column: &Column| column.walked.get(program).map_or("-".to_owned(), u64::to_string);
+        line(&format!("instructions walked: {program}"), each(&walked));
     }
-    line(
-        "calls, addresses and slots compared",
-        &mut columns.iter().map(|column| column.compared.to_string()),
-    );
+    line("calls, addresses and slots compared", each(&|column| column.compared.to_string()));
     for column in columns {
         for sentence in &column.missing {
             println!("{} cannot tell: {sentence}", column.release);
         }
     }
+    Ok(())
 }

@@ -106,7 +106,7 @@ pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
     report.missing.extend(absent.iter().map(|name| format!("this kernel has no {name}")));
     for program in PROGRAMS {
         match attach_one(&mut ebpf, program, &btf) {
-            Ok(()) => report.attached.push(format!("{} ({})", program.tells, program.tracepoint)),
+            Ok(tracepoint) => report.attached.push(format!("{} ({tracepoint})", program.tells)),
             Err(cause) => match program.without {
                 Some(without) if report.missing.iter().any(|missing| missing == without) => {}
                 Some(without) => report.missing.push(without.to_owned()),
@@ -131,20 +131,24 @@ fn verified(ebpf: &Ebpf) -> Vec<(String, u32)> {
     verified
 }
 
-fn attach_one(ebpf: &mut Ebpf, probe: &Probe, btf: &Btf) -> Result<(), ProgramError> {
-    probe.names.iter().try_for_each(|names| {
+/// Attaches every program of a probe: the tracepoint that this kernel has of the alternatives.
+fn attach_one(ebpf: &mut Ebpf, probe: &Probe, btf: &Btf) -> Result<&'static str, ProgramError> {
+    let mut attached = Err(ProgramError::NotLoaded);
+    for names in probe.names {
         let ways = names
             .split('|')
             .flat_map(|name| probe.tracepoint.split('|').map(move |tracepoint| (name, tracepoint)));
-        let mut outcome = Err(ProgramError::NotLoaded);
         for (name, tracepoint) in ways {
-            outcome = attach_program(ebpf, name, tracepoint, btf);
-            if outcome.is_ok() {
+            attached = attach_program(ebpf, name, tracepoint, btf).map(|()| tracepoint);
+            if attached.is_ok() {
                 break;
             }
         }
-        outcome
-    })
+        if attached.is_err() {
+            break;
+        }
+    }
+    attached
 }
 
 fn attach_program(ebpf: &mut Ebpf, name: &str, at: &str, btf: &Btf) -> Result<(), ProgramError> {
