@@ -11,6 +11,7 @@ mod descriptors;
 mod harness;
 mod kernels;
 mod loss;
+mod queues;
 mod real_servers;
 mod records;
 mod selection;
