@@ -134,6 +134,31 @@ send(a, rights(*full), fds=full)
 most, _ = receive(b, 16 + 253 * 4)
 assert len(most) == 253, len(most)
 call("close_range", most[0], most[-1], 0)
+# A fanotify group: its events bring descriptors of the file and of the process (FAN_REPORT_PIDFD); not before the first
+# group is there is a read looked at.
+group = call("fanotify_init", 0x80, os.O_RDONLY | os.O_CLOEXEC)
+assert quiet("fanotify_mark", group, 1, ctypes.c_uint64(0x20), -100, b"/etc/passwd") == 0  # FAN_OPEN
+
+
+def events(name, *args, buffer):
+    """A read of two events: the numbers in each, and of the record behind it."""
+    for _ in range(2):
+        tell(new_fd=call("openat", -100, b"/etc/passwd", 0))
+    length = call(name, group, *args, dir="in", fd=group)
+    at, fds = 0, []
+    while at < length:
+        size, fd = struct.unpack_from("=I12xi", buffer, at)
+        fds += [fd, struct.unpack_from("=i", buffer, at + 28)[0]]
+        at += size
+    tell(fds=fds)
+
+
+space = ctypes.create_string_buffer(4096)
+events("read", space, 4096, buffer=space)
+parts = ctypes.create_string_buffer(struct.pack("=QQ", ctypes.addressof(space), 4096))
+events("readv", parts, 1, buffer=space)
+assert quiet("read", file, space, 16) == 16
+assert quiet("read", group, space, 8) == -22
 # A seek on a socket fails; on a file it is none of ours.
 call("lseek", a, 0, 0, fd=a, error="ESPIPE")
 quiet("lseek", file, 0, 0)

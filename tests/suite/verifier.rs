@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 const BUDGET: &[(&str, u64)] = &[
     // With the walk through the control data of messages that send descriptors.
     ("call_enter", 14_000),
-    // With the same walk for messages that were received.
-    ("call_exit", 27_500),
+    // With the same walk for messages that were received, and one through the events of a fanotify group.
+    ("call_exit", 36_000),
     ("exec", 1_000),
     ("exit", 600),
     ("fork", 1_000),

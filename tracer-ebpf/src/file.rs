@@ -3,6 +3,7 @@
 use crate::{
     globals::offset,
     kread::{Block, field, pointer, string, zero},
+    probes::fanotify,
     sock,
 };
 use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
@@ -41,12 +42,23 @@ pub(crate) fn file_ref(file: u64, to: &mut FileRef) {
     to.mode = u32::from(inode.get::<u16>(address, offset!(inode_mode)).unwrap_or(0));
 }
 
+/// Whether a file is a fanotify group, by the first eight bytes of its own name (`SYSCALL_DEFINE2(fanotify_init)`,
+/// `fs/notify/fanotify/fanotify_user.c`).
+#[inline(always)]
+pub(crate) fn is_fanotify(name: *const u8) -> bool {
+    // SAFETY: every caller passes a place of more bytes than that.
+    unsafe { name.cast::<[u8; 8]>().read_unaligned() == *b"[fanotif" }
+}
+
 /// Copies the last part of an open file's path.
 #[inline(always)]
 pub(crate) fn name(file: u64, to: &mut [u8; NAME_LEN]) {
     let Some(dentry) = pointer(file, offset!(file_path) + offset!(path_dentry)) else { return };
     let Some(text) = pointer(dentry, offset!(dentry_name) + offset!(qstr_name)) else { return };
     string(to.as_mut_ptr(), NAME_LEN, text);
+    if is_fanotify(to.as_ptr()) {
+        fanotify::wake(file);
+    }
     // A process file's own name is no name; the link in /proc/PID/fd has its kind (`pidfs_dname`, fs/pidfs.c).
     let [first, ..] = *to;
     if first == b'/' {

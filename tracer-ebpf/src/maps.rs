@@ -11,8 +11,8 @@ use core::ffi::c_void;
 // `AtomicU64::fetch_add` is not there for a target without compare-and-swap; the instruction is.
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use tracer_abi::{
-    Asked, Counter, Entry, Follow, InFlight, RingFlight, RingMark, RingMarked, SYSCALL_TABLE_LEN,
-    SnapshotRow, Sock, Tracked,
+    Asked, Counter, Entry, Follow, InFlight, RingFlight, RingMark, RingMarked, SLEEPING_LEN,
+    SYSCALL_TABLE_LEN, Sleeping, SnapshotRow, Sock, Tracked,
 };
 
 /// Records on their way to user space. User space sets the size.
@@ -26,6 +26,14 @@ pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Cou
 /// What to do with each system call's number.
 #[map]
 pub(crate) static SYSCALLS: Array<Entry> = Array::with_max_entries(SYSCALL_TABLE_LEN, 0);
+
+/// Rows of that table that are set when the first fanotify group is seen.
+#[map]
+pub(crate) static SLEEPING: Array<Sleeping> = Array::with_max_entries(SLEEPING_LEN, 0);
+
+/// Operations of fanotify groups (`fanotify_fops`, `fs/notify/fanotify/fanotify_user.c`); 0 while none was seen.
+#[map]
+pub(crate) static FANOTIFY_OPS: Array<u64> = Array::with_max_entries(1, 0);
 
 /// Followed processes, by thread group id.
 #[map]

@@ -75,6 +75,32 @@ impl Class {
     pub const RECVMMSG: Self = Self(28);
     /// `sendmmsg`: like `sendmsg`, for a vector of messages.
     pub const SENDMMSG: Self = Self(29);
+    /// `read`: traced for fanotify groups, whose events install descriptors (fanotify(7)). The programs do not look at a
+    /// `read` at all before they have seen such a group: until then its row of the table of calls is [`Self::NONE`].
+    pub const READ: Self = Self(30);
+    /// `readv`: likewise.
+    pub const READV: Self = Self(31);
+}
+
+impl Class {
+    /// Whether its calls are not traced before the programs have seen a file that they matter for.
+    #[must_use]
+    pub const fn sleeps(self) -> bool {
+        matches!(self, Self::READ | Self::READV)
+    }
+}
+
+/// How many calls there are of classes that sleep.
+pub const SLEEPING_LEN: u32 = 2;
+
+record! {
+    /// A row of the system call table that the programs set themselves, once they have seen a file that it matters for.
+    pub struct Sleeping {
+        /// The call's number.
+        pub number: u32,
+        /// Its row.
+        pub entry: Entry,
+    }
 }
 
 record! {

@@ -106,6 +106,8 @@ offsets! {
     fdt_fd: "fdtable" . "fd",
     /// Close-on-exec bits.
     fdt_cloexec: "fdtable" . "close_on_exec",
+    /// Operations of an open file: the same for all files of a kind.
+    file_ops: "file" . "f_op",
     /// Inode of an open file.
     file_inode: "file" . "f_inode",
     /// What a socket's file points to.

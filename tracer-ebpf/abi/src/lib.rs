@@ -16,7 +16,7 @@ mod layout;
 mod record;
 mod ring;
 
-pub use class::{Class, Entry, SYSCALL_TABLE_LEN};
+pub use class::{Class, Entry, SLEEPING_LEN, SYSCALL_TABLE_LEN, Sleeping};
 pub use config::{Config, Offsets, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT};
 pub use counter::Counter;
 pub use layout::Field;

@@ -15,6 +15,7 @@
 //! | `snapshot` | iterator `task_file` | 5.8 | reads tables without a race with `/proc` |
 
 mod call;
+pub(crate) mod fanotify;
 mod found;
 mod outcome;
 mod passed;

@@ -2,7 +2,7 @@
 //! record that fits.
 
 use super::{
-    passed,
+    fanotify, passed,
     wanted::{FIOCLEX, FIONCLEX},
 };
 use crate::{
@@ -33,6 +33,7 @@ pub(crate) fn tell(work: &mut Work, tid: u32, scope: Scope) {
         Class::OPEN | Class::EXEC => return tell_path(call),
         Class::PAIR if ok => return tell_pair(call),
         Class::RECVMSG | Class::RECVMMSG => return passed::tell_received(call),
+        Class::READ | Class::READV => return fanotify::tell(call),
         Class::SENDMSG | Class::SENDMMSG => return passed::tell_sent(call, tid),
         _ if call.count > 0 => return tell_states(call),
         _ => {}

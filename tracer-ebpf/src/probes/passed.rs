@@ -52,47 +52,42 @@ pub(crate) struct Room<const N: usize> {
 #[derive(Clone, Copy)]
 pub(crate) struct Walk {
     /// The table that the numbers are of.
-    files: u64,
+    pub(super) files: u64,
     /// Header of the message that is looked at, and its place among those of the call.
     message: u64,
     index: u64,
     messages: u64,
     /// Its control data in the caller's memory, and their length; 0 while they have not been looked up.
-    control: u64,
-    used: u64,
+    pub(super) control: u64,
+    pub(super) used: u64,
     /// The control message that is looked at, and the next descriptor in it.
-    at: u64,
-    descriptor: u64,
+    pub(super) at: u64,
+    pub(super) descriptor: u64,
     /// What was found: descriptors, and bytes of the record.
     count: u32,
     len: u32,
     /// Set where they are sent, not received.
     out: u32,
     /// Set where there was no room for more.
-    full: u32,
+    pub(super) full: u32,
 }
 
-/// Walks through `messages` messages from the header at `message` on, and leaves what is found in `PASSING`. Returns how
-/// many descriptors, and the length of the record.
+/// A step of a walk, as bpf_loop(2) calls it: 1 ends the walk.
+pub(super) type Step = extern "C" fn(u32, *mut c_void) -> i64;
+
+/// The walk under way.
 #[inline(always)]
-fn walk(files: u64, message: u64, messages: u64, out: bool) -> (u32, u32) {
-    let Some(place) = WALK.get_ptr_mut(0) else { return (0, 0) };
+pub(super) fn under_way() -> Option<&'static mut Walk> {
     // SAFETY: the map gave this CPU's value, which only the programs of calls use; neither interrupts the other.
-    let walk = unsafe { &mut *place };
-    *walk = Walk {
-        files,
-        message,
-        index: 0,
-        messages,
-        control: 0,
-        used: 0,
-        at: 0,
-        descriptor: 0,
-        count: 0,
-        len: size_of::<CallFds>() as u32,
-        out: u32::from(out),
-        full: 0,
-    };
+    WALK.get_ptr_mut(0).map(|place| unsafe { &mut *place })
+}
+
+/// Walks from `start` on, and leaves what is found in `PASSING`. Returns how many descriptors, and the length of the
+/// record.
+#[inline(always)]
+fn walk(start: Walk, step: Step) -> (u32, u32) {
+    let Some(walk) = under_way() else { return (0, 0) };
+    *walk = Walk { count: 0, len: size_of::<CallFds>() as u32, full: 0, ..start };
     // SAFETY: the callback has the signature that the helper asks for; it takes nothing from its second argument.
     let steps = unsafe { bpf_loop(MAX_STEPS, step as *const () as *mut c_void, core::ptr::null_mut(), 0) };
     if steps >= i64::from(MAX_STEPS) || walk.full != 0 {
@@ -101,11 +96,37 @@ fn walk(files: u64, message: u64, messages: u64, out: bool) -> (u32, u32) {
     (walk.count, walk.len)
 }
 
+/// A walk through `messages` messages from the header at `message` on.
+#[inline(always)]
+fn through(files: u64, message: u64, messages: u64, out: bool) -> Walk {
+    Walk { files, message, messages, out: u32::from(out), ..NOWHERE }
+}
+
+/// A walk through `used` bytes of the caller's memory from `control` on.
+#[inline(always)]
+pub(super) fn over(files: u64, control: u64, used: u64) -> Walk {
+    Walk { files, control, used, ..NOWHERE }
+}
+
+/// A walk through nothing.
+const NOWHERE: Walk = Walk {
+    files: 0,
+    message: 0,
+    index: 0,
+    messages: 0,
+    control: 0,
+    used: 0,
+    at: 0,
+    descriptor: 0,
+    count: 0,
+    len: 0,
+    out: 0,
+    full: 0,
+};
+
 /// One step: takes one descriptor, or goes on to the next control message or message. 1 ends the walk.
 extern "C" fn step(_step: u32, _context: *mut c_void) -> i64 {
-    let Some(place) = WALK.get_ptr_mut(0) else { return 1 };
-    // SAFETY: as in `walk`.
-    let walk = unsafe { &mut *place };
+    let Some(walk) = under_way() else { return 1 };
     if walk.index >= walk.messages {
         return 1;
     }
@@ -143,7 +164,7 @@ extern "C" fn step(_step: u32, _context: *mut c_void) -> i64 {
 
 /// Takes one descriptor: its slot, and of a received socket what it is.
 #[inline(never)]
-fn take(walk: &mut Walk, fd: i32) {
+pub(super) fn take(walk: &mut Walk, fd: i32) {
     let Some(room) = PASSING.get_ptr_mut(0) else { return };
     let out = walk.out != 0;
     let most = if out { SENT_LEN - size_of::<Passed>() } else { PASSING_LEN - ENTRY_MOST };
@@ -208,7 +229,13 @@ pub(super) fn tell_received(call: &mut InFlight) {
     } else {
         1
     };
-    let (found, len) = walk(call.call.header.files, call.pointer, messages, false);
+    tell_found(call, through(call.call.header.files, call.pointer, messages, false), step);
+}
+
+/// Tells the descriptors that a walk finds; nothing where it finds none.
+#[inline(always)]
+pub(super) fn tell_found(call: &InFlight, start: Walk, step: Step) {
+    let (found, len) = walk(start, step);
     let Some(room) = PASSING.get_ptr_mut(0) else { return };
     if found > 0 {
         // SAFETY: `take` left a record of that length in the room, its head apart.
@@ -220,7 +247,7 @@ pub(super) fn tell_received(call: &mut InFlight) {
 #[inline(always)]
 pub(super) fn keep_sent(call: &InFlight, tid: u32, vector: u64) -> bool {
     let messages = if call.call.class == u32::from(Class::SENDMMSG.0) { vector.min(MAX_MESSAGES) } else { 1 };
-    let (found, len) = walk(call.call.header.files, call.pointer, messages, true);
+    let (found, len) = walk(through(call.call.header.files, call.pointer, messages, true), step);
     let Some(room) = PASSING.get_ptr_mut(0) else { return false };
     if found == 0 {
         return false;

@@ -5,6 +5,7 @@ use crate::{
     globals::{config, offset},
     kread::field,
     maps::{LISTENER, ROW, ROW_PATH_LEN},
+    probes::fanotify,
     sock,
     task::{self, Scope},
 };
@@ -91,6 +92,11 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     };
     // The helper counts the terminating zero, and fails for a path that is too long.
     row.path_len = if len > 0 && len <= ROW_PATH_LEN as i64 { len as u32 - 1 } else { 0 };
+    // An anonymous inode's name follows this in its path (`anon_inodefs_dname`, fs/anon_inodes.c).
+    // SAFETY: the buffer has room for more.
+    if file::is_fanotify(unsafe { (&raw const (*buffer).path).cast::<u8>().add(b"anon_inode:".len()) }) {
+        fanotify::wake(file as u64);
+    }
     // SAFETY: the row and its path are in the buffer; the kernel checks the room in its own and asks again.
     unsafe {
         let seq = (*meta).seq;

@@ -1,7 +1,7 @@
 //! Which uses of a traced call move descriptors. Every such call of every followed process pays for these questions, so
 //! the cheap ones come first.
 
-use super::call::Arguments;
+use super::{call::Arguments, fanotify};
 use crate::{file, kread::user, task::Scope};
 use tracer_abi::{Class, Entry};
 
@@ -65,6 +65,7 @@ pub(super) fn by_objects(entry: Entry, Arguments([first, second, ..]): &Argument
         }
         Class::RECVMMSG | Class::SENDMMSG => scope == Scope::Whole && file::is_unix_socket(*first as i32),
         Class::LSEEK => file::is_socket(*first as i32),
+        Class::READ | Class::READV => scope == Scope::Whole && fanotify::is_group(*first as i32),
         Class::OPEN
         | Class::ANON
         | Class::PAIR

@@ -1,6 +1,6 @@
 //! Records as values of maps and globals.
 
-use tracer_abi::{Asked, Config, Entry, Follow, InFlight, Offsets};
+use tracer_abi::{Asked, Config, Entry, Follow, InFlight, Offsets, Sleeping};
 
 /// A record that aya may copy byte for byte.
 #[repr(transparent)]
@@ -15,4 +15,4 @@ macro_rules! pods {
     )*};
 }
 
-pods!(Asked, Config, Entry, Follow, InFlight, Offsets);
+pods!(Asked, Config, Entry, Follow, InFlight, Offsets, Sleeping);

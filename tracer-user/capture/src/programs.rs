@@ -7,7 +7,7 @@ use aya::{
     programs::{BtfTracePoint, Iter, Program, ProgramError},
 };
 use std::{ffi::OsStr, fs::File, os::unix::fs::MetadataExt, path::Path};
-use tracer_abi::{Config, Entry, Follow, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT};
+use tracer_abi::{Config, Entry, Follow, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT, Sleeping};
 use tracer_model::ids::BootNs;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sockreel-ebpf"));
@@ -235,8 +235,19 @@ fn refused(what: &str, cause: &(dyn std::error::Error + 'static)) -> AttachError
 fn fill_syscalls(ebpf: &mut Ebpf) -> Result<(), MapError> {
     let map = ebpf.map_mut("SYSCALLS").ok_or(MapError::InvalidName { name: "SYSCALLS".to_owned() })?;
     let mut table: Array<_, PodOf<Entry>> = Array::try_from(map)?;
+    let mut sleeping = Vec::new();
     for (number, call) in numbering().iter() {
-        table.set(number, PodOf(Entry { class: call.class().0, pointer_arg: call.pointer_arg() }), 0)?;
+        let entry = Entry { class: call.class().0, pointer_arg: call.pointer_arg() };
+        if call.class().sleeps() {
+            sleeping.push(Sleeping { number, entry });
+        } else {
+            table.set(number, PodOf(entry), 0)?;
+        }
+    }
+    let map = ebpf.map_mut("SLEEPING").ok_or(MapError::InvalidName { name: "SLEEPING".to_owned() })?;
+    let mut rows: Array<_, PodOf<Sleeping>> = Array::try_from(map)?;
+    for (place, row) in (0..).zip(sleeping) {
+        rows.set(place, PodOf(row), 0)?;
     }
     Ok(())
 }

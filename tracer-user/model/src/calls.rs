@@ -117,7 +117,9 @@ impl Session {
             Class::FORK | Class::EXEC | Class::UNSHARE => {}
             Class::CLONE | Class::CLONE3 => self.on_clone(&doing, &mut event),
             Class::LSEEK => self.on_socket(&doing, &mut event),
-            Class::RECVMSG | Class::RECVMMSG => self.on_received(&doing, &mut event),
+            Class::RECVMSG | Class::RECVMMSG | Class::READ | Class::READV => {
+                self.on_received(&doing, &mut event);
+            }
             Class::SENDMSG | Class::SENDMMSG => self.on_sent(&doing, &mut event),
             _ => self.on_fill(&doing, &mut event),
         }

@@ -37,7 +37,8 @@ named! {
         Pidfd "pidfd", Userfaultfd "userfaultfd", PerfEvent "perf_event", IoUring "io_uring", Mqueue "mqueue",
         Landlock "landlock",
         Bpf "bpf", Seccomp "seccomp",
-        /// Descriptors received or sent over `SCM_RIGHTS`, or received as `SCM_PIDFD` or by `pidfd_getfd`.
+        /// Descriptors received or sent over `SCM_RIGHTS`, or received as `SCM_PIDFD`, by `pidfd_getfd` or with the events
+        /// of a fanotify group.
         Pass "pass",
         Fork "fork", Exec "exec", Exit "exit",
         /// A socket's state changed.

@@ -57,9 +57,13 @@ pub(crate) fn event_kind(call: &Call) -> EventKind {
         Syscall::FanotifyInit => EventKind::Fanotify,
         Syscall::MemfdCreate | Syscall::MemfdSecret => EventKind::Memfd,
         Syscall::PidfdOpen | Syscall::Getsockopt => EventKind::Pidfd,
-        Syscall::PidfdGetfd | Syscall::Recvmsg | Syscall::Recvmmsg | Syscall::Sendmsg | Syscall::Sendmmsg => {
-            EventKind::Pass
-        }
+        Syscall::PidfdGetfd
+        | Syscall::Recvmsg
+        | Syscall::Recvmmsg
+        | Syscall::Read
+        | Syscall::Readv
+        | Syscall::Sendmsg
+        | Syscall::Sendmmsg => EventKind::Pass,
         Syscall::Lseek => EventKind::Lseek,
         Syscall::Bpf => EventKind::Bpf,
         Syscall::Seccomp => EventKind::Seccomp,

@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl Session {
-    /// `recvmsg` and its kin: every descriptor in the control data fills a slot.
+    /// `recvmsg` and its kin, and reads of a fanotify group: every descriptor that came fills a slot.
     pub(crate) fn on_received(&mut self, doing: &Doing<'_>, event: &mut Event) {
         event.direction = Some(Direction::In);
         Self::name_passed(doing, event);

@@ -111,6 +111,8 @@ syscalls! {
     RingOpenat "IORING_OP_OPENAT" OPEN,
     RingOpenat2 "IORING_OP_OPENAT2" OPEN,
     RingFixedFdInstall "IORING_OP_FIXED_FD_INSTALL" DUP,
+    Read "read" READ pointer 1,
+    Readv "readv" READV pointer 1,
 }
 
 impl Syscall {
