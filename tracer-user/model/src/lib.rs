@@ -31,6 +31,7 @@ mod reconcile;
 mod revisions;
 mod sockets;
 mod states;
+mod store;
 mod tables;
 mod tell;
 mod trust;

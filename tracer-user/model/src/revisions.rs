@@ -17,8 +17,10 @@ pub(crate) enum Entity {
 }
 
 /// The order of the last change of each entity, and the newest evictions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Revisions {
+    /// Somebody may ask what changed; where nobody does, revisions are only counted.
+    kept: bool,
     current: u64,
     /// Revision at the start of this input: what has a higher one was changed by this input already, and nobody can
     /// have read it since.
@@ -32,6 +34,18 @@ pub(crate) struct Revisions {
 }
 
 impl Revisions {
+    pub(crate) fn new(kept: bool) -> Self {
+        Self {
+            kept,
+            current: 0,
+            seen: 0,
+            changed: VecDeque::new(),
+            entities: 0,
+            evicted: VecDeque::new(),
+            complete_from: 0,
+        }
+    }
+
     /// A new input begins.
     pub(crate) fn begin(&mut self) {
         self.seen = self.current;
@@ -45,14 +59,18 @@ impl Revisions {
         self.entities += usize::from(*rev == 0);
         self.current += 1;
         *rev = self.current;
-        self.changed.push_back((self.current, entity));
+        if self.kept {
+            self.changed.push_back((self.current, entity));
+        }
     }
 
     /// `entity` is not kept any longer.
     pub(crate) fn evict(&mut self, entity: Entity) {
         self.entities = self.entities.saturating_sub(1);
         self.current += 1;
-        self.evicted.push_back((self.current, entity));
+        if self.kept {
+            self.evicted.push_back((self.current, entity));
+        }
         if self.evicted.len() > EVICTIONS
             && let Some((forgotten, _)) = self.evicted.pop_front()
         {

@@ -18,7 +18,7 @@ use crate::{
 /// How much is kept. What is open or alive is always kept; of what ended, the oldest is evicted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Events in the history; 0: nobody asks for what was, and nothing is spent on it.
+    /// Events in the history; 0: nobody asks for what was or what changed, and nothing is spent on it.
     pub kept_events: usize,
     /// Closed descriptors.
     pub kept_descriptors: usize,

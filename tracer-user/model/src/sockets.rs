@@ -9,9 +9,10 @@ use crate::{
     lifecycle,
     names::state,
     revisions::{Entity, Revisions},
+    store::Store,
 };
 use foldhash::HashMap;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 /// Sockets without a descriptor that are kept at least: a new one is held a moment later.
 const UNHELD: usize = 64;
@@ -31,7 +32,7 @@ pub(crate) struct Kept {
 /// Every kept socket.
 #[derive(Debug)]
 pub(crate) struct Sockets {
-    kept: BTreeMap<SocketId, Kept>,
+    kept: Store<SocketId, Kept>,
     /// Sockets that have not ended, by kernel address. The hash is seeded anew in each process: the addresses of a
     /// recording are whatever its author chose, and cannot be chosen to collide.
     by_sk: HashMap<u64, SocketId>,
@@ -62,7 +63,7 @@ pub(crate) fn kind_of(sock: &Sock) -> SocketKind {
 impl Sockets {
     pub(crate) fn new(keep: usize) -> Self {
         Self {
-            kept: BTreeMap::new(),
+            kept: Store::default(),
             by_sk: HashMap::default(),
             unheld: BTreeSet::new(),
             ended: VecDeque::new(),

@@ -6,6 +6,7 @@ use crate::{
     ids::{BootNs, DescriptorId, FileId, SocketId, TableId},
     input::FileRef,
     revisions::{Entity, Revisions},
+    store::Store,
 };
 use foldhash::HashMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -62,7 +63,7 @@ struct Table {
 pub(crate) struct Tables {
     in_use: HashMap<TableId, Table>,
     by_address: HashMap<u64, TableId>,
-    kept: BTreeMap<DescriptorId, Kept>,
+    kept: Store<DescriptorId, Kept>,
     /// Every kept descriptor by table and number: what a table held at any instant.
     by_slot: BTreeSet<(TableId, i32, DescriptorId)>,
     /// Open files by kernel address, while a descriptor points to them.

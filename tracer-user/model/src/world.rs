@@ -37,7 +37,7 @@ impl World {
             tables: Tables::default(),
             sockets: Sockets::new(limits.kept_sockets),
             rings: Rings::default(),
-            revisions: Revisions::default(),
+            revisions: Revisions::new(limits.kept_events > 0),
             emptied: None,
         }
     }
@@ -45,7 +45,7 @@ impl World {
     /// Keeps the order of changes short.
     pub(crate) fn sweep_changes(&mut self) {
         if self.revisions.is_littered() {
-            let mut revisions = std::mem::take(&mut self.revisions);
+            let mut revisions = std::mem::replace(&mut self.revisions, Revisions::new(false));
             revisions.sweep(|(rev, entity)| self.rev(*entity) == Some(*rev));
             self.revisions = revisions;
         }
