@@ -1,6 +1,7 @@
 //! The developer's verbs. Each is a file of its own; `cargo xtask VERB --help` says what it does.
 
 mod apt;
+mod bench;
 mod build;
 mod count;
 mod kernels;
@@ -47,6 +48,14 @@ enum Verb {
         #[arg(long)]
         full: bool,
     },
+    /// Set up, build, and print what tracing costs beside the goals and other tools; the machine should be quiet
+    Bench {
+        /// At full sizes: takes half an hour
+        #[arg(long)]
+        full: bool,
+        /// Parts of the table instead of all: nginx, calls, sustained, many, start
+        parts: Vec<String>,
+    },
     /// Check only what no compiler checks: file sizes, marks, machine paths, who names which library
     Tidy,
 }
@@ -58,6 +67,7 @@ fn main() -> ExitCode {
         Verb::Run { args } => run::run(&args),
         Verb::Check => check().map(|()| ExitCode::SUCCESS),
         Verb::Test { full } => Ok(test::run(full)),
+        Verb::Bench { full, parts } => bench::run(full, &parts).map(|()| ExitCode::SUCCESS),
         Verb::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

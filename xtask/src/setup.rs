@@ -39,6 +39,18 @@ const TEST_PACKAGES: &[&str] = &[
     "openjdk-17-jdk-headless",
 ];
 
+/// What the bench puts beside us, and what makes the load. `perf` is Debian's `linux-perf`.
+const BENCH_PACKAGES: &[&str] = &["strace", "linux-perf", "bpftrace", "wrk"];
+
+/// Installs what the bench needs beyond the tests.
+pub(crate) fn bench() -> Result<()> {
+    timed("set-up of the bench", || {
+        report(&apt::install(BENCH_PACKAGES)?);
+        eprintln!("bench: {}", BENCH_PACKAGES.join(" "));
+        Ok(())
+    })
+}
+
 /// Installs what the build needs, and with `tests` what the tests need.
 pub(crate) fn run(tests: bool) -> Result<Toolchain> {
     timed("set-up", || {

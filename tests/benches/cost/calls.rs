@@ -1,0 +1,66 @@
+//! What a single call or segment costs more while something is traced.
+
+use crate::{
+    Size,
+    harness::Sockreel,
+    load::{Kind, Load},
+    table::{Goal, Row, median, with_spread},
+    tools::wait_until_attached,
+};
+use anyhow::{Context as _, Result};
+
+pub(crate) fn rows(size: Size) -> Result<Vec<Row>> {
+    let untraced = more_ns(Kind::Getppid, false, size)?;
+    let filtered = more_ns(Kind::Getfd, true, size)?;
+    let recorded = more_ns(Kind::Setfd, true, size)?;
+    let datagram = more_ns(Kind::Datagram, false, size)?;
+    // A datagram to oneself is two untraced calls and one segment.
+    let calls = 2.0 * median(&untraced.more).context("no figure")?;
+    let segment = datagram.more.iter().map(|more| more - calls).collect();
+    let alone = |figures: &Figures| format!("{} without", with_spread(&figures.alone, "ns"));
+    Ok(vec![
+        Row::new("a call of a process that is not followed", Goal::AtMost(60.0), "ns", untraced.more.clone())
+            .beside(alone(&untraced)),
+        Row::new(
+            "a traced call, filtered out in the kernel",
+            Goal::AtMost(100.0),
+            "ns",
+            filtered.more.clone(),
+        )
+        .beside(alone(&filtered)),
+        Row::new("a traced call, recorded", Goal::AtMost(250.0), "ns", recorded.more.clone())
+            .beside(alone(&recorded)),
+        Row::new("a received segment on a socket that is not traced", Goal::AtMost(30.0), "ns", segment)
+            .beside(format!("{}, two calls and one segment", alone(&datagram))),
+    ])
+}
+
+struct Figures {
+    /// A turn while nothing is traced.
+    alone: Vec<f64>,
+    /// What it costs more while something is.
+    more: Vec<f64>,
+}
+
+/// Compares turns with and without tracing, in alternation: of the load itself, or of another process.
+fn more_ns(kind: Kind, itself: bool, size: Size) -> Result<Figures> {
+    let dir = tempfile::tempdir()?;
+    let mut load = Load::start(kind)?;
+    let other = Load::start(Kind::Getppid)?;
+    let followed = if itself { load.pid() } else { other.pid() }.to_string();
+    load.turn_ns(size.calls / 10)?;
+    let mut figures = Figures { alone: Vec::new(), more: Vec::new() };
+    for round in 0..size.rounds {
+        let before = load.turn_ns(size.calls)?;
+        let out = dir.path().join(format!("{round}.jsonl"));
+        let args = ["trace", "--json", "-o", &out.to_string_lossy(), "-p", &followed];
+        let trace = Sockreel::start(dir.path(), "trace", args)?;
+        wait_until_attached(&out, || Ok(()))?;
+        let traced = load.turn_ns(size.calls)?;
+        trace.interrupt()?;
+        let alone = f64::midpoint(before, load.turn_ns(size.calls)?);
+        figures.alone.push(alone);
+        figures.more.push(traced - alone);
+    }
+    Ok(figures)
+}

@@ -1,0 +1,153 @@
+//! Programs that make one thing happen again and again: this binary, started as its own child.
+//!
+//! Each line on standard input is a number of turns; each answer is how many nanoseconds they took.
+
+use crate::harness::Group;
+use anyhow::{Context as _, Result, bail};
+use nix::{
+    fcntl::{FcntlArg, FdFlag, fcntl},
+    sched::{CpuSet, sched_setaffinity},
+    unistd::{Pid, getppid},
+};
+use std::{
+    io::{BufRead as _, BufReader, Write as _, stdin, stdout},
+    net::{Ipv4Addr, UdpSocket},
+    process::{ChildStdin, ChildStdout, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// What a load does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A call that nothing traces.
+    Getppid,
+    /// A traced call in a use that the kernel programs leave out.
+    Getfd,
+    /// The same call in a use that is recorded.
+    Setfd,
+    /// A datagram to itself: two untraced calls, and one segment received.
+    Datagram,
+    /// 1,000 recorded calls a second for each turn, for one second.
+    Paced,
+}
+
+const KINDS: &[(&str, Kind)] = &[
+    ("getppid", Kind::Getppid),
+    ("getfd", Kind::Getfd),
+    ("setfd", Kind::Setfd),
+    ("datagram", Kind::Datagram),
+    ("paced", Kind::Paced),
+];
+
+/// A load under way, on the first CPU.
+pub(crate) struct Load {
+    group: Group,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Load {
+    pub(crate) fn start(kind: Kind) -> Result<Self> {
+        let (name, _) = KINDS.iter().find(|(_, known)| *known == kind).context("no such load")?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["--load", name]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut group = Group::start(name, &mut command)?;
+        let orders = group.child().stdin.take().context("no standard input")?;
+        let answers = BufReader::new(group.child().stdout.take().context("no standard output")?);
+        Ok(Self { group, orders, answers })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.group.pid()
+    }
+
+    /// Orders turns without waiting for their end.
+    pub(crate) fn order(&mut self, turns: u64) -> Result<()> {
+        Ok(writeln!(self.orders, "{turns}")?)
+    }
+
+    /// Waits for the end of what was ordered: how long it took.
+    pub(crate) fn answer(&mut self) -> Result<Duration> {
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        Ok(Duration::from_nanos(line.trim().parse().with_context(|| format!("the load said {line:?}"))?))
+    }
+
+    /// Nanoseconds of one turn.
+    pub(crate) fn turn_ns(&mut self, turns: u64) -> Result<f64> {
+        self.order(turns)?;
+        Ok(self.answer()?.as_secs_f64() * 1e9 / as_f64(turns))
+    }
+}
+
+/// A count as a figure; counts here are far below 2^53.
+#[expect(clippy::cast_precision_loss, reason = "the counts here are far below 2^53")]
+pub(crate) fn as_f64(count: u64) -> f64 {
+    count as f64
+}
+
+/// The child's side.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let [name] = args else { bail!("one load") };
+    let (_, kind) = KINDS.iter().find(|(known, _)| known == name).context("no such load")?;
+    let mut first = CpuSet::new();
+    first.set(0)?;
+    sched_setaffinity(Pid::from_raw(0), &first)?;
+    let turn = turn(*kind)?;
+    for line in stdin().lines() {
+        let turns: u64 = line?.parse()?;
+        let start = Instant::now();
+        if *kind == Kind::Paced {
+            paced(turns, start)?;
+        } else {
+            for _ in 0..turns {
+                turn()?;
+            }
+        }
+        println!("{}", start.elapsed().as_nanos());
+        stdout().flush()?;
+    }
+    Ok(())
+}
+
+type Turn = Box<dyn Fn() -> Result<()>>;
+
+fn turn(kind: Kind) -> Result<Turn> {
+    Ok(match kind {
+        Kind::Getppid => Box::new(|| {
+            getppid();
+            Ok(())
+        }),
+        Kind::Getfd => Box::new(|| {
+            fcntl(stdin(), FcntlArg::F_GETFD)?;
+            Ok(())
+        }),
+        Kind::Setfd | Kind::Paced => Box::new(set_flag),
+        Kind::Datagram => {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            socket.connect(socket.local_addr()?)?;
+            Box::new(move || {
+                socket.send(b"x")?;
+                socket.recv(&mut [0])?;
+                Ok(())
+            })
+        }
+    })
+}
+
+fn set_flag() -> Result<()> {
+    fcntl(stdin(), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    Ok(())
+}
+
+/// Every millisecond `a_millisecond` calls, for a second; a machine that cannot keep up takes longer.
+fn paced(a_millisecond: u64, start: Instant) -> Result<()> {
+    for millisecond in 1..=1000 {
+        for _ in 0..a_millisecond {
+            set_flag()?;
+        }
+        let due = start + Duration::from_millis(millisecond);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
+    Ok(())
+}

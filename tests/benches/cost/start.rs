@@ -1,0 +1,43 @@
+//! From the start of the program to the first event in its output.
+
+use crate::{
+    Size,
+    harness::Sockreel,
+    load::{Kind, Load},
+    table::{Goal, Row},
+};
+use anyhow::{Result, ensure};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+pub(crate) fn rows(size: Size) -> Result<Vec<Row>> {
+    let mut seen = Vec::new();
+    for _ in 0..size.rounds.max(3) {
+        seen.push(first_event_ms()?);
+    }
+    Ok(vec![Row::new("start to first event in the output", Goal::AtMost(300.0), "ms", seen)])
+}
+
+fn first_event_ms() -> Result<f64> {
+    let dir = tempfile::tempdir()?;
+    let out = dir.path().join("out.jsonl");
+    let mut load = Load::start(Kind::Paced)?;
+    load.order(1)?;
+    let pid = load.pid().to_string();
+    let start = Instant::now();
+    let args = ["trace", "--json", "-o", &out.to_string_lossy(), "-p", &pid];
+    let trace = Sockreel::start(dir.path(), "trace", args)?;
+    // Looked at without a pause that would count.
+    let took = loop {
+        let text = fs::read_to_string(&out).unwrap_or_default();
+        if text.contains("\"via\":\"syscall\"") {
+            break start.elapsed();
+        }
+        ensure!(start.elapsed() < Duration::from_secs(10), "no event: {}", trace.stderr()?);
+        std::thread::sleep(Duration::from_micros(500));
+    };
+    trace.interrupt()?;
+    Ok(took.as_secs_f64() * 1e3)
+}
