@@ -4,7 +4,7 @@
 use crate::{
     harness::{Guest, Sockreel, kind, lines, wait_for},
     real_servers::{complete, open_args},
-    verifier,
+    uring, verifier,
 };
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -53,6 +53,11 @@ fn prove_here(dir: &Path) -> Result<std::path::PathBuf> {
     args.extend(["--".into(), env!("CARGO_BIN_EXE_core-proof").into(), dir.join("log.jsonl").into()]);
     let trace = Sockreel::run(dir, "trace", args)?;
     fs::write(dir.join("trace.code"), trace.code.to_string())?;
+    let mut args: Vec<OsString> = ["trace", "--json", "-o"].map(OsString::from).into();
+    args.extend([dir.join("rings.jsonl").into(), "--".into()]);
+    args.extend([env!("CARGO_BIN_EXE_uring-server").into(), dir.join("rings.json").into()]);
+    let rings = Sockreel::run(dir, "rings", args)?;
+    ensure!(rings.code == 0, "{}: {}", rings.code, rings.err);
     let types = fs::read("/sys/kernel/btf/vmlinux")?;
     let names = types.split(|byte| *byte == 0).filter(|name| name.starts_with(b"btf_trace_"));
     let names: Vec<_> = names.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
@@ -69,6 +74,9 @@ fn column(found: &Path, other: Option<(&str, &Column)>) -> Result<Column> {
         read("trace.code")?,
         read("trace.err")?
     );
+    if let Ok(code) = read("rings.code") {
+        ensure!(code.trim() == "0", "trace of rings ended with {code}: {}", read("rings.err")?);
+    }
     let written = lines(&found.join("trace.jsonl"))?;
     complete(&written)?;
     let healed: Vec<_> = written.iter().filter(|line| line["event"] == "repair").collect();
@@ -92,6 +100,7 @@ fn column(found: &Path, other: Option<(&str, &Column)>) -> Result<Column> {
             same_table(entry, &written, |pid, at| api.get(&format!("descriptors?pid={pid}&at={at}")))?;
     }
     same_queues(&written)?;
+    compared += uring::same_operations(&found.join("rings.json"), &found.join("rings.jsonl"))?;
     ensure!(open.interrupt()?.code == 0, "open did not end well");
     let walked = verifier::walked(&doctor)?;
     verifier::within_budget(&walked, other.map(|(series, _)| series))?;

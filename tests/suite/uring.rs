@@ -10,8 +10,8 @@ use std::{ffi::OsString, fs, path::Path};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_uring-server");
 
-/// The program's log and the lines of its operations, from one run in `mode`.
-fn traced(mode: &str) -> Result<(Vec<Value>, Vec<Value>)> {
+/// Compares the program's log with the lines of its operations, from one run in `mode`.
+fn compare(mode: &str) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (log, out) = (dir.path().join("log.json"), dir.path().join("out.jsonl"));
     let mut args: Vec<OsString> = vec!["trace".into(), "--json".into(), "-o".into(), out.clone().into()];
@@ -19,17 +19,18 @@ fn traced(mode: &str) -> Result<(Vec<Value>, Vec<Value>)> {
     args.extend((!mode.is_empty()).then(|| mode.into()));
     let ended = Sockreel::run(dir.path(), "uring", args)?;
     ensure!(ended.code == 0, "{}: {}", ended.code, ended.err);
-    let all = lines(&out)?;
+    println!("{} operations compared, mode {mode:?}", same_operations(&log, &out)?);
+    Ok(())
+}
+
+/// Compares every field that the program wrote down, in the order in which the operations completed: how many there were.
+pub(crate) fn same_operations(log: &Path, out: &Path) -> Result<usize> {
+    let all = lines(out)?;
     complete(&all)?;
     let repaired = all.iter().find(|line| line["event"] == "repair" || line["via"] == "repair");
     ensure!(repaired.is_none(), "repaired: {repaired:?}");
-    let told = all.into_iter().filter(|line| line["via"] == "io_uring").collect();
-    Ok((serde_json::from_str(&fs::read_to_string(log)?)?, told))
-}
-
-/// Every field that the program wrote down, in the order in which the operations completed.
-fn compare(mode: &str) -> Result<()> {
-    let (known, told) = traced(mode)?;
+    let told: Vec<Value> = all.into_iter().filter(|line| line["via"] == "io_uring").collect();
+    let known: Vec<Value> = serde_json::from_str(&fs::read_to_string(log)?)?;
     for (place, known) in known.iter().enumerate() {
         let line = told.get(place).with_context(|| format!("operation {place} is not told: {known}"))?;
         for (field, value) in known.as_object().context("no object")? {
@@ -43,8 +44,7 @@ fn compare(mode: &str) -> Result<()> {
         }
     }
     ensure!(told.len() == known.len(), "told beyond: {:?}", told.get(known.len()..));
-    println!("{} operations compared, mode {mode:?}", known.len());
-    Ok(())
+    Ok(known.len())
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use io_uring::{
-    IoUring, opcode,
+    IoUring, Probe, opcode,
     squeue::{Entry, Flags},
     types::{DestinationSlot, Fd, Fixed},
 };
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::{
     env, fs, mem,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
-    os::fd::{FromRawFd as _, RawFd},
+    os::fd::{FromRawFd as _, IntoRawFd as _, RawFd},
     thread,
 };
 
@@ -28,6 +28,8 @@ struct Server {
     ring: IoUring,
     /// Flags of every request.
     flags: Flags,
+    /// The kernel binds, listens and gives numbers to direct descriptors by an io_uring (Linux 6.11).
+    binds: bool,
     mark: u64,
     log: Vec<Value>,
 }
@@ -45,7 +47,11 @@ fn main() -> Result<()> {
             other => bail!("what is {other}?"),
         }
     }
-    let mut server = Server { ring: builder.build(64)?, flags, mark: 0, log: Vec::new() };
+    let ring: IoUring = builder.build(64)?;
+    let mut probe = Probe::new();
+    ring.submitter().register_probe(&mut probe)?;
+    let binds = probe.is_supported(opcode::Bind::CODE);
+    let mut server = Server { ring, flags, binds, mark: 0, log: Vec::new() };
     let listener = server.listener()?;
     let port = local(listener)?.port();
     let kept = server.accepts(listener, port)?;
@@ -196,6 +202,9 @@ impl Server {
 
     /// A socket that listens.
     fn listener(&mut self) -> Result<RawFd> {
+        if !self.binds {
+            return Ok(TcpListener::bind(loopback(0))?.into_raw_fd());
+        }
         let fd = self.socket()?;
         ensure!(self.bind(fd, loopback(0))? == 0);
         let entry = opcode::Listen::new(Fd(fd), 5).build();
@@ -232,7 +241,7 @@ impl Server {
     /// What is refused: an address in use, a port where nobody listens, a descriptor that is not there.
     fn refused(&mut self, listener: RawFd, port: u16) -> Result<()> {
         let fd = self.socket()?;
-        ensure!(self.bind(fd, loopback(port))? == -libc::EADDRINUSE);
+        ensure!(!self.binds || self.bind(fd, loopback(port))? == -libc::EADDRINUSE);
         let nobody = TcpListener::bind(loopback(0))?;
         let SocketAddr::V4(gone) = nobody.local_addr()? else { bail!("not IPv4") };
         drop(nobody);
@@ -240,7 +249,7 @@ impl Server {
         ensure!(self.close(fd)? == 0);
         let entry = opcode::Listen::new(Fd(fd), 1).build();
         let fields = json!({"event": "listen", "fd": fd, "backlog": 1});
-        ensure!(self.run("IORING_OP_LISTEN", entry, fields)? == -libc::EBADF);
+        ensure!(!self.binds || self.run("IORING_OP_LISTEN", entry, fields)? == -libc::EBADF);
         // An operation that its arguments make invalid is refused before it is submitted.
         let flags = libc::O_NONBLOCK | libc::SOCK_CLOEXEC | 1;
         let entry = opcode::Accept::new(Fd(listener), std::ptr::null_mut(), std::ptr::null_mut())
@@ -323,11 +332,12 @@ impl Server {
 
         // The first fails, the second is not tried.
         let kept = self.socket()?;
-        let listen = opcode::Listen::new(Fd(9999), 1).build();
-        let [first, second] = self.push_chain([listen, opcode::Close::new(Fd(kept)).build()])?;
+        let failing = opcode::Shutdown::new(Fd(9999), libc::SHUT_RD).build();
+        let [first, second] = self.push_chain([failing, opcode::Close::new(Fd(kept)).build()])?;
         ensure!(self.next()? == (first, -libc::EBADF));
         ensure!(self.next()? == (second, -libc::ECANCELED));
-        self.note("IORING_OP_LISTEN", -libc::EBADF, &mut json!({"event": "listen", "fd": 9999}));
+        let mut fields = json!({"event": "shutdown", "fd": 9999, "how": "SHUT_RD"});
+        self.note("IORING_OP_SHUTDOWN", -libc::EBADF, &mut fields);
         self.note("IORING_OP_CLOSE", -libc::ECANCELED, &mut json!({"event": "close", "fd": kept}));
         Ok(())
     }
@@ -345,6 +355,9 @@ impl Server {
         let fields = |index: u32| json!({"event": "socket", "new_direct": index, "kind": "socket"});
         ensure!(self.run("IORING_OP_SOCKET", any, fields(0))? == 0);
         ensure!(self.run("IORING_OP_SOCKET", socket(3), fields(3))? == 0);
+        if !self.binds {
+            return self.close_direct(&[(3, 0), (3, -libc::EBADF)]);
+        }
 
         // A chain from a socket to a listener, of which nobody needs a number.
         let (address, len) = sockaddr(loopback(0));
@@ -388,10 +401,14 @@ impl Server {
         let child = self.run("IORING_OP_ACCEPT", entry, fields)?;
         self.add("new_direct", json!(child));
         let child = u32::try_from(child)?;
-        for (index, expected) in [(child, 0), (child, -libc::EBADF), (3, 0)] {
-            let entry = opcode::Close::new(Fixed(index)).build();
+        self.close_direct(&[(child, 0), (child, -libc::EBADF), (3, 0)])
+    }
+
+    fn close_direct(&mut self, closes: &[(u32, i32)]) -> Result<()> {
+        for (index, expected) in closes {
+            let entry = opcode::Close::new(Fixed(*index)).build();
             let fields = json!({"event": "close", "direct": index});
-            ensure!(self.run("IORING_OP_CLOSE", entry, fields)? == expected);
+            ensure!(self.run("IORING_OP_CLOSE", entry, fields)? == *expected);
         }
         Ok(())
     }

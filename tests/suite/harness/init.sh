@@ -11,6 +11,8 @@ cd /found
 sockreel doctor --json > doctor.jsonl 2> doctor.err
 sockreel trace --json -o trace.jsonl --record trace.reel -- core-proof log.jsonl 2> trace.err
 echo $? > trace.code
+sockreel trace --json -o rings.jsonl -- uring-server rings.json 2> rings.err
+echo $? > rings.code
 tr '\0' '\n' < /sys/kernel/btf/vmlinux | grep '^btf_trace_' > tracepoints
 tar c . > /dev/ttyS1
 poweroff -f
