@@ -8,6 +8,7 @@ mod calls;
 mod client_side;
 mod compat;
 mod descriptors;
+mod families;
 mod harness;
 mod kernels;
 mod loss;

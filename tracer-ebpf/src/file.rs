@@ -2,12 +2,12 @@
 
 use crate::{
     globals::offset,
-    kread::{Block, field, pointer, string, zero},
+    kread::{Block, copy_kernel, field, pointer, string, zero},
     probes::fanotify,
     sock,
 };
 use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
-use tracer_abi::{FileRef, NAME_LEN, Offsets, SLOT_CLOEXEC, SLOT_PRESENT, Slot};
+use tracer_abi::{FileRef, NAME_LEN, Offsets, SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT, Slot};
 
 /// Type bits of `st_mode` and their value for a socket (inode(7)).
 const S_IFMT: u32 = 0o170_000;
@@ -22,6 +22,9 @@ pub(crate) fn clear_slot(slot: &mut Slot) {
     zero((&raw mut *slot).cast(), size_of::<Slot>());
     slot.fd = -1;
 }
+
+/// `O_NONBLOCK` (include/uapi/asm-generic/fcntl.h).
+pub(crate) const O_NONBLOCK: u32 = 0o4000;
 
 /// Bytes of a `struct inode` that hold what is read of it (include/linux/fs.h).
 const INODE: usize = 96;
@@ -85,7 +88,9 @@ pub(crate) fn read_slot(files: u64, fd: i32, slot: &mut Slot, with_name: bool) {
     }
     let array: u64 = fdt.get(address, offset!(fdt_fd)).unwrap_or(0);
     let Some(file) = pointer(array + u64::from(index) * 8, 0) else { return };
-    slot.flags = SLOT_PRESENT | cloexec_in(fdt.get(address, offset!(fdt_cloexec)).unwrap_or(0), index);
+    slot.flags = SLOT_PRESENT
+        | cloexec_in(fdt.get(address, offset!(fdt_cloexec)).unwrap_or(0), index)
+        | nonblock(file);
     file_ref(file, &mut slot.file);
     if with_name {
         name(file, &mut slot.name);
@@ -162,11 +167,20 @@ pub(crate) fn read_direct(ring: u64, index: u32, slot: &mut Slot, with_name: boo
     if file == 0 {
         return;
     }
-    slot.flags = SLOT_PRESENT;
+    slot.flags = SLOT_PRESENT | nonblock(file);
     file_ref(file, &mut slot.file);
     if with_name {
         name(file, &mut slot.name);
     }
+}
+
+/// `SLOT_NONBLOCK` where the open file has `O_NONBLOCK`: one bit after the other, without a branch that the verifier would
+/// walk twice.
+#[inline(always)]
+fn nonblock(file: u64) -> u32 {
+    let mut flags = 0_u32;
+    copy_kernel((&raw mut flags).cast(), size_of::<u32>(), file + u64::from(offset!(file_flags)));
+    flags / O_NONBLOCK % 2 * SLOT_NONBLOCK
 }
 
 /// `SLOT_CLOEXEC` where the slot's bit is set in the array at `bits`.

@@ -14,7 +14,7 @@ static CONFIG: Config = Config {
     cgroup_level: 0,
     port: 0,
     orphans_end: 0,
-    reserved: 0,
+    hz: 0,
     comm: [0; 16],
 };
 

@@ -73,6 +73,14 @@ pub(crate) fn zero(to: *mut u8, len: usize) {
     unsafe { raw_read_kernel(to.cast(), len as u32, core::ptr::null()) };
 }
 
+/// Copies `len` bytes of a kernel object to `to`; zeros where they cannot be read.
+#[inline(always)]
+pub(crate) fn copy_kernel(to: *mut u8, len: usize, from: u64) {
+    // SAFETY: `to` is valid for `len` bytes: every caller passes a field of a record and its own length. The helper checks
+    // the address, and writes zeros where it fails.
+    unsafe { raw_read_kernel(to.cast(), len as u32, from as *const _) };
+}
+
 /// Copies a record between maps, the stack and the ring buffer. Written by the compiler, it too would be a loop of single
 /// bytes.
 #[inline(always)]

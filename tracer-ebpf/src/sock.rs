@@ -2,16 +2,22 @@
 
 use crate::{
     globals::{config, offset},
-    kread::{Block, copy, field, pointer, zero},
+    kread::{Block, copy, copy_kernel, field, pointer, zero},
     maps::{SOCKETS, count},
 };
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
-use tracer_abi::{Change, Counter, SELECT_PORT, Sock, Tracked, UNIX_PATH_LEN, UnixName};
+use tracer_abi::{
+    Change, Counter, OPTION_LINGER, OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY, Offsets, SELECT_PORT,
+    Sock, Tracked, UNIX_PATH_LEN, UnixName,
+};
 
-/// `AF_UNIX`, `AF_INET`, `AF_INET6` (include/linux/socket.h).
+/// `AF_UNIX`, `AF_INET`, `AF_INET6` and so on (include/linux/socket.h).
 pub(crate) const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
+const AF_NETLINK: u16 = 16;
+const AF_PACKET: u16 = 17;
+const AF_VSOCK: u16 = 40;
 
 /// `IPPROTO_TCP`.
 const IPPROTO_TCP: u16 = 6;
@@ -61,8 +67,96 @@ pub(crate) fn read(sk: u64, to: &mut Sock) {
             to.peer = words(peer);
         }
     }
+    match to.family {
+        AF_NETLINK => read_netlink(sk, to),
+        AF_PACKET => read_packet(sk, to),
+        AF_VSOCK => read_vsock(sk, to),
+        _ => {}
+    }
     if to.state == TCP_LISTEN {
         (to.queue_len, to.queue_limit) = queue(sk);
+    }
+    read_options(sk, &common, to);
+    if matches!(to.state, TCP_CLOSE | TCP_LISTEN) {
+        read_listen_options(sk, to);
+    }
+}
+
+/// Reads the field at `offset` of a socket to its place in a record: zeros where the kernel has none. Without a branch on
+/// what was read, and so without a second way for the verifier to walk.
+#[inline(always)]
+fn place<T>(to: *mut T, base: u64, offset: u32) {
+    if offset != Offsets::ABSENT {
+        copy_kernel(to.cast(), size_of::<T>(), base + u64::from(offset));
+    }
+}
+
+/// What `netlink_getname` gives (net/netlink/af_netlink.c): port id and first groups, and the peer's port id and group.
+#[inline(always)]
+fn read_netlink(sk: u64, to: &mut Sock) {
+    let mut groups = 0_u64;
+    place(&raw mut groups, sk, offset!(netlink_groups));
+    let (local, peer) = (to.local.as_mut_ptr().cast::<u32>(), to.peer.as_mut_ptr().cast::<u32>());
+    place(local, sk, offset!(netlink_portid));
+    place(peer, sk, offset!(netlink_dst_portid));
+    // SAFETY: an address has four words.
+    let (local_groups, peer_group) = unsafe { (local.add(1), peer.add(1)) };
+    place(local_groups, groups, 0);
+    place(peer_group, sk, offset!(netlink_dst_group));
+}
+
+/// Interface and protocol; a packet socket has no peer (packet(7)).
+#[inline(always)]
+fn read_packet(sk: u64, to: &mut Sock) {
+    let local = to.local.as_mut_ptr();
+    place(local.cast::<u32>(), sk, offset!(packet_ifindex));
+    // SAFETY: an address has sixteen bytes.
+    place(unsafe { local.add(4) }.cast::<u16>(), sk, offset!(packet_num));
+}
+
+/// Two `sockaddr_vm`, one behind the other, as the two addresses of a record stand.
+#[inline(always)]
+fn read_vsock(sk: u64, to: &mut Sock) {
+    place(&raw mut to.local, sk, offset!(vsock_local));
+    let peer = offset!(vsock_local);
+    if peer != Offsets::ABSENT {
+        place(&raw mut to.peer, sk, peer + 16);
+    }
+}
+
+/// Options that every family has, and `IPV6_V6ONLY`. Computed without branches: one bit after the other.
+#[inline(always)]
+fn read_options(sk: u64, common: &Block<COMMON>, to: &mut Sock) {
+    let bits = |offset: u32| -> u8 {
+        if offset == Offsets::ABSENT {
+            0
+        } else {
+            common.get::<u8>(sk, offset / 8).unwrap_or(0) >> (offset % 8)
+        }
+    };
+    let reuse = bits(offset!(sk_reuse)) & 0xf;
+    let flags: u64 = common.get(sk, offset!(sk_flags)).unwrap_or(0);
+    let linger = (flags >> SOCK_LINGER & 1) as u8;
+    to.options = ((reuse | reuse >> 1) & 1) * OPTION_REUSEADDR
+        | (bits(offset!(sk_reuseport)) & 1) * OPTION_REUSEPORT
+        | (bits(offset!(sk_ipv6only)) & 1) * OPTION_V6ONLY
+        | linger * OPTION_LINGER;
+    let mut ticks = 0_u64;
+    place(&raw mut ticks, sk, offset!(sk_lingertime));
+    let hz = u64::from(config!(hz));
+    if hz != 0 {
+        to.linger_s = (ticks / hz) as u32;
+    }
+}
+
+/// Options that act before there is a connection.
+#[inline(always)]
+pub(crate) fn read_listen_options(sk: u64, to: &mut Sock) {
+    if has_states(to) {
+        place(&raw mut to.defer_accept, sk, offset!(tcp_defer_accept));
+        let mut most = 0_u32;
+        place(&raw mut most, sk, offset!(tcp_fastopen));
+        to.fastopen = if most > 0xffff { 0xffff } else { most as u16 };
     }
 }
 

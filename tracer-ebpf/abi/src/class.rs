@@ -37,7 +37,8 @@ impl Class {
     pub const DUP: Self = Self(10);
     /// `dup2`, `dup3`: the same at a number that the caller chose, which is emptied first.
     pub const DUP2: Self = Self(11);
-    /// `fcntl`: traced for `F_DUPFD`, `F_DUPFD_CLOEXEC` and `F_SETFD`.
+    /// `fcntl`: traced for `F_DUPFD`, `F_DUPFD_CLOEXEC` and `F_SETFD`, and for `F_SETFL` where it changes `O_NONBLOCK` of a
+    /// socket.
     pub const FCNTL: Self = Self(12);
     /// `open` and its kin: a new descriptor for a path.
     pub const OPEN: Self = Self(13);
@@ -49,7 +50,8 @@ impl Class {
     pub const EXEC: Self = Self(16);
     /// `recvmsg`: traced where control data carried descriptors in (`SCM_RIGHTS`, `SCM_PIDFD`, unix(7)).
     pub const RECVMSG: Self = Self(17);
-    /// `ioctl`: traced for `FIOCLEX` and `FIONCLEX`, and for the requests whose result is a new descriptor. Those that
+    /// `ioctl`: traced for `FIOCLEX` and `FIONCLEX`, for `FIONBIO` where it changes `O_NONBLOCK` of a socket, and for the
+    /// requests whose result is a new descriptor. Those that
     /// write its number to a structure are not known: what they make is found by a check of the table.
     pub const IOCTL: Self = Self(18);
     /// `unshare`: traced for `CLONE_FILES`.
@@ -80,6 +82,8 @@ impl Class {
     pub const READ: Self = Self(30);
     /// `readv`: likewise.
     pub const READV: Self = Self(31);
+    /// `setsockopt`: traced for the options that explain behaviour (`option`, the third argument, at `level`, the second).
+    pub const SETSOCKOPT: Self = Self(40);
 }
 
 impl Class {

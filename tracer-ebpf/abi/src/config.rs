@@ -26,8 +26,8 @@ record! {
         pub port: u32,
         /// Set where a closed connection whose FIN was acknowledged ends at once: its `FIN_WAIT2` waits for its `CLOSE`.
         pub orphans_end: u32,
-        /// Keeps the structure free of padding.
-        pub reserved: u32,
+        /// Ticks a second of the running kernel (`CONFIG_HZ`): it keeps `SO_LINGER` in ticks.
+        pub hz: u32,
         /// The selected name, padded with zero bytes.
         pub comm: [u8; 16],
     }
@@ -37,7 +37,8 @@ record! {
 macro_rules! offsets {
     ($($(#[$attr:meta])* $field:ident: $ty:literal . $member:literal,)*) => {
         record! {
-            /// Where the kernel keeps what the programs read: byte offsets, found in the running kernel's BTF.
+            /// Where the kernel keeps what the programs read: byte offsets, found in the running kernel's BTF; for a bit field
+            /// its offset in bits.
             pub struct Offsets {
                 $($(#[$attr])* pub $field: u32,)*
             }
@@ -158,7 +159,7 @@ offsets! {
     sk_v6_rcv_saddr: "sock" . "__sk_common.skc_v6_rcv_saddr",
     /// Flags (`enum sock_flags`, include/net/sock.h).
     sk_flags: "sock" . "__sk_common.skc_flags",
-    /// How long a close waits for data to be sent, where the flags say that it does.
+    /// How long a close waits for data to be sent, where the flags say that it does; ticks.
     sk_lingertime: "sock" . "sk_lingertime",
     /// How long a closed connection waits for the peer's FIN; 0 for as long as the namespace says.
     tcp_linger2: "tcp_sock" . "linger2",
@@ -252,4 +253,28 @@ offsets! {
     ring_files_len: "io_ring_ctx" . "file_table.data.nr|nr_user_files",
     /// File of a node; its lowest bits are flags. Since 6.13.
     ring_node_file: "io_rsrc_node" . "file_ptr?",
+    /// `SO_REUSEADDR`, four bits.
+    sk_reuse: "sock" . "__sk_common.skc_reuse",
+    /// `SO_REUSEPORT`, a bit.
+    sk_reuseport: "sock" . "__sk_common.skc_reuseport",
+    /// `IPV6_V6ONLY`, a bit.
+    sk_ipv6only: "sock" . "__sk_common.skc_ipv6only",
+    /// `TCP_DEFER_ACCEPT`, retransmissions.
+    tcp_defer_accept: "inet_connection_sock" . "icsk_accept_queue.rskq_defer_accept",
+    /// `TCP_FASTOPEN`, connections.
+    tcp_fastopen: "inet_connection_sock" . "icsk_accept_queue.fastopenq.max_qlen",
+    /// A netlink socket's own address.
+    netlink_portid: "netlink_sock" . "portid",
+    /// Its peer's.
+    netlink_dst_portid: "netlink_sock" . "dst_portid",
+    /// The group that it sends to.
+    netlink_dst_group: "netlink_sock" . "dst_group",
+    /// The groups that it receives from: a pointer to bits.
+    netlink_groups: "netlink_sock" . "groups",
+    /// Interface that a packet socket is bound to.
+    packet_ifindex: "packet_sock" . "ifindex",
+    /// Link-layer protocol that it receives, network byte order.
+    packet_num: "packet_sock" . "num",
+    /// A vsock socket's own `sockaddr_vm`; its peer's follows.
+    vsock_local: "vsock_sock" . "local_addr",
 }

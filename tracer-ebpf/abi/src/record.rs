@@ -17,6 +17,16 @@ pub const CHANGES_LEN: usize = 4;
 pub const SLOT_PRESENT: u32 = 1;
 /// The slot's close-on-exec bit was set when it was read.
 pub const SLOT_CLOEXEC: u32 = 2;
+/// The open file has `O_NONBLOCK` set.
+pub const SLOT_NONBLOCK: u32 = 4;
+/// `SO_REUSEADDR` is set (socket(7)).
+pub const OPTION_REUSEADDR: u8 = 1;
+/// `SO_REUSEPORT` is set.
+pub const OPTION_REUSEPORT: u8 = 2;
+/// `IPV6_V6ONLY` is set (ipv6(7)).
+pub const OPTION_V6ONLY: u8 = 4;
+/// `SO_LINGER` is on.
+pub const OPTION_LINGER: u8 = 8;
 /// A fork's child shares its parent's descriptor table (`CLONE_FILES`, clone(2)).
 pub const FORK_SHARES_FILES: u32 = 1;
 
@@ -139,7 +149,9 @@ record! {
         pub peer_port: u16,
         /// State, numbered as TCP's (`enum` in include/net/tcp_states.h), which every family uses.
         pub state: u16,
-        /// Local address; IPv4 in the first four bytes.
+        /// Local address; IPv4 in the first four bytes. Others: netlink has its port id and
+        /// its groups (a bit each; of the peer the group's number) as words, packet its interface as a word and its protocol,
+        /// vsock a `sockaddr_vm`.
         pub local: [u8; 16],
         /// Peer's address.
         pub peer: [u8; 16],
@@ -147,6 +159,14 @@ record! {
         pub queue_len: u32,
         /// Accept queue: limit.
         pub queue_limit: u32,
+        /// `OPTION_*` bits.
+        pub options: u8,
+        /// `TCP_DEFER_ACCEPT`, as retransmissions; 0: off. Not read of a connection, where it has no effect.
+        pub defer_accept: u8,
+        /// `TCP_FASTOPEN`: most connections that wait for their handshake's end, 65535: or more. Not read of a connection.
+        pub fastopen: u16,
+        /// `SO_LINGER`: seconds.
+        pub linger_s: u32,
     }
 }
 
@@ -169,7 +189,7 @@ record! {
         pub enter: u64,
         /// Return value.
         pub ret: i64,
-        /// First four arguments, as 32-bit integers.
+        /// First four arguments, as 32-bit integers; for `FIONBIO` the third is what it points to.
         pub args: [u32; 4],
         /// Number of the system call.
         pub nr: u32,
@@ -210,7 +230,7 @@ record! {
         pub local: UnixName,
         /// Peer's name of a unix socket.
         pub peer: UnixName,
-        /// The address in the caller's memory; empty where the call has none.
+        /// The address or option in the caller's memory; empty where the call has none.
         pub asked: Asked,
     }
 }
@@ -478,13 +498,13 @@ record! {
 }
 
 record! {
-    /// Value of the map of addresses that calls in flight were given, by thread.
+    /// Value of the map of addresses and options that calls in flight were given, by thread.
     pub struct Asked {
         /// Bytes used of `bytes`.
         pub len: u32,
         /// Keeps the structure free of padding.
         pub reserved: u32,
-        /// The address in the caller's memory, copied at entry.
+        /// The address, or the value of `setsockopt`, in the caller's memory, copied at entry.
         pub bytes: [u8; SOCKADDR_LEN],
     }
 }

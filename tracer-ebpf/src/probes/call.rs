@@ -13,7 +13,7 @@ use crate::{
     task::{self, Scope},
 };
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
-use tracer_abi::{Class, Counter, Entry, InFlight, SOCKADDR_LEN, Sock};
+use tracer_abi::{Class, Counter, Entry, InFlight, SLOT_NONBLOCK, SOCKADDR_LEN, Sock};
 
 /// Places of the arguments, the call's number and the return value in the x86-64 `struct pt_regs`
 /// (arch/x86/include/asm/ptrace.h), in words. System calls pass their fourth argument in r10 (syscall(2)).
@@ -61,6 +61,9 @@ fn call_enter(ctx: BtfTracePointContext) -> i32 {
     let Work { flight: call, sock, .. } = unsafe { &mut *place };
     begin(call, number, entry, &arguments);
     call.call.enter = call.call.header.ts;
+    if wanted::sets_nonblock(entry, &arguments) && !changes_nonblock(call, entry, &arguments) {
+        return 0;
+    }
     if scope == Scope::Whole {
         follow_states(call, sock, entry);
     } else if call.sk != 0 {
@@ -77,8 +80,16 @@ fn call_enter(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let tid = pid_tgid as u32;
-    if entry.class == Class::BIND.0 || entry.class == Class::CONNECT.0 {
-        keep_asked(tid, &arguments);
+    match Class(entry.class) {
+        Class::BIND | Class::CONNECT => keep_asked(tid, arguments.0[1], arguments.0[2]),
+        Class::SETSOCKOPT => {
+            let [_, level, option, value] = arguments.0;
+            // `struct linger`, or an int (socket(7)).
+            let len =
+                if level as u32 == wanted::SOL_SOCKET && option as u32 == wanted::SO_LINGER { 8 } else { 4 };
+            keep_asked(tid, value, len);
+        }
+        _ => {}
     }
     let sends = entry.class == Class::SENDMSG.0 || entry.class == Class::SENDMMSG.0;
     if sends && !passed::keep_sent(call, tid, arguments.0[2]) {
@@ -121,7 +132,9 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
         let _ = IN_FLIGHT.remove(tid);
     } else {
         // The call was running when tracing began. Its arguments are still in place; what it named then is gone.
-        if !wanted::by_objects(entry, &arguments, scope)
+        // Of a change to `O_NONBLOCK`, entry decided whether it is one.
+        if wanted::sets_nonblock(entry, &arguments)
+            || !wanted::by_objects(entry, &arguments, scope)
             || (scope == Scope::Sockets && entry.class == Class::CLOSE.0)
         {
             return 0;
@@ -137,7 +150,9 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     call.call.header.files = task::files(task::current());
     call.call.ret = ret;
     outcome::tell(work, tid, scope);
-    if entry.class == Class::BIND.0 || entry.class == Class::CONNECT.0 {
+    // Asked of the record: the entry's class would be known for all of the above, which the verifier then walks anew for
+    // each class.
+    if matches!(Class(work.flight.call.class as u16), Class::BIND | Class::CONNECT | Class::SETSOCKOPT) {
         let _ = ASKED.remove(tid);
     }
     0
@@ -180,6 +195,7 @@ fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) 
         | Class::DUP
         | Class::FCNTL
         | Class::IOCTL
+        | Class::SETSOCKOPT
         | Class::LSEEK => {
             file::read_slot(call.call.header.files, a as i32, &mut call.call.subject, false);
             call.sk = file::sk_of(&call.call.subject.file);
@@ -212,10 +228,23 @@ fn asks_for_port(entry: Entry, arguments: &Arguments) -> bool {
     sock::is_internet(family) && u32::from(u16::from_be(port)) == config!(port)
 }
 
-/// Keeps the address that the caller passed to `bind` or `connect`.
+/// Whether a call that sets or clears `O_NONBLOCK` changes it.
 #[inline(always)]
-fn keep_asked(tid: u32, arguments: &Arguments) {
-    let Arguments([_, address, len, _]) = *arguments;
+fn changes_nonblock(call: &mut InFlight, entry: Entry, arguments: &Arguments) -> bool {
+    let third = arguments.0[2];
+    let asked = if entry.class == Class::IOCTL.0 {
+        let on: u32 = user(third).unwrap_or(0);
+        call.call.args[2] = on;
+        on != 0
+    } else {
+        third as u32 & file::O_NONBLOCK != 0
+    };
+    call.sk != 0 && asked != (call.call.subject.flags & SLOT_NONBLOCK != 0)
+}
+
+/// Keeps the address that the caller passed to `bind` or `connect`, or the value that it passed to `setsockopt`.
+#[inline(always)]
+fn keep_asked(tid: u32, address: u64, len: u64) {
     let Some(place) = ASKED_SCRATCH.get_ptr_mut(0) else { return };
     // SAFETY: as for `SCRATCH`.
     let asked = unsafe { &mut *place };

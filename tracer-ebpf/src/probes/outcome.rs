@@ -3,7 +3,7 @@
 
 use super::{
     fanotify, passed,
-    wanted::{FIOCLEX, FIONCLEX},
+    wanted::{F_SETFD, F_SETFL, FIOCLEX, FIONBIO, FIONCLEX},
 };
 use crate::{
     emit, file,
@@ -79,9 +79,9 @@ fn filled_slot(call: &InFlight) -> i32 {
     }
     match Class(call.call.class as u16) {
         Class::GETSOCKOPT => user::<i32>(call.pointer).unwrap_or(-1),
-        // `F_SETFD` (fcntl(2)), `FIOCLEX` and `FIONCLEX` change the descriptor that they name, the others make one.
-        Class::FCNTL if second == 2 => first as i32,
-        Class::IOCTL if matches!(second, FIOCLEX | FIONCLEX) => first as i32,
+        // These change the descriptor that they name, the others make one.
+        Class::FCNTL if matches!(second, F_SETFD | F_SETFL) => first as i32,
+        Class::IOCTL if matches!(second, FIOCLEX | FIONCLEX | FIONBIO) => first as i32,
         Class::SOCKET
         | Class::ACCEPT
         | Class::DUP
@@ -116,6 +116,9 @@ fn tell_socket(work: &mut Work, tid: u32, scope: Scope, sk: u64, listener: u64) 
         }
     } else {
         sock::read(sk, sock);
+        if call.class == u32::from(Class::SETSOCKOPT.0) {
+            sock::read_listen_options(sk, sock);
+        }
     }
     let (queue_len, queue_limit) = if listener != 0 { sock::queue(listener) } else { (0, 0) };
     if scope == Scope::Sockets {
@@ -130,7 +133,8 @@ fn tell_socket(work: &mut Work, tid: u32, scope: Scope, sk: u64, listener: u64) 
         sock::track(sock, call.header.pid, call.header.start, 0);
     }
     let is_unix = sock.family == sock::AF_UNIX;
-    if !is_unix && call.class != u32::from(Class::BIND.0) && call.class != u32::from(Class::CONNECT.0) {
+    let asks = matches!(Class(call.class as u16), Class::BIND | Class::CONNECT | Class::SETSOCKOPT);
+    if !is_unix && !asks {
         emit::record::<CallSock>(Kind::CALL_SOCK, &call.header, |record| {
             // SAFETY: the ring buffer gave room for a whole record.
             unsafe { fill_sock(record, call, sock, listener, queued, (queue_len, queue_limit)) };

@@ -5,10 +5,13 @@ use super::{call::Arguments, fanotify};
 use crate::{file, kread::user, task::Scope};
 use tracer_abi::{Class, Entry};
 
-/// `F_DUPFD`, `F_SETFD`, `F_DUPFD_CLOEXEC` (fcntl(2)).
+/// `F_DUPFD`, `F_SETFD`, `F_SETFL`, `F_DUPFD_CLOEXEC` (fcntl(2)).
 const F_DUPFD: u32 = 0;
-const F_SETFD: u32 = 2;
+pub(super) const F_SETFD: u32 = 2;
+pub(super) const F_SETFL: u32 = 4;
 const F_DUPFD_CLOEXEC: u32 = 1030;
+/// `FIONBIO` (include/uapi/asm-generic/ioctls.h).
+pub(super) const FIONBIO: u32 = 0x5421;
 /// `FIONCLEX`, `FIOCLEX` (ioctl_tty(2)).
 pub(super) const FIONCLEX: u32 = 0x5450;
 pub(super) const FIOCLEX: u32 = 0x5451;
@@ -16,8 +19,17 @@ pub(super) const FIOCLEX: u32 = 0x5451;
 const CLONE_FILES: u32 = 0x400;
 /// `SECCOMP_FILTER_FLAG_NEW_LISTENER` (seccomp(2)).
 const NEW_LISTENER: u32 = 8;
-/// `SOL_SOCKET`, `SO_PEERPIDFD` (unix(7)).
-const SOL_SOCKET: u32 = 1;
+/// Levels of options, and the options that explain behaviour (socket(7), tcp(7), ipv6(7)).
+pub(super) const SOL_SOCKET: u32 = 1;
+const SO_REUSEADDR: u32 = 2;
+pub(super) const SO_LINGER: u32 = 13;
+const SO_REUSEPORT: u32 = 15;
+const SOL_TCP: u32 = 6;
+const TCP_DEFER_ACCEPT: u32 = 9;
+const TCP_FASTOPEN: u32 = 23;
+const SOL_IPV6: u32 = 41;
+const IPV6_V6ONLY: u32 = 26;
+/// `SO_PEERPIDFD` (unix(7)).
 const SO_PEERPIDFD: u32 = 77;
 /// Bytes of a `cmsghdr` with one descriptor (cmsg(3)): less control data cannot pass any.
 const CMSG_MIN: u64 = 20;
@@ -44,12 +56,20 @@ const BPF_MAKES: u64 = 1
 #[inline(always)]
 pub(super) fn by_arguments(entry: Entry, Arguments([first, second, third, _]): &Arguments) -> bool {
     match Class(entry.class) {
-        Class::FCNTL => matches!(*second as u32, F_DUPFD | F_SETFD | F_DUPFD_CLOEXEC),
-        Class::IOCTL => matches!(*second as u32, FIONCLEX | FIOCLEX) || makes_descriptor(*second as u32),
+        Class::FCNTL => matches!(*second as u32, F_DUPFD | F_SETFD | F_SETFL | F_DUPFD_CLOEXEC),
+        Class::IOCTL => {
+            matches!(*second as u32, FIONCLEX | FIOCLEX | FIONBIO) || makes_descriptor(*second as u32)
+        }
         Class::UNSHARE => *first as u32 & CLONE_FILES != 0,
         Class::BPF => (*first as u32) < 64 && BPF_MAKES >> (*first as u32 & 63) & 1 == 1,
         Class::SECCOMP => *second as u32 & NEW_LISTENER != 0,
         Class::RULESET => *third as u32 == 0,
+        Class::SETSOCKOPT => matches!(
+            (*second as u32, *third as u32),
+            (SOL_SOCKET, SO_REUSEADDR | SO_LINGER | SO_REUSEPORT)
+                | (SOL_TCP, TCP_DEFER_ACCEPT | TCP_FASTOPEN)
+                | (SOL_IPV6, IPV6_V6ONLY)
+        ),
         Class::GETSOCKOPT => *second as u32 == SOL_SOCKET && *third as u32 == SO_PEERPIDFD,
         _ => true,
     }
@@ -80,6 +100,13 @@ pub(super) fn by_objects(entry: Entry, Arguments([first, second, ..]): &Argument
         | Class::GETSOCKOPT => scope == Scope::Whole,
         _ => true,
     }
+}
+
+/// Whether a call sets or clears `O_NONBLOCK`.
+#[inline(always)]
+pub(super) fn sets_nonblock(entry: Entry, Arguments([_, second, ..]): &Arguments) -> bool {
+    entry.class == Class::FCNTL.0 && *second as u32 == F_SETFL
+        || entry.class == Class::IOCTL.0 && *second as u32 == FIONBIO
 }
 
 /// Whether a message has room for a descriptor in its control data: `msg_control` and `msg_controllen` of

@@ -1,6 +1,6 @@
 //! The two clocks: boot time orders events, the epoch dates them.
 
-use nix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_getres, clock_gettime};
 use tracer_model::ids::BootNs;
 
 /// `CLOCK_BOOTTIME`, the clock of the kernel programs.
@@ -16,6 +16,14 @@ pub(crate) fn epoch_minus_boot_ns() -> i64 {
     let after = nanoseconds(ClockId::CLOCK_BOOTTIME);
     let boot = before + (after - before) / 2;
     i64::try_from(i128::from(epoch) - i128::from(boot)).unwrap_or(0)
+}
+
+/// Ticks a second of the running kernel (`CONFIG_HZ`): the coarse clocks go on once a tick (`clock_getres(2)`, and
+/// `KTIME_LOW_RES`, include/linux/hrtimer.h). 0 where that cannot be read.
+pub(crate) fn ticks_per_second() -> u32 {
+    let Ok(tick) = clock_getres(ClockId::CLOCK_MONOTONIC_COARSE) else { return 0 };
+    let tick = u64::try_from(tick.tv_nsec()).unwrap_or(0);
+    u32::try_from((1_000_000_000 + tick / 2).checked_div(tick).unwrap_or(0)).unwrap_or(0)
 }
 
 /// These clocks exist on every kernel that can run the programs; a reading that fails is 0.

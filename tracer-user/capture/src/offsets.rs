@@ -20,13 +20,27 @@ pub(crate) fn resolve() -> Result<(Offsets, Vec<String>), AttachError> {
         let (members, expected) =
             members.strip_suffix('?').map_or((*members, true), |members| (members, false));
         let id = structures.get(structure).copied();
-        match id.and_then(|id| members.split('|').find_map(|member| byte_offset(&types, id, member))) {
+        match id.and_then(|id| members.split('|').find_map(|member| offset_of(&types, id, member))) {
             Some(offset) => offsets.set(index, offset),
             None if !expected => {}
             None => missing.push(format!("{structure}.{members}")),
         }
     }
+    if offsets.vsock_local == Offsets::ABSENT
+        && let Some(place) = vsock_local_in_module(&types)
+    {
+        offsets.vsock_local = place;
+        missing.retain(|name| name != "vsock_sock.local_addr");
+    }
     Ok((offsets, missing))
+}
+
+/// Where vsock is a module its types are not among the kernel's own: a `struct vsock_sock` begins with the `struct sock`
+/// and a pointer, and then has the address (include/net/af_vsock.h, since 5.5). The kernel programs check what they find
+/// there.
+fn vsock_local_in_module(types: &TypeInformation) -> Option<u32> {
+    let sock = types.size_of(types.id_of("sock")?).ok()?;
+    u32::try_from(sock + size_of::<u64>()).ok()
 }
 
 /// The parser reads through this trait.
@@ -52,9 +66,9 @@ fn structures(types: &TypeInformation) -> HashMap<&str, u32> {
     named.filter(|(name, _)| wanted.contains(name)).collect()
 }
 
-fn byte_offset(types: &TypeInformation, id: u32, member: &str) -> Option<u32> {
-    match types.offset_of(id, member).ok()?.1 {
-        Offset::ByteOffset(offset) => Some(offset),
-        Offset::BitOffsetAndSize(..) => None,
-    }
+/// Offset of a member in bytes; of a bit field in bits.
+fn offset_of(types: &TypeInformation, id: u32, member: &str) -> Option<u32> {
+    let (Offset::ByteOffset(offset) | Offset::BitOffsetAndSize(offset, _)) =
+        types.offset_of(id, member).ok()?.1;
+    Some(offset)
 }

@@ -285,7 +285,7 @@ fn config(selection: &Selection) -> Result<Config, AttachError> {
         cgroup_level: 0,
         port: 0,
         orphans_end: orphans_end().into(),
-        reserved: 0,
+        hz: clock::ticks_per_second(),
         comm: [0; 16],
     };
     for pid in &selection.pids {

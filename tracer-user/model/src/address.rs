@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Address families that are shown by name (`AF_*`, `address_families(7)`).
 pub mod family {
+    /// `AF_UNSPEC`: none; a connect to it dissolves a connection (connect(2)).
+    pub const UNSPEC: u16 = 0;
     /// `AF_UNIX`.
     pub const UNIX: u16 = 1;
     /// `AF_INET`.
@@ -21,7 +23,8 @@ pub mod family {
 }
 
 /// A socket address. Its text form is the contract's: `1.2.3.4:80`, `[::1]:80`, `unix:/run/x.sock`, `unix:@name`,
-/// `unix:` (unnamed).
+/// `unix:` (unnamed), `netlink:PORTID` or `netlink:PORTID,groups=0x11`, `packet:PROTOCOL@INTERFACE` (`*` for any),
+/// `vsock:CID:PORT` (`*` for any), `unspec`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Address {
     /// IPv4 (ip(7)).
@@ -30,6 +33,27 @@ pub enum Address {
     Inet6(Ipv6Addr, u16),
     /// unix(7): the bytes of `sun_path`; empty: unnamed; first byte 0: abstract.
     Unix(Vec<u8>),
+    /// netlink(7).
+    Netlink {
+        /// The kernel's is 0.
+        portid: u32,
+        /// Multicast groups, a bit each.
+        groups: u32,
+    },
+    /// packet(7).
+    Packet {
+        /// Index of the interface; 0: every one.
+        interface: u32,
+        /// Link-layer protocol (`ETH_P_*`), host byte order; 0: none.
+        protocol: u16,
+    },
+    /// vsock(7); `u32::MAX` stands for any.
+    Vsock {
+        /// Context id.
+        cid: u32,
+        /// Port.
+        port: u32,
+    },
     /// A family that has no form here: its number and its bytes after the family.
     Other(u16, Vec<u8>),
 }
@@ -40,7 +64,11 @@ impl Address {
     pub fn port(&self) -> Option<u16> {
         match self {
             Self::Inet(_, port) | Self::Inet6(_, port) => Some(*port),
-            Self::Unix(_) | Self::Other(..) => None,
+            Self::Unix(_)
+            | Self::Netlink { .. }
+            | Self::Packet { .. }
+            | Self::Vsock { .. }
+            | Self::Other(..) => None,
         }
     }
 
@@ -51,6 +79,9 @@ impl Address {
             Self::Inet(ip, port) => ip.is_unspecified() && *port == 0,
             Self::Inet6(ip, port) => ip.is_unspecified() && *port == 0,
             Self::Unix(name) => name.is_empty(),
+            Self::Netlink { portid, groups } => *portid == 0 && *groups == 0,
+            Self::Packet { interface, protocol } => *interface == 0 && *protocol == 0,
+            Self::Vsock { cid, port } => *cid == ANY && *port == ANY,
             Self::Other(_, bytes) => bytes.is_empty(),
         }
     }
@@ -74,16 +105,39 @@ impl Address {
                 }
             }
             family::UNIX => Self::Unix(unix_name(rest)),
+            // `struct sockaddr_nl`, `sockaddr_ll`, `sockaddr_vm`: two bytes are unused in the first and the last.
+            family::NETLINK => match (word(rest, 2), word(rest, 6)) {
+                (Some(portid), Some(groups)) => Self::Netlink { portid, groups },
+                _ => Self::Other(family, rest.to_vec()),
+            },
+            family::PACKET => match (rest.first_chunk::<2>(), word(rest, 2)) {
+                (Some(protocol), Some(interface)) => {
+                    Self::Packet { interface, protocol: u16::from_be_bytes(*protocol) }
+                }
+                _ => Self::Other(family, rest.to_vec()),
+            },
+            family::VSOCK => match (word(rest, 2), word(rest, 6)) {
+                (Some(port), Some(cid)) => Self::Vsock { cid, port },
+                _ => Self::Other(family, rest.to_vec()),
+            },
             _ => Self::Other(family, rest.to_vec()),
         })
     }
+}
+
+/// `VMADDR_CID_ANY`, `VMADDR_PORT_ANY` (vsock(7)).
+const ANY: u32 = u32::MAX;
+
+/// A word of the machine's byte order.
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
 }
 
 /// The name in a `sun_path`: a path ends at its first zero byte, an abstract name is as long as it says (unix(7)).
 #[must_use]
 pub fn unix_name(path: &[u8]) -> Vec<u8> {
     if path.first() == Some(&0) {
-        return if path.iter().all(|byte| *byte == 0) { Vec::new() } else { path.to_vec() };
+        return path.to_vec();
     }
     path.iter().copied().take_while(|byte| *byte != 0).collect()
 }
@@ -98,11 +152,34 @@ impl fmt::Display for Address {
                 Some((0, rest)) => write!(f, "unix:@{}", String::from_utf8_lossy(rest)),
                 Some(_) => write!(f, "unix:{}", String::from_utf8_lossy(name)),
             },
+            Self::Netlink { portid, groups: 0 } => write!(f, "netlink:{portid}"),
+            Self::Netlink { portid, groups } => write!(f, "netlink:{portid},groups={groups:#x}"),
+            Self::Packet { interface, protocol } => {
+                // `ETH_P_ALL` is every protocol (include/uapi/linux/if_ether.h).
+                match protocol {
+                    3 => write!(f, "packet:*@")?,
+                    number => write!(f, "packet:{number:#06x}@")?,
+                }
+                if *interface == 0 { write!(f, "*") } else { write!(f, "{interface}") }
+            }
+            Self::Vsock { cid, port } => {
+                write!(f, "vsock:{}:{}", OrAny(*cid), OrAny(*port))
+            }
+            Self::Other(family::UNSPEC, _) => write!(f, "unspec"),
             Self::Other(family, bytes) => {
                 write!(f, "family-{family}:")?;
                 bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
             }
         }
+    }
+}
+
+/// A number of vsock's.
+struct OrAny(u32);
+
+impl fmt::Display for OrAny {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == ANY { write!(f, "*") } else { write!(f, "{}", self.0) }
     }
 }
 
@@ -124,6 +201,16 @@ mod tests {
         assert_eq!(text(b"\x01\0/run/x\0garbage").as_deref(), Some("unix:/run/x"));
         assert_eq!(text(b"\x01\0\0name").as_deref(), Some("unix:@name"));
         assert_eq!(text(b"\x01\0").as_deref(), Some("unix:"));
+        assert_eq!(text(b"\x10\0\0\0\x05\0\0\0\x11\0\0\0").as_deref(), Some("netlink:5,groups=0x11"));
+        assert_eq!(text(b"\x10\0\0\0\x05\0\0\0\0\0\0\0").as_deref(), Some("netlink:5"));
+        let ll = b"\x11\0\x08\x06\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        assert_eq!(text(ll).as_deref(), Some("packet:0x0806@2"));
+        assert_eq!(text(b"\x11\0\0\x03\0\0\0\0").as_deref(), Some("packet:*@*"));
+        let vm = b"\x28\0\0\0\x39\x30\0\0\xff\xff\xff\xff\0\0\0\0";
+        assert_eq!(text(vm).as_deref(), Some("vsock:*:12345"));
+        assert_eq!(text(b"\0\0\0\0").as_deref(), Some("unspec"));
+        // A name of zeros is a name (unix(7), "abstract").
+        assert_eq!(Address::from_sockaddr(b"\x01\0\0\0"), Some(Address::Unix(vec![0, 0])));
         assert_eq!(text(b"\x63\0\x01\x02").as_deref(), Some("family-99:0102"));
     }
 

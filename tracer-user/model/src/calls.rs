@@ -3,10 +3,10 @@
 use crate::{
     address::Address,
     entity::{Closed, Opened, Phase, Step},
-    event::{Direction, Event, EventKind, FileKind, Via},
+    event::{Direction, Event, EventKind, FileKind, SetOption, Via},
     ids::{BootNs, DescriptorId, SocketId, TableId},
-    input::{Call, FileRef, Slot, Sock},
-    kinds, lifecycle,
+    input::{Call, FileRef, Options, Slot, Sock},
+    kinds, lifecycle, names,
     session::Session,
     syscall::Syscall,
     tables::Content,
@@ -64,6 +64,18 @@ fn errno(ret: i64) -> Option<u32> {
     (-MAX_ERRNO..0).contains(&ret).then(|| u32::try_from(-ret).ok()).flatten()
 }
 
+/// What a `setsockopt` asked for and came to.
+fn set_option(call: &Call) -> SetOption {
+    let [_, level, option, _] = call.args;
+    let value = call.socks.first().and_then(|sock| names::option_value(&sock.options, level, option));
+    SetOption { level, option, asked: call.asked_value, value }
+}
+
+/// `O_NONBLOCK` of the open file that a call gave, where it is set.
+fn nonblock(call: &Call) -> Option<bool> {
+    call.results.first().is_some_and(|slot| slot.file.is_some() && slot.nonblock).then_some(true)
+}
+
 /// An argument that is a descriptor number.
 fn number(arg: u32) -> i32 {
     arg.cast_signed()
@@ -106,7 +118,7 @@ impl Session {
         event.asked.clone_from(&call.asked);
         event.path.clone_from(&call.path);
         match call.call.class() {
-            Class::BIND | Class::LISTEN | Class::CONNECT | Class::SHUTDOWN => {
+            Class::BIND | Class::LISTEN | Class::CONNECT | Class::SHUTDOWN | Class::SETSOCKOPT => {
                 self.on_socket(&doing, &mut event);
             }
             Class::ACCEPT => self.on_accept(&doing, &mut event),
@@ -114,6 +126,7 @@ impl Session {
             Class::CLOSE_RANGE => self.on_close_range(&doing, &mut event),
             Class::DUP2 => self.on_dup2(&doing, &mut event),
             Class::FCNTL | Class::IOCTL if kind == EventKind::Setfd => self.on_setfd(&doing, &mut event),
+            Class::FCNTL | Class::IOCTL if kind == EventKind::Setfl => self.on_setfl(&doing, &mut event),
             Class::FORK | Class::EXEC | Class::UNSHARE => {}
             Class::CLONE | Class::CLONE3 => self.on_clone(&doing, &mut event),
             Class::LSEEK => self.on_socket(&doing, &mut event),
@@ -148,6 +161,7 @@ impl Session {
             return;
         }
         let filled = self.fill_results(doing);
+        event.nonblock = nonblock(call);
         event.cloexec = call.results.first().filter(|slot| slot.file.is_some()).map(|slot| slot.cloexec);
         if call.call.class() == Class::PAIR {
             event.fds = call.results.iter().map(|slot| slot.fd).collect();
@@ -206,7 +220,9 @@ impl Session {
                 EventKind::Socketpair => Phase::Connected,
                 _ => lifecycle::phase_found(sock.state, &sock.local),
             };
-            socket = Some(self.see(sock, file.ino, (doing.ts, phase)));
+            let id = self.see(sock, file.ino, (doing.ts, phase));
+            self.read_options(id, None, Some(slot.nonblock), doing.ts);
+            socket = Some(id);
         }
         Content { file, kind, name, cloexec: slot.cloexec, socket }
     }
@@ -218,9 +234,15 @@ impl Session {
         match doing.kind {
             EventKind::Listen => event.backlog = Some(call.args[1]),
             EventKind::Shutdown => event.how = Some(call.args[1]),
+            EventKind::Setsockopt => event.set_option = Some(set_option(call)),
             _ => {}
         }
         let Some(id) = self.subject_socket(doing) else { return };
+        // With the states of a shutdown comes the socket as it was read before.
+        if let Some(sock) = call.socks.first().filter(|_| doing.kind != EventKind::Shutdown) {
+            let nonblock = call.subject.as_ref().map(|slot| slot.nonblock);
+            self.read_options(id, Some(sock.options), nonblock, doing.ts);
+        }
         match doing.kind {
             EventKind::Bind if doing.done() => self.bound(doing, id),
             EventKind::Listen if doing.done() => self.listens(doing, id),
@@ -235,6 +257,29 @@ impl Session {
         }
         if doing.kind == EventKind::Listen {
             self.show_queue(event, id);
+            event.options = self.world.sockets.get(id).map(|kept| kept.socket.options);
+        }
+    }
+
+    pub(crate) fn read_options(
+        &mut self,
+        id: SocketId,
+        options: Option<Options>,
+        nonblock: Option<bool>,
+        ts: BootNs,
+    ) {
+        self.world.sockets.read_options(id, (options, nonblock), ts, &mut self.world.revisions);
+    }
+
+    /// `O_NONBLOCK` of a socket was set or cleared; the slot was read again after the call.
+    fn on_setfl(&mut self, doing: &Doing<'_>, event: &mut Event) {
+        event.fd = Some(number(doing.call.args[0]));
+        let nonblock =
+            doing.call.results.first().filter(|slot| slot.file.is_some()).map(|slot| slot.nonblock);
+        event.nonblock = nonblock;
+        if let Some(id) = self.subject_socket(doing) {
+            self.read_options(id, None, nonblock, doing.ts);
+            self.show_socket(event, id);
         }
     }
 
@@ -311,13 +356,15 @@ impl Session {
         }
     }
 
-    /// A connect to `AF_UNSPEC` dissolves the association (connect(2)).
+    /// A connect to `AF_UNSPEC` dissolves the association (connect(2)); the kernel then lets go of an address that `bind`
+    /// did not set.
     fn disconnects(&mut self, doing: &Doing<'_>, id: SocketId) {
         if !self.told(doing, id) {
             self.step(id, doing.ts, Phase::Closed, None);
         }
         if let Some(sock) = doing.call.socks.first() {
             self.world.sockets.change(id, &mut self.world.revisions, |kept| {
+                kept.socket.local.clone_from(&sock.local);
                 kept.socket.peer.clone_from(&sock.peer);
             });
         }
@@ -349,6 +396,7 @@ impl Session {
         if doing.done() {
             event.new_fd = call.ret.and_then(|ret| i32::try_from(ret).ok());
             event.cloexec = call.results.first().filter(|slot| slot.file.is_some()).map(|slot| slot.cloexec);
+            event.nonblock = nonblock(call);
             let child = self.accepted(doing, listener);
             match self.fill_results(doing).first() {
                 Some(id) => self.show_file(event, *id),

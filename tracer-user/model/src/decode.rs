@@ -3,15 +3,22 @@
 use crate::{
     address::{Address, family, unix_name},
     ids::{BootNs, ProcessKey},
-    input::{Body, Call, Exec, Exit, FileRef, Fork, Input, Origin, Queued, Row, Slot, Sock, State, Task},
+    input::{
+        Body, Call, Exec, Exit, FileRef, Fork, Input, Options, Origin, Queued, Row, Slot, Sock, State, Task,
+    },
+    names::{self, state},
     syscall::{Numbering, Syscall},
     uring,
 };
 use core::{fmt, net::Ipv4Addr};
 use tracer_abi::{
-    CallFds, Change, Class, FORK_SHARES_FILES, Field, Header, InFlight, Kind, PASSED_LOCAL, PASSED_PEER,
-    PASSED_SOCK, Passed, RING_OPERATION, SLOT_CLOEXEC, SLOT_PRESENT, SnapshotRow,
+    CallFds, Change, Class, FORK_SHARES_FILES, Field, Header, InFlight, Kind, OPTION_LINGER,
+    OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY, PASSED_LOCAL, PASSED_PEER, PASSED_SOCK, Passed,
+    RING_OPERATION, SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT, SnapshotRow,
 };
+
+/// `O_NONBLOCK` (open(2)).
+const O_NONBLOCK: u32 = 0o4000;
 
 /// Why a record could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +179,7 @@ fn slot_row(record: &SnapshotRow, name: Vec<u8>) -> Result<Row, DecodeError> {
         files: record.files,
         comm: until_zero(&record.comm),
         fd_limit: record.fd_limit,
-        slot: Slot { name, ..slot },
+        slot: Slot { name, nonblock: record.open_flags & O_NONBLOCK != 0, ..slot },
         sock,
         open_flags: record.open_flags,
     })
@@ -213,6 +220,7 @@ fn call(record: &tracer_abi::Call, numbering: &Numbering) -> Result<Call, Decode
         queued: None,
         queue: None,
         asked: None,
+        asked_value: None,
         path: None,
         request: None,
     })
@@ -281,7 +289,11 @@ fn call_addr(record: &tracer_abi::CallAddr, numbering: &Numbering) -> Result<Cal
     for sock in &mut call.socks {
         name_unix(sock, &record.local, &record.peer);
     }
-    call.asked = asked(&record.asked);
+    if call.call == Syscall::Setsockopt {
+        call.asked_value = option_value(&call.args, first(&record.asked.bytes, record.asked.len));
+    } else {
+        call.asked = asked(&record.asked);
+    }
     Ok(call)
 }
 
@@ -315,6 +327,7 @@ fn slot(record: &tracer_abi::Slot) -> Option<Slot> {
             mode: record.file.mode,
         }),
         cloexec: record.flags & SLOT_CLOEXEC != 0,
+        nonblock: record.flags & SLOT_NONBLOCK != 0,
         name: until_zero(&record.name),
     })
 }
@@ -326,15 +339,64 @@ fn sock(record: &tracer_abi::Sock) -> Option<Sock> {
         family: record.family,
         ty: record.ty,
         protocol: record.protocol,
-        state: record.state,
+        state: state(record),
         local: address(record.family, &record.local, record.local_port),
-        peer: address(record.family, &record.peer, record.peer_port),
+        peer: peer(record),
         queue_len: record.queue_len,
         queue_limit: record.queue_limit,
+        options: Options {
+            reuseaddr: record.options & OPTION_REUSEADDR != 0,
+            reuseport: record.options & OPTION_REUSEPORT != 0,
+            v6only: record.options & OPTION_V6ONLY != 0,
+            linger_s: (record.options & OPTION_LINGER != 0).then_some(record.linger_s),
+            defer_accept_s: defer_accept_s(record.defer_accept),
+            fastopen: record.fastopen,
+            nonblock: false,
+        },
     })
 }
 
+/// The state in the numbers that the other families use: netlink has two of its own (`NETLINK_UNCONNECTED`,
+/// `NETLINK_CONNECTED`, net/netlink/af_netlink.c).
+fn state(record: &tracer_abi::Sock) -> u16 {
+    match (record.family, record.state) {
+        (family::NETLINK, 1) => state::ESTABLISHED,
+        (family::NETLINK, _) => state::CLOSE,
+        (_, state) => state,
+    }
+}
+
+/// Seconds that a number of retransmissions takes, the first after one and none after more than 120
+/// (`retrans_to_secs`, net/ipv4/tcp.c).
+fn defer_accept_s(retransmissions: u8) -> u32 {
+    (0..retransmissions)
+        .fold(0, |seconds, step| seconds + 1_u32.checked_shl(step.into()).map_or(120, |s| s.min(120)))
+}
+
+/// The value in the caller's memory: an int, or a `struct linger` (socket(7)).
+fn option_value(args: &[u32; 4], bytes: &[u8]) -> Option<i32> {
+    let (first, rest) = bytes.split_first_chunk()?;
+    let first = i32::from_ne_bytes(*first);
+    if (args[1], args[2]) != names::SO_LINGER {
+        return Some(first);
+    }
+    let seconds = i32::from_ne_bytes(*rest.first_chunk()?);
+    Some(if first == 0 { -1 } else { seconds })
+}
+
+/// A netlink socket sends to one group, which is told by its number (`netlink_group_mask`, net/netlink/af_netlink.c).
+fn peer(record: &tracer_abi::Sock) -> Address {
+    match address(record.family, &record.peer, record.peer_port) {
+        Address::Netlink { portid, groups: group } => {
+            let groups = group.checked_sub(1).and_then(|bit| 1_u32.checked_shl(bit)).unwrap_or(0);
+            Address::Netlink { portid, groups }
+        }
+        address => address,
+    }
+}
+
 fn address(number: u16, bytes: &[u8; 16], port: u16) -> Address {
+    let word = |index: usize| u32::read(bytes.get(index * 4..).unwrap_or_default()).unwrap_or(0);
     match number {
         family::INET => {
             let [a, b, c, d, ..] = *bytes;
@@ -342,6 +404,16 @@ fn address(number: u16, bytes: &[u8; 16], port: u16) -> Address {
         }
         family::INET6 => Address::Inet6((*bytes).into(), port),
         family::UNIX => Address::Unix(Vec::new()),
+        family::NETLINK => Address::Netlink { portid: word(0), groups: word(1) },
+        family::PACKET => {
+            let protocol =
+                bytes.get(4..).and_then(<[u8]>::first_chunk).map(|bytes| u16::from_be_bytes(*bytes));
+            Address::Packet { interface: word(0), protocol: protocol.unwrap_or(0) }
+        }
+        // A `sockaddr_vm`, which begins with its family: where that is another, this is none.
+        family::VSOCK if bytes.starts_with(&family::VSOCK.to_ne_bytes()) => {
+            Address::Vsock { cid: word(2), port: word(1) }
+        }
         _ => Address::Other(number, Vec::new()),
     }
 }
@@ -453,7 +525,7 @@ mod tests {
             bytes.extend(address);
             bytes.extend([0; 12]);
         }
-        bytes.extend([0; 8]);
+        bytes.extend([0; 16]);
         bytes.extend(count.to_ne_bytes());
         bytes.extend([0; 4]);
         for (ts, error, from, to) in
@@ -492,7 +564,7 @@ mod tests {
         for word in [104_u16, 0, 5, 7] {
             bytes.extend(word.to_ne_bytes());
         }
-        bytes.extend(&close_with_states(0)[200..264]);
+        bytes.extend(&close_with_states(0)[200..272]);
         bytes.extend(4_990_u64.to_ne_bytes());
         for word in [0_u16, 0, 4, 5] {
             bytes.extend(word.to_ne_bytes());

@@ -5,6 +5,7 @@ use crate::{
     address::Address,
     event::{FileKind, Side, SocketKind},
     ids::{BootNs, DescriptorId, FileId, ProcessKey, SocketId, TableId},
+    input::Options,
 };
 
 /// How far a process's table can be trusted.
@@ -226,6 +227,8 @@ pub struct Socket {
     pub local: Address,
     /// Peer's address.
     pub peer: Address,
+    /// Options that are set.
+    pub options: Options,
     /// Its life so far, oldest first; never empty. At most 64: beyond, the first 32 and the newest 32 stay.
     pub steps: Vec<Step>,
     /// The listener that it came from.

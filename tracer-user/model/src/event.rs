@@ -3,7 +3,7 @@
 use crate::{
     address::Address,
     ids::{BootNs, ProcessKey, SocketId},
-    input::{LossCause, Origin},
+    input::{LossCause, Options, Origin},
     syscall::Syscall,
 };
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,10 @@ named! {
         Unshare "unshare",
         /// An attempt to seek in a socket, which fails.
         Lseek "lseek",
+        /// An option of a socket.
+        Setsockopt "setsockopt",
+        /// `F_SETFL` and `FIONBIO` that change `O_NONBLOCK` of a socket.
+        Setfl "setfl",
         /// A slot or a socket that existed when tracing began.
         Snapshot "snapshot",
         /// Something was lost.
@@ -127,6 +131,19 @@ pub struct SocketKind {
     pub protocol: u16,
 }
 
+/// An option of a socket that was set: level and option as the caller passed them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetOption {
+    /// `SOL_*`.
+    pub level: u32,
+    /// `SO_*`, `TCP_*`, `IPV6_*`.
+    pub option: u32,
+    /// The value in the caller's memory; for `SO_LINGER` its seconds, -1: off.
+    pub asked: Option<i32>,
+    /// The value that the kernel's socket has after the call.
+    pub value: Option<i64>,
+}
+
 /// One event. A field that has no meaning for it is `None`, empty or false.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a field of the line that is there or not")]
@@ -163,6 +180,8 @@ pub struct Event {
     pub fds: Vec<i32>,
     /// Close-on-exec after the event, of the slot that it filled or changed.
     pub cloexec: Option<bool>,
+    /// `O_NONBLOCK` after the event, of the open file that it made or changed.
+    pub nonblock: Option<bool>,
     /// What the slot holds.
     pub file_kind: Option<FileKind>,
     /// Inode number of what the slot holds.
@@ -181,6 +200,10 @@ pub struct Event {
     pub asked: Option<Address>,
     /// The path in the caller's memory, or in a snapshot the kernel's.
     pub path: Option<Vec<u8>>,
+    /// `setsockopt`: which option, and its value.
+    pub set_option: Option<SetOption>,
+    /// `listen`, `snapshot`, `repair`: what is set of the socket's options.
+    pub options: Option<Options>,
     /// The backlog that `listen` was called with.
     pub backlog: Option<u32>,
     /// Accept queue: length.

@@ -94,6 +94,8 @@ pub struct Slot {
     pub file: Option<FileRef>,
     /// Close-on-exec.
     pub cloexec: bool,
+    /// The open file has `O_NONBLOCK`.
+    pub nonblock: bool,
     /// The file's own name: last part of a path, or an anonymous inode's (`[eventpoll]`).
     pub name: Vec<u8>,
 }
@@ -121,6 +123,28 @@ pub struct Sock {
     pub queue_len: u32,
     /// Accept queue: limit.
     pub queue_limit: u32,
+    /// Options. `O_NONBLOCK` is the open file's and not read with the socket.
+    pub options: Options,
+}
+
+/// Options of a socket that explain how it behaves, as the kernel's socket has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are switches, each by itself")]
+pub struct Options {
+    /// `SO_REUSEADDR` (socket(7)).
+    pub reuseaddr: bool,
+    /// `SO_REUSEPORT`.
+    pub reuseport: bool,
+    /// `IPV6_V6ONLY` (ipv6(7)).
+    pub v6only: bool,
+    /// `SO_LINGER`: seconds; `None`: off.
+    pub linger_s: Option<u32>,
+    /// `TCP_DEFER_ACCEPT` (tcp(7)): seconds; 0: off. Not read of a connection, where it has no effect.
+    pub defer_accept_s: u32,
+    /// `TCP_FASTOPEN`: length of its queue, at most 65,535; 0: off. Not read of a connection.
+    pub fastopen: u16,
+    /// `O_NONBLOCK` of its open file (fcntl(2)).
+    pub nonblock: bool,
 }
 
 /// A system call.
@@ -154,6 +178,8 @@ pub struct Call {
     pub queue: Option<(u32, u32)>,
     /// The address that the caller passed.
     pub asked: Option<Address>,
+    /// The value that the caller passed to `setsockopt`; for `SO_LINGER` its seconds, -1: off.
+    pub asked_value: Option<i32>,
     /// The path that the caller passed.
     pub path: Option<Vec<u8>>,
     /// For an operation of an io_uring: its request. A system call has none.

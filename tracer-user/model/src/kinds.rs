@@ -14,6 +14,10 @@ const F_DUPFD_CLOEXEC: u32 = 1030;
 /// `FIONCLEX`, `FIOCLEX` (ioctl_tty(2)).
 const FIONCLEX: u32 = 0x5450;
 const FIOCLEX: u32 = 0x5451;
+/// `F_SETFL` (include/uapi/asm-generic/fcntl.h).
+const F_SETFL: u32 = 4;
+/// `FIONBIO` (include/uapi/asm-generic/ioctls.h).
+const FIONBIO: u32 = 0x5421;
 /// `CLOSE_RANGE_CLOEXEC` (`include/uapi/linux/close_range.h`).
 pub(crate) const CLOSE_RANGE_CLOEXEC: u32 = 4;
 
@@ -32,6 +36,9 @@ pub(crate) fn event_kind(call: &Call) -> EventKind {
         Syscall::Close | Syscall::CloseRange | Syscall::RingClose => EventKind::Close,
         Syscall::Dup | Syscall::Dup2 | Syscall::Dup3 | Syscall::RingFixedFdInstall => EventKind::Dup,
         Syscall::Fcntl if matches!(request, F_DUPFD | F_DUPFD_CLOEXEC) => EventKind::Dup,
+        Syscall::Fcntl if request == F_SETFL => EventKind::Setfl,
+        Syscall::Ioctl if request == FIONBIO => EventKind::Setfl,
+        Syscall::Setsockopt => EventKind::Setsockopt,
         Syscall::Fcntl => EventKind::Setfd,
         Syscall::Ioctl if matches!(request, FIOCLEX | FIONCLEX) => EventKind::Setfd,
         // What is left of ioctl(2) are the requests that make a descriptor.

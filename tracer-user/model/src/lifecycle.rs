@@ -25,9 +25,13 @@ pub(crate) fn tells_states(kind: SocketKind) -> bool {
     matches!(kind.family, family::INET | family::INET6) && kind.ty == STREAM && kind.protocol == TCP
 }
 
-/// The kernel's state, for families that number theirs as TCP does.
+/// The kernel's state; 0 is none.
 pub(crate) fn state_of(kind: SocketKind, state: u16) -> Option<u16> {
-    (matches!(kind.family, family::INET | family::INET6 | family::UNIX) && state != 0).then_some(state)
+    let known = matches!(
+        kind.family,
+        family::INET | family::INET6 | family::UNIX | family::NETLINK | family::PACKET | family::VSOCK
+    );
+    (known && state != 0).then_some(state)
 }
 
 /// Where a socket stands.

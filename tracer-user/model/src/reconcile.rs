@@ -203,6 +203,7 @@ impl Session {
             } else {
                 self.heal_state(id, sock.state, ts);
             }
+            self.read_options(id, Some(sock.options), Some(row.slot.nonblock), ts);
             socket = Some(id);
         }
         let name = kinds::shown_name(kind, &row.slot.name).to_vec();

@@ -5,7 +5,7 @@ use crate::{
     entity::{Phase, Socket, Step},
     event::SocketKind,
     ids::{BootNs, SocketId},
-    input::Sock,
+    input::{Options, Sock},
     lifecycle,
     names::state,
     revisions::{Entity, Revisions},
@@ -27,6 +27,8 @@ pub(crate) struct Kept {
     pub(crate) state: u16,
     /// Kernel address of the listener, as the accept told; 0 for none.
     pub(crate) came_from: u64,
+    /// When its options were read.
+    pub(crate) options_at: BootNs,
 }
 
 /// Every kept socket.
@@ -144,6 +146,7 @@ impl Sockets {
             ino,
             local: sock.local.clone(),
             peer: sock.peer.clone(),
+            options: sock.options,
             steps: vec![step],
             listener: None,
             inferred: false,
@@ -158,7 +161,7 @@ impl Sockets {
             rev: 0,
         };
         revisions.touch(Entity::Socket(id), &mut socket.rev);
-        self.kept.insert(id, Kept { socket, sk: sock.sk, state: sock.state, came_from: 0 });
+        self.kept.insert(id, Kept { socket, sk: sock.sk, state: sock.state, came_from: 0, options_at: ts });
         self.by_sk.insert(sock.sk, id);
         self.unheld.insert(id);
         self.evict(revisions);
@@ -183,6 +186,25 @@ impl Sockets {
             kept.state = sock.state;
         }
         if changed {
+            revisions.touch(Entity::Socket(id), &mut kept.socket.rev);
+        }
+    }
+
+    /// A reading of a socket's options, and of its open file's where that is known, unless a later one came before.
+    pub(crate) fn read_options(
+        &mut self,
+        id: SocketId,
+        (options, nonblock): (Option<Options>, Option<bool>),
+        ts: BootNs,
+        revisions: &mut Revisions,
+    ) {
+        let Some(kept) = self.kept.get_mut(&id).filter(|kept| kept.options_at <= ts) else { return };
+        kept.options_at = ts;
+        let old = kept.socket.options;
+        let nonblock = nonblock.unwrap_or(old.nonblock);
+        let new = Options { nonblock, ..options.unwrap_or(old) };
+        if new != old {
+            kept.socket.options = new;
             revisions.touch(Entity::Socket(id), &mut kept.socket.rev);
         }
     }

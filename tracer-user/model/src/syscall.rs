@@ -113,6 +113,7 @@ syscalls! {
     RingFixedFdInstall "IORING_OP_FIXED_FD_INSTALL" DUP,
     Read "read" READ pointer 1,
     Readv "readv" READV pointer 1,
+    Setsockopt "setsockopt" SETSOCKOPT,
 }
 
 impl Syscall {

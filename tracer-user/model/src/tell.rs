@@ -42,6 +42,7 @@ impl Session {
             new_fd: None,
             fds: Vec::new(),
             cloexec: None,
+            nonblock: None,
             file_kind: None,
             ino: None,
             socket: None,
@@ -51,6 +52,8 @@ impl Session {
             peer: None,
             asked: None,
             path: None,
+            set_option: None,
+            options: None,
             backlog: None,
             queue_len: None,
             queue_limit: None,
@@ -140,6 +143,7 @@ impl Session {
         }
         if let Some(kept) = event.socket.and_then(|id| self.world.sockets.get(id)) {
             event.to = lifecycle::state_of(kept.socket.kind, kept.state);
+            event.options = Some(kept.socket.options);
             if let Some((len, limit, _)) = kept.socket.queue {
                 (event.queue_len, event.queue_limit) = (Some(len), Some(limit));
             }

@@ -46,12 +46,13 @@ pub enum RecordingError {
         /// As given.
         path: PathBuf,
     },
-    /// The file was made by a newer version.
+    /// The file is of another format version.
     #[error(
-        "{} is a recording of format version {version}, this sockreel reads up to version {}: use a newer sockreel",
+        "{} is a recording of format version {version}, this sockreel reads version {}: use a sockreel like the one \
+         that wrote it",
         path.display(), crate::FORMAT_VERSION
     )]
-    Newer {
+    OtherVersion {
         /// As given.
         path: PathBuf,
         /// Its version.

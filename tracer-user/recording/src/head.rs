@@ -28,8 +28,8 @@ pub struct Head {
 /// A metadata record that does not make a head.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NotAHead {
-    /// The version is newer.
-    Newer(u32),
+    /// The version is another than the one that is read.
+    OtherVersion(u32),
     /// There is no version.
     Unversioned,
 }
@@ -58,8 +58,8 @@ impl Head {
     /// Reads a metadata record; a fact that is missing is empty.
     pub(crate) fn from_fields(mut fields: BTreeMap<String, String>) -> Result<Self, NotAHead> {
         let version = fields.get("format").and_then(|text| text.parse().ok()).ok_or(NotAHead::Unversioned)?;
-        if version > FORMAT_VERSION {
-            return Err(NotAHead::Newer(version));
+        if version != FORMAT_VERSION {
+            return Err(NotAHead::OtherVersion(version));
         }
         let mut text = |key: &str| fields.remove(key).unwrap_or_default();
         Ok(Self {

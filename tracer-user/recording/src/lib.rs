@@ -19,8 +19,8 @@ pub use head::Head;
 pub use reader::Reader;
 pub use writer::{NewFile, Writer};
 
-/// The format version that is written, and the newest that is read. It grows when a reader of the version before
-/// could not understand the file.
+/// The format version that is written, and the only one that is read. It grows when the shape of an input changes:
+/// postcard does not describe itself.
 pub const FORMAT_VERSION: u32 = 2;
 
 /// Profile in the MCAP header, and name of the metadata record: what tells a recording from other MCAP files.

@@ -38,7 +38,7 @@ enum Stop {
     Read(io::Error),
     CutOff,
     Foreign,
-    Newer(u32),
+    OtherVersion(u32),
     Damaged(String),
 }
 
@@ -122,7 +122,7 @@ impl<R: Read> Reader<R> {
         match self.next_record()? {
             Some(Record::Metadata(metadata)) if metadata.name == PROFILE => {
                 Head::from_fields(metadata.metadata).map_err(|not_a_head| match not_a_head {
-                    NotAHead::Newer(version) => Stop::Newer(version),
+                    NotAHead::OtherVersion(version) => Stop::OtherVersion(version),
                     NotAHead::Unversioned => Stop::Damaged("its head has no format version".to_owned()),
                 })
             }
@@ -219,7 +219,7 @@ impl<R: Read> Reader<R> {
             Stop::Read(source) => RecordingError::Read { path, source },
             Stop::CutOff => RecordingError::Truncated { path, inputs },
             Stop::Foreign => RecordingError::Foreign { path },
-            Stop::Newer(version) => RecordingError::Newer { path, version },
+            Stop::OtherVersion(version) => RecordingError::OtherVersion { path, version },
             Stop::Damaged(cause) => RecordingError::Damaged { path, inputs, cause },
         }
     }

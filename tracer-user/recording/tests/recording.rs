@@ -14,7 +14,7 @@ use std::{
 use tracer_model::{
     address::Address,
     ids::{BootNs, ProcessKey},
-    input::{Body, Call, Input, LossCause, Lost, Origin, Reason, Row, Slot, Sock, Task},
+    input::{Body, Call, Input, LossCause, Lost, Options, Origin, Reason, Row, Slot, Sock, Task},
     syscall::Syscall,
 };
 use tracer_recording::{Head, NewFile, Reader, RecordingError, Writer};
@@ -40,7 +40,13 @@ fn call(n: u64) -> Body {
         enter: Some(BootNs(n)),
         ret: Some(-11),
         args: [6, 0, 0, 0x800],
-        subject: Some(Slot { fd: 6, file: None, cloexec: true, name: b"[eventpoll]".to_vec() }),
+        subject: Some(Slot {
+            fd: 6,
+            file: None,
+            cloexec: true,
+            nonblock: true,
+            name: b"[eventpoll]".to_vec(),
+        }),
         results: Vec::new(),
         socks: vec![Sock {
             sk: n,
@@ -53,11 +59,13 @@ fn call(n: u64) -> Body {
             peer: Address::Unix(b"\0name".to_vec()),
             queue_len: 1,
             queue_limit: 511,
+            options: Options { linger_s: Some(5), ..Options::default() },
         }],
         listener: Some(7),
         queued: None,
         queue: Some((0, 511)),
         asked: None,
+        asked_value: Some(-1),
         path: None,
         request: None,
     }))
@@ -82,7 +90,7 @@ fn inputs(count: u64) -> Vec<Input> {
                 files: 3,
                 comm: b"a\x1b[31m".to_vec(),
                 fd_limit: 1024,
-                slot: Slot { fd: 0, file: None, cloexec: false, name: vec![b'x'; 300] },
+                slot: Slot { fd: 0, file: None, cloexec: false, nonblock: false, name: vec![b'x'; 300] },
                 sock: None,
                 open_flags: 2,
             })),
@@ -253,18 +261,19 @@ fn other_files_are_told_apart() {
         &b""[..],
         b"\x89MCAP",
         b"#!/bin/sh\necho hello, this is not a recording\n",
-        &container("ros2", &[("format", "1")], &[], true),
+        &container("ros2", &[("format", "2")], &[], true),
     ] {
         let (_, error) = read(foreign);
         assert!(matches!(error, Some(RecordingError::Foreign { .. })), "{error:?}");
     }
-    let (_, error) = read(&container("sockreel", &[("format", "3")], &[b"a newer input"], true));
-    assert_eq!(
-        error.map(|error| error.to_string()).as_deref(),
-        Some(
-            "r is a recording of format version 3, this sockreel reads up to version 2: use a newer sockreel"
-        )
-    );
+    for version in ["1", "3"] {
+        let (_, error) = read(&container("sockreel", &[("format", version)], &[b"another input"], true));
+        let text = format!(
+            "r is a recording of format version {version}, this sockreel reads version 2: use a sockreel like the one \
+             that wrote it"
+        );
+        assert_eq!(error.map(|error| error.to_string()), Some(text));
+    }
     let (_, error) = read(&container("sockreel", &[], &[], true));
     assert!(matches!(error, Some(RecordingError::Damaged { .. })), "{error:?}");
 }
@@ -292,7 +301,7 @@ fn lengths_that_lie_allocate_nothing() {
         assert!(error.is_some());
     }
     let huge = postcard_with_length(u64::MAX);
-    let (read, error) = read(&container("sockreel", &[("format", "1")], &[&huge], true));
+    let (read, error) = read(&container("sockreel", &[("format", "2")], &[&huge], true));
     assert_eq!(read, []);
     assert!(matches!(error, Some(RecordingError::Damaged { inputs: 0, .. })), "{error:?}");
 }
@@ -312,7 +321,7 @@ fn postcard_with_length(len: u64) -> Vec<u8> {
 
 #[test]
 fn an_uncompressed_chunk_is_not_ours() {
-    let (read, error) = read(&container("sockreel", &[("format", "1")], &[b"x"], false));
+    let (read, error) = read(&container("sockreel", &[("format", "2")], &[b"x"], false));
     assert_eq!(read, []);
     assert!(matches!(error, Some(RecordingError::Damaged { .. })), "{error:?}");
 }
@@ -355,7 +364,7 @@ proptest! {
         let _ = read(&bytes);
         let after_magic: Vec<u8> = mcap::MAGIC.iter().chain(&bytes).copied().collect();
         let _ = read(&after_magic);
-        let _ = read(&container("sockreel", &[("format", "1")], &[&payload], true));
+        let _ = read(&container("sockreel", &[("format", "2")], &[&payload], true));
     }
 
     #[test]

@@ -147,7 +147,7 @@ pub struct Step {
     pub t: i64,
     /// `created`, `bound`, `listening`, `connecting`, `queued`, `connected`, `half_closed`, `closing`, `closed`.
     pub phase: String,
-    /// The kernel's state without `TCP_`, where the family has one.
+    /// The kernel's state without `TCP_`, where the family has one; `UNCONN`, `ESTAB` or `LISTEN` for one that has no others.
     pub state: Option<String>,
     /// Name of the error that came with it.
     pub error: Option<String>,
@@ -173,6 +173,9 @@ pub struct Socket {
     pub local: Option<String>,
     /// Peer's address.
     pub peer: Option<String>,
+    /// Options that are set, each as `NAME` or `NAME=VALUE`: `SO_REUSEADDR`, `SO_REUSEPORT`, `IPV6_V6ONLY`, `SO_LINGER`
+    /// (seconds), `TCP_DEFER_ACCEPT` (seconds), `TCP_FASTOPEN` (length of its queue), `O_NONBLOCK`.
+    pub options: Vec<String>,
     /// Its life, oldest first; never empty.
     pub steps: Vec<Step>,
     /// The listener that it came from.

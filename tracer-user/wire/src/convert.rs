@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use tracer_model::{
     address::Address,
     entity::{self, Standing},
-    event::Side,
+    event::{Side, SocketKind},
     ids::BootNs,
     input::LossCause,
     names,
@@ -86,7 +86,8 @@ impl Socket {
             ino: socket.ino.to_string(),
             local: address(&socket.local),
             peer: address(&socket.peer),
-            steps: socket.steps.iter().map(|step| Step::new(step, t0)).collect(),
+            options: names::options(&socket.options),
+            steps: socket.steps.iter().map(|step| Step::new(step, socket.kind, t0)).collect(),
             listener: socket.listener.map(|id| id.to_string()),
             inferred: socket.inferred,
             children: socket.children,
@@ -104,11 +105,11 @@ impl Socket {
 }
 
 impl Step {
-    fn new(step: &entity::Step, t0: BootNs) -> Self {
+    fn new(step: &entity::Step, kind: SocketKind, t0: BootNs) -> Self {
         Self {
             t: offset(step.ts, t0),
             phase: step.phase.name().to_owned(),
-            state: step.state.map(|number| state(number).into_owned()),
+            state: step.state.map(|number| state(Some(kind), number).into_owned()),
             error: step.error.map(|number| errno::name(number).into_owned()),
         }
     }
@@ -135,6 +136,7 @@ mod tests {
         entity::{self, Closed, Opened, Phase, Standing},
         event::{EventKind, FileKind, Side, SocketKind},
         ids::{BootNs, DescriptorId, FileId, ProcessKey, SocketId, TableId},
+        input::Options,
         names::state,
     };
 
@@ -196,6 +198,7 @@ mod tests {
             ino: 0,
             local: Address::Inet([127, 0, 0, 1].into(), 80),
             peer: Address::Inet([0, 0, 0, 0].into(), 0),
+            options: Options { reuseport: true, linger_s: Some(0), ..Options::default() },
             steps: vec![entity::Step {
                 ts: BootNs(1_010),
                 phase: Phase::Queued,
@@ -221,6 +224,7 @@ mod tests {
             (api.family.as_str(), api.ty.as_str(), api.protocol.as_deref()),
             ("inet", "stream", Some("tcp"))
         );
+        assert_eq!(api.options, ["SO_REUSEPORT", "SO_LINGER=0"]);
         let step = &api.steps[0];
         assert_eq!(
             (step.t, step.phase.as_str(), step.state.as_deref(), step.error.as_deref()),

@@ -46,6 +46,8 @@ enum Test {
     Anywhere(String),
     /// One of the patterns.
     Text(fn(&Line) -> Option<&str>, Vec<Pattern>),
+    /// One of the patterns, for one of the texts.
+    Texts(fn(&Line) -> &[String], Vec<Pattern>),
     /// One of the comparisons.
     Number(fn(&Line) -> Option<i128>, Vec<Comparison>),
     /// One of the comparisons, for one of the numbers.
@@ -58,6 +60,7 @@ enum Test {
 #[derive(Clone, Copy)]
 enum Field {
     Text(fn(&Line) -> Option<&str>),
+    Texts(fn(&Line) -> &[String]),
     Number(fn(&Line) -> Option<i128>),
     Numbers(fn(&Line) -> &[i32]),
     Flag(fn(&Line) -> Option<bool>),
@@ -81,6 +84,7 @@ const FIELDS: &[(&str, Field)] = &[
     ("new_fd", Field::Number(|line| line.new_fd.map(Into::into))),
     ("fds", Field::Numbers(|line| &line.fds)),
     ("cloexec", Field::Flag(|line| line.cloexec)),
+    ("nonblock", Field::Flag(|line| line.nonblock)),
     ("kind", Field::Text(|line| line.kind.as_deref())),
     ("inode", Field::Number(|line| line.inode.map(Into::into))),
     ("path", Field::Text(|line| line.path.as_deref())),
@@ -92,6 +96,11 @@ const FIELDS: &[(&str, Field)] = &[
     ("local", Field::Text(|line| line.local.as_deref())),
     ("peer", Field::Text(|line| line.peer.as_deref())),
     ("asked", Field::Text(|line| line.asked.as_deref())),
+    ("level", Field::Text(|line| line.level.as_deref())),
+    ("option", Field::Text(|line| line.option.as_deref())),
+    ("asked_value", Field::Number(|line| line.asked_value.map(Into::into))),
+    ("value", Field::Number(|line| line.value.map(Into::into))),
+    ("options", Field::Texts(|line| &line.options)),
     ("backlog", Field::Number(|line| line.backlog.map(Into::into))),
     ("queue_len", Field::Number(|line| line.queue_len.map(Into::into))),
     ("queue_limit", Field::Number(|line| line.queue_limit.map(Into::into))),
@@ -136,10 +145,14 @@ impl Test {
         match self {
             Self::Anywhere(needle) => FIELDS.iter().any(|(_, field)| match field {
                 Field::Text(get) => get(line).is_some_and(|text| text.to_lowercase().contains(needle)),
+                Field::Texts(get) => get(line).iter().any(|text| text.to_lowercase().contains(needle)),
                 Field::Number(_) | Field::Numbers(_) | Field::Flag(_) => false,
             }),
             Self::Text(get, any) => {
                 get(line).is_some_and(|text| any.iter().any(|pattern| pattern.fits(text)))
+            }
+            Self::Texts(get, any) => {
+                get(line).iter().any(|text| any.iter().any(|pattern| pattern.fits(text)))
             }
             Self::Number(get, any) => {
                 get(line).is_some_and(|number| any.iter().any(|wanted| wanted.fits(number)))
@@ -311,6 +324,9 @@ impl Token {
         }
         let present = self.values.iter().any(Value::is_anything);
         Ok(match *field {
+            Field::Texts(get) => {
+                Test::Texts(get, self.values.iter().map(|value| Pattern(value.0.clone())).collect())
+            }
             Field::Text(get) => {
                 Test::Text(get, self.values.iter().map(|value| Pattern(value.0.clone())).collect())
             }

@@ -47,6 +47,7 @@ pub fn write(event: &Event, line: &mut Vec<u8>) {
     field!(line, "new_fd", event.new_fd);
     field!(line, "fds", Some(event.fds.as_slice()).filter(|fds| !fds.is_empty()));
     field!(line, "cloexec", event.cloexec);
+    field!(line, "nonblock", event.nonblock);
     field!(line, "kind", event.file_kind.map(FileKind::name));
     field!(line, "inode", event.ino);
     field!(line, "path", event.path.as_deref().map(String::from_utf8_lossy));
@@ -58,13 +59,21 @@ pub fn write(event: &Event, line: &mut Vec<u8>) {
     field!(line, "local", event.local.as_ref());
     field!(line, "peer", event.peer.as_ref());
     field!(line, "asked", event.asked.as_ref());
+    if let Some(set) = event.set_option {
+        field!(line, "level", Some(names::level_name(set.level)));
+        field!(line, "option", Some(names::option_name(set.level, set.option)));
+        field!(line, "asked_value", set.asked);
+        field!(line, "value", set.value);
+    }
+    let options = event.options.as_ref().map(names::options).filter(|options| !options.is_empty());
+    field!(line, "options", options);
     field!(line, "backlog", event.backlog);
     field!(line, "queue_len", event.queue_len);
     field!(line, "queue_limit", event.queue_limit);
     field!(line, "wait_ns", event.wait_ns);
     field!(line, "dur_ns", event.dur_ns);
-    field!(line, "from", event.from.map(state));
-    field!(line, "to", event.to.map(state));
+    field!(line, "from", event.from.map(|from| state(kind, from)));
+    field!(line, "to", event.to.map(|to| state(kind, to)));
     field!(line, "dir", event.direction.map(Direction::name));
     field!(line, "closed_first", event.closed_first.map(Side::name));
     field!(line, "child", event.child);
@@ -138,6 +147,16 @@ impl Value for Cow<'_, str> {
     }
 }
 
+impl Value for Vec<String> {
+    fn write(&self, line: &mut Vec<u8>) {
+        for (index, text) in self.iter().enumerate() {
+            line.push(if index == 0 { b'[' } else { b',' });
+            text.as_str().write(line);
+        }
+        line.push(b']');
+    }
+}
+
 impl Value for SocketId {
     fn write(&self, line: &mut Vec<u8>) {
         line.extend_from_slice(b"\"s");
@@ -185,9 +204,9 @@ mod tests {
     };
     use tracer_model::{
         address::Address,
-        event::{Direction, Event, EventKind, FileKind, Side, SocketKind, Via},
+        event::{Direction, Event, EventKind, FileKind, SetOption, Side, SocketKind, Via},
         ids::{ProcessKey, SocketId},
-        input::{LossCause, Origin},
+        input::{LossCause, Options, Origin},
         syscall::Syscall,
     };
 
@@ -204,6 +223,7 @@ mod tests {
             new_fd: Some(9),
             fds: vec![1, -2, 3],
             cloexec: Some(false),
+            nonblock: Some(true),
             file_kind: Some(FileKind::Socket),
             ino: Some(u64::MAX),
             socket: Some(SocketId(41)),
@@ -213,6 +233,8 @@ mod tests {
             peer: Some(Address::Inet6([0xfe80, 0, 0, 0, 0, 0, 0, 1].into(), 80)),
             asked: Some(Address::Other(99, vec![1, 0xab])),
             path: Some(b"/tmp/\xff\n\"".to_vec()),
+            set_option: Some(SetOption { level: 1, option: 13, asked: Some(-1), value: Some(5) }),
+            options: Some(Options { reuseaddr: true, linger_s: Some(7), fastopen: 9, ..Options::default() }),
             backlog: Some(1),
             queue_len: Some(2),
             queue_limit: Some(3),

@@ -6,7 +6,7 @@ use serde_with::skip_serializing_none;
 use std::borrow::Cow;
 use tracer_model::{
     address::Address,
-    event::{Event, EventKind},
+    event::{Event, EventKind, SocketKind},
     ids::BootNs,
     names,
 };
@@ -62,6 +62,8 @@ pub struct Line {
     pub fds: Vec<i32>,
     /// Close-on-exec after the event, of the slot that it filled or changed.
     pub cloexec: Option<bool>,
+    /// `O_NONBLOCK` after a `setfl`; on an event that made a descriptor, only where it is set.
+    pub nonblock: Option<bool>,
     /// What the slot holds: `socket`, `file`, `pipe`, `epoll` ...
     pub kind: Option<Cow<'static, str>>,
     /// Inode number of what the slot holds.
@@ -85,6 +87,22 @@ pub struct Line {
     pub peer: Option<String>,
     /// The address that the caller passed, copied once from its memory at entry.
     pub asked: Option<String>,
+    /// `setsockopt`: the level, `SOL_SOCKET`, `SOL_TCP` or `SOL_IPV6`.
+    pub level: Option<Cow<'static, str>>,
+    /// `setsockopt`: the option: `SO_REUSEADDR`, `SO_REUSEPORT`, `SO_LINGER`, `TCP_DEFER_ACCEPT`, `TCP_FASTOPEN` or
+    /// `IPV6_V6ONLY`.
+    pub option: Option<Cow<'static, str>>,
+    /// `setsockopt`: the value that the caller passed, copied once from its memory at entry; for `SO_LINGER` the seconds,
+    /// -1: off.
+    pub asked_value: Option<i32>,
+    /// `setsockopt`: the value that the kernel's socket has after the call, in the same way; for `TCP_DEFER_ACCEPT` the
+    /// seconds that the kernel makes of it.
+    pub value: Option<i64>,
+    /// `listen`, `snapshot`, `repair`: the socket's options that are set, `NAME` or `NAME=VALUE`: those above, and
+    /// `O_NONBLOCK`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<String>>")]
+    pub options: Vec<String>,
     /// The backlog that `listen` was called with.
     pub backlog: Option<u32>,
     /// Accept queue: length.
@@ -95,7 +113,8 @@ pub struct Line {
     pub wait_ns: Option<u64>,
     /// How long the call ran; it began at `ts_ns - dur_ns`.
     pub dur_ns: Option<u64>,
-    /// The socket's state before, as the kernel names it without `TCP_`.
+    /// The socket's state before, as the kernel names it without `TCP_`; for a family that is only connected or not, as
+    /// ss(8) names it: `UNCONN`, `ESTAB`, `LISTEN`.
     pub from: Option<Cow<'static, str>>,
     /// The socket's state after; for a snapshot, the state.
     pub to: Option<Cow<'static, str>>,
@@ -172,6 +191,7 @@ impl Line {
             new_fd: event.new_fd,
             fds: event.fds.clone(),
             cloexec: event.cloexec,
+            nonblock: event.nonblock,
             kind: event.file_kind.map(|kind| kind.name().into()),
             inode: event.ino,
             path: event.path.as_deref().map(lossy),
@@ -183,13 +203,18 @@ impl Line {
             local: event.local.as_ref().map(Address::to_string),
             peer: event.peer.as_ref().map(Address::to_string),
             asked: event.asked.as_ref().map(Address::to_string),
+            level: event.set_option.map(|set| names::level_name(set.level)),
+            option: event.set_option.map(|set| names::option_name(set.level, set.option)),
+            asked_value: event.set_option.and_then(|set| set.asked),
+            value: event.set_option.and_then(|set| set.value),
+            options: event.options.as_ref().map(names::options).unwrap_or_default(),
             backlog: event.backlog,
             queue_len: event.queue_len,
             queue_limit: event.queue_limit,
             wait_ns: event.wait_ns,
             dur_ns: event.dur_ns,
-            from: event.from.map(state),
-            to: event.to.map(state),
+            from: event.from.map(|from| state(kind, from)),
+            to: event.to.map(|to| state(kind, to)),
             dir: event.direction.map(|direction| direction.name().into()),
             closed_first: event.closed_first.map(|side| side.name().into()),
             child: event.child.map(|child| child.to_string()),
@@ -223,8 +248,8 @@ pub(crate) fn lossy(bytes: &[u8]) -> String {
 }
 
 /// Name of a socket's state; a number that the kernel does not use stays a number.
-pub(crate) fn state(state: u16) -> Cow<'static, str> {
-    names::state_name(state).map_or_else(|| state.to_string().into(), Cow::from)
+pub(crate) fn state(kind: Option<SocketKind>, state: u16) -> Cow<'static, str> {
+    names::state_name(kind, state).map_or_else(|| state.to_string().into(), Cow::from)
 }
 
 /// Name of `shutdown`'s second argument (shutdown(2)).

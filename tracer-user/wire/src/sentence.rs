@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use std::borrow::Cow;
 use tracer_model::{
     address::Address,
-    event::{Direction, Event, EventKind, FileKind, Side, Via},
+    event::{Direction, Event, EventKind, FileKind, SetOption, Side, Via},
     input::LossCause,
     names,
 };
@@ -102,6 +102,12 @@ fn done(event: &Event) -> String {
             format!("{} {switch}", slot(event))
         }
         EventKind::Lseek => format!("{} cannot seek", subject(event)),
+        EventKind::Setsockopt => event.set_option.map(|set| option(event, set)).unwrap_or_default(),
+        EventKind::Setfl => match event.nonblock {
+            Some(true) => format!("{} does not block", slot(event)),
+            Some(false) => format!("{} blocks", slot(event)),
+            None => String::new(),
+        },
         EventKind::Unshare => "has a descriptor table of its own".to_owned(),
         EventKind::Snapshot => format!("{} is {}", slot(event), contents(event)),
         EventKind::Repair => format!("{} set right: {}", slot(event), contents(event)),
@@ -128,7 +134,7 @@ fn listening(event: &Event) -> String {
     let on = set(event.local.as_ref()).map(|local| format!(" on {local}")).unwrap_or_default();
     let backlog = event.backlog.map(|backlog| format!("backlog {}", backlog.cast_signed()));
     let limit = event.queue_limit.map(|limit| format!("queue limit {limit}"));
-    join(&join(&format!("{} listening{on}", slot(event)), backlog), limit)
+    join(&join(&join(&format!("{} listening{on}", slot(event)), backlog), limit), options(event))
 }
 
 fn accepted(event: &Event) -> String {
@@ -175,6 +181,14 @@ fn executed(event: &Event) -> String {
     join(&format!("runs {path}"), (!event.fds.is_empty()).then(|| format!("closes {}", numbers(&event.fds))))
 }
 
+/// What an option is after the call.
+fn option(event: &Event, set: SetOption) -> String {
+    let name = names::option_name(set.level, set.option);
+    let Some(value) = set.value else { return String::new() };
+    let asked = set.asked.map(i64::from).filter(|asked| *asked != value);
+    join(&format!("{} has {name} {value}", slot(event)), asked.map(|asked| format!("asked for {asked}")))
+}
+
 /// Wait status as wait(2) takes it apart: the low seven bits are a signal, the next byte the exit status.
 fn exited(event: &Event) -> String {
     let how = match event.status {
@@ -199,7 +213,8 @@ fn signal(number: u32) -> Cow<'static, str> {
 }
 
 fn changed(event: &Event) -> String {
-    let name = |number: Option<u16>| number.map_or_else(|| "?".into(), state);
+    let name =
+        |number: Option<u16>| number.map_or_else(|| "?".into(), |number| state(event.socket_kind, number));
     let what = connection(event).map(|connection| format!(" ({connection})")).unwrap_or_default();
     let who = event.fd.map_or_else(
         || event.socket.map_or_else(|| "socket".to_owned(), |id| id.to_string()),
@@ -275,11 +290,11 @@ fn contents(event: &Event) -> String {
         let words = socket_words(event);
         let kind = match event.to {
             Some(names::state::LISTEN) => format!("a listening {words}"),
-            Some(number) => format!("{}, {}", one(&words), state(number)),
+            Some(number) => format!("{}, {}", one(&words), state(event.socket_kind, number)),
             None => one(&words),
         };
         let on = connection(event).map(|connection| format!(" on {connection}")).unwrap_or_default();
-        return join(&format!("{kind}{on}"), event.queue_limit.map(|_| queue(event)));
+        return join(&join(&format!("{kind}{on}"), event.queue_limit.map(|_| queue(event))), options(event));
     }
     let kind = event.file_kind.map_or("a file", FileKind::name);
     match &event.path {
@@ -336,6 +351,12 @@ fn set(of: Option<&Address>) -> Option<String> {
 fn queue(event: &Event) -> String {
     let len = event.queue_len.map_or_else(|| "?".to_owned(), |len| len.to_string());
     event.queue_limit.map_or_else(|| len.clone(), |limit| format!("{len} of {limit}"))
+}
+
+/// The options that are set.
+fn options(event: &Event) -> Option<String> {
+    let options = event.options.as_ref().map(names::options)?;
+    (!options.is_empty()).then(|| options.join(" "))
 }
 
 fn closed_first(event: &Event) -> Option<String> {

@@ -128,6 +128,18 @@ fn call(event: &Event) -> String {
             arguments.extend(fd);
             arguments.extend(event.new_fd.map(|fd| fd.to_string()));
         }
+        EventKind::Setsockopt => {
+            arguments.extend(fd);
+            if let Some(set) = event.set_option {
+                arguments.push(names::level_name(set.level).into_owned());
+                arguments.push(names::option_name(set.level, set.option).into_owned());
+                arguments.extend(set.asked.map(|asked| asked.to_string()));
+            }
+        }
+        EventKind::Setfl => {
+            arguments.extend(fd);
+            arguments.push(if call == Syscall::Fcntl { "F_SETFL" } else { "FIONBIO" }.to_owned());
+        }
         EventKind::Setfd if call == Syscall::Fcntl => {
             arguments.extend(fd);
             arguments.push("F_SETFD".to_owned());
@@ -175,7 +187,7 @@ pub(crate) fn address(address: &Address) -> String {
             Some((0, rest)) => format!("unix:@{}", Escaped(rest)),
             _ => format!("unix:{}", Escaped(name)),
         },
-        Address::Inet(..) | Address::Inet6(..) | Address::Other(..) => address.to_string(),
+        other => other.to_string(),
     }
 }
 

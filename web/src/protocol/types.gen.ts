@@ -226,6 +226,10 @@ fds?: Array<number>,
  */
 cloexec?: boolean,
 /**
+ * `O_NONBLOCK` after a `setfl`; on an event that made a descriptor, only where it is set.
+ */
+nonblock?: boolean,
+/**
  * What the slot holds: `socket`, `file`, `pipe`, `epoll` ...
  */
 kind?: string,
@@ -270,6 +274,30 @@ peer?: string,
  */
 asked?: string,
 /**
+ * `setsockopt`: the level, `SOL_SOCKET`, `SOL_TCP` or `SOL_IPV6`.
+ */
+level?: string,
+/**
+ * `setsockopt`: the option: `SO_REUSEADDR`, `SO_REUSEPORT`, `SO_LINGER`, `TCP_DEFER_ACCEPT`, `TCP_FASTOPEN` or
+ * `IPV6_V6ONLY`.
+ */
+option?: string,
+/**
+ * `setsockopt`: the value that the caller passed, copied once from its memory at entry; for `SO_LINGER` the seconds,
+ * -1: off.
+ */
+asked_value?: number,
+/**
+ * `setsockopt`: the value that the kernel's socket has after the call, in the same way; for `TCP_DEFER_ACCEPT` the
+ * seconds that the kernel makes of it.
+ */
+value?: number,
+/**
+ * `listen`, `snapshot`, `repair`: the socket's options that are set, `NAME` or `NAME=VALUE`: those above, and
+ * `O_NONBLOCK`.
+ */
+options?: Array<string>,
+/**
  * The backlog that `listen` was called with.
  */
 backlog?: number,
@@ -290,7 +318,8 @@ wait_ns?: number,
  */
 dur_ns?: number,
 /**
- * The socket's state before, as the kernel names it without `TCP_`.
+ * The socket's state before, as the kernel names it without `TCP_`; for a family that is only connected or not, as
+ * ss(8) names it: `UNCONN`, `ESTAB`, `LISTEN`.
  */
 from?: string,
 /**
@@ -573,6 +602,11 @@ local: string | null,
  */
 peer: string | null,
 /**
+ * Options that are set, each as `NAME` or `NAME=VALUE`: `SO_REUSEADDR`, `SO_REUSEPORT`, `IPV6_V6ONLY`, `SO_LINGER`
+ * (seconds), `TCP_DEFER_ACCEPT` (seconds), `TCP_FASTOPEN` (length of its queue), `O_NONBLOCK`.
+ */
+options: Array<string>,
+/**
  * Its life, oldest first; never empty.
  */
 steps: Array<Step>,
@@ -693,7 +727,7 @@ t: number,
  */
 phase: string,
 /**
- * The kernel's state without `TCP_`, where the family has one.
+ * The kernel's state without `TCP_`, where the family has one; `UNCONN`, `ESTAB` or `LISTEN` for one that has no others.
  */
 state: string | null,
 /**

@@ -293,6 +293,7 @@ export class FakeSession {
       ino: String(81000 + this.#ids),
       local: null,
       peer: null,
+      options: [],
       steps: [{ t: this.now, phase, state, error: null }],
       listener: null,
       inferred: false,

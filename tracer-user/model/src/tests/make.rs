@@ -6,8 +6,8 @@ use crate::{
     event::{Event, EventKind},
     ids::{BootNs, ProcessKey, SocketId, TableId},
     input::{
-        Body, Call, Exec, Exit, FileRef, Fork, Input, LossCause, Lost, Queued, Reason, Row, Slot, Sock,
-        State, Task,
+        Body, Call, Exec, Exit, FileRef, Fork, Input, LossCause, Lost, Options, Queued, Reason, Row, Slot,
+        Sock, State, Task,
     },
     session::{Limits, Session},
     syscall::Syscall,
@@ -44,7 +44,7 @@ pub(super) fn socket_file(n: u64) -> FileRef {
 }
 
 pub(super) fn slot(fd: i32, file: FileRef) -> Slot {
-    Slot { fd, file: Some(file), cloexec: false, name: Vec::new() }
+    Slot { fd, file: Some(file), cloexec: false, nonblock: false, name: Vec::new() }
 }
 
 pub(super) fn named(fd: i32, file: FileRef, name: &str) -> Slot {
@@ -76,6 +76,7 @@ pub(super) fn tcp(n: u64, state: u16, local: Address, peer: Address) -> Sock {
         peer,
         queue_len: 0,
         queue_limit: 0,
+        options: Options::default(),
     }
 }
 
@@ -118,6 +119,7 @@ pub(super) fn call(ts: u64, call: Syscall, ret: i64) -> Making {
         queued: None,
         queue: None,
         asked: None,
+        asked_value: None,
         path: None,
         request: None,
     };

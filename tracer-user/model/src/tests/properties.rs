@@ -348,8 +348,8 @@ fn any_slot() -> impl Strategy<Value = Slot> {
         Just(Vec::new()),
         prop::collection::vec(any::<u8>(), 0..9)
     ];
-    (numbers, prop::option::weighted(0.9, any_file()), any::<bool>(), names)
-        .prop_map(|(fd, file, cloexec, name)| Slot { fd, file, cloexec, name })
+    (numbers, prop::option::weighted(0.9, any_file()), any::<(bool, bool)>(), names)
+        .prop_map(|(fd, file, (cloexec, nonblock), name)| Slot { fd, file, cloexec, nonblock, name })
 }
 
 fn any_address() -> impl Strategy<Value = Address> {
@@ -359,6 +359,7 @@ fn any_address() -> impl Strategy<Value = Address> {
         prop::collection::vec(any::<u8>(), 0..3).prop_map(Address::Unix),
         (any::<u16>(), prop::collection::vec(any::<u8>(), 0..3))
             .prop_map(|(family, name)| Address::Other(family, name)),
+        (0..3_u32, 0..2_u32).prop_map(|(portid, groups)| Address::Netlink { portid, groups }),
     ]
 }
 
@@ -368,6 +369,7 @@ fn any_sock() -> impl Strategy<Value = Sock> {
         Just((10, 1, 6)),
         Just((2, 2, 17)),
         Just((1, 1, 0)),
+        Just((16, 3, 0)),
         any::<(u16, u16, u16)>()
     ];
     (0..6_u64, kinds, 0..14_u16, any_address(), any_address(), 0..3_u32).prop_map(
@@ -408,6 +410,7 @@ fn any_call() -> impl Strategy<Value = Call> {
                 queued: queued.map(BootNs),
                 queue: queued.map(|_| (1, 2)),
                 asked,
+                asked_value: ret.map(|_| -1),
                 path,
                 request: call.name().starts_with("IORING_OP_").then(|| Request {
                     ring: u64::from(args[3] % 3),

@@ -263,7 +263,7 @@ fn a_descriptor_that_was_taken_from_another_process_is_a_pass() {
 #[test]
 fn a_slot_that_was_emptied_before_its_call_returned_stays_empty() {
     let mut bench = Bench::new();
-    let empty = crate::input::Slot { fd: 3, file: None, cloexec: false, name: Vec::new() };
+    let empty = crate::input::Slot { fd: 3, file: None, cloexec: false, nonblock: false, name: Vec::new() };
     let event = bench.call(call(100, Syscall::Openat, 3).result(empty));
     assert_eq!((event.new_fd, event.ino), (Some(3), None));
     assert_eq!(bench.open(1), []);

@@ -75,7 +75,9 @@ impl Wanted {
         let names: Vec<_> = entity::Phase::ALL.iter().map(|phase| phase.name()).collect();
         let known = |state: &str| {
             names.contains(&state)
-                || (0..=names::state::NEW_SYN_RECV).any(|number| names::state_name(number) == Some(state))
+                || ["UNCONN", "ESTAB"].contains(&state)
+                || (0..=names::state::NEW_SYN_RECV)
+                    .any(|number| names::state_name(None, number) == Some(state))
         };
         if let Some(state) = query.state.as_deref().filter(|state| !known(state)) {
             let names = names.join(", ");
@@ -114,7 +116,8 @@ impl Wanted {
     fn fits(&self, socket: &entity::Socket) -> bool {
         let state = self.state.as_deref().is_none_or(|wanted| {
             socket.steps.last().is_some_and(|step| {
-                step.phase.name() == wanted || step.state.and_then(names::state_name) == Some(wanted)
+                let state = step.state.and_then(|state| names::state_name(Some(socket.kind), state));
+                step.phase.name() == wanted || state == Some(wanted)
             })
         });
         let port =

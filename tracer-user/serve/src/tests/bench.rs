@@ -19,7 +19,7 @@ use tower::ServiceExt as _;
 use tracer_model::{
     address::Address,
     ids::{BootNs, ProcessKey},
-    input::{Body, Call, FileRef, Input, LossCause, Lost, Slot, Sock, Task},
+    input::{Body, Call, FileRef, Input, LossCause, Lost, Options, Slot, Sock, Task},
     session::{Limits, Session},
     syscall::Syscall,
 };
@@ -160,7 +160,7 @@ fn file(n: u64, mode: u32) -> FileRef {
 }
 
 fn slot(fd: i32, file: FileRef) -> Slot {
-    Slot { fd, file: Some(file), cloexec: false, name: Vec::new() }
+    Slot { fd, file: Some(file), cloexec: false, nonblock: false, name: Vec::new() }
 }
 
 fn address(port: u16) -> Address {
@@ -182,6 +182,7 @@ fn call(ns: u64, call: Syscall, ret: i64, with: impl FnOnce(&mut Call)) -> Input
         queued: None,
         queue: None,
         asked: None,
+        asked_value: None,
         path: None,
         request: None,
     };
@@ -202,6 +203,7 @@ fn tcp(n: u64, state: u16, local: Address, peer: Address) -> Sock {
         peer,
         queue_len: 0,
         queue_limit,
+        options: Options::default(),
     }
 }
 
