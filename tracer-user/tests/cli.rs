@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tracer_model::{
     address::Address,
     ids::{BootNs, ProcessKey},
-    input::{Body, Call, FileRef, Input, LossCause, Lost, Origin, Reason, Row, Slot, Sock, Task},
+    input::{Body, Call, FileRef, Input, LossCause, Lost, Options, Origin, Reason, Row, Slot, Sock, Task},
     session::{Limits, Session},
     syscall::Syscall,
 };
@@ -62,6 +62,7 @@ fn sock(number: u64, state: u16, port: u16, peer: u16) -> Sock {
         peer: Address::Inet(if peer == 0 { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST }, peer),
         queue_len: 0,
         queue_limit: 511,
+        options: Options::default(),
     }
 }
 
@@ -80,7 +81,13 @@ fn inputs(accepts: u16) -> Vec<Input> {
             files: 0xffff_8882_0000_0000,
             comm: b"nginx".to_vec(),
             fd_limit: 1024,
-            slot: Slot { fd: 6, file: Some(file(6)), cloexec: false, name: b"socket:[70006]".to_vec() },
+            slot: Slot {
+                fd: 6,
+                file: Some(file(6)),
+                cloexec: false,
+                nonblock: false,
+                name: b"socket:[70006]".to_vec(),
+            },
             sock: Some(sock(6, 10, 80, 0)),
             open_flags: 2,
         })),
@@ -97,11 +104,18 @@ fn inputs(accepts: u16) -> Vec<Input> {
                 enter: Some(BootNs(9_500 + u64::from(n) * 1_000)),
                 ret: Some(fd.into()),
                 args: [6, 0, 0, 0o4000],
-                subject: Some(Slot { fd: 6, file: Some(file(6)), cloexec: false, name: Vec::new() }),
+                subject: Some(Slot {
+                    fd: 6,
+                    file: Some(file(6)),
+                    cloexec: false,
+                    nonblock: false,
+                    name: Vec::new(),
+                }),
                 results: vec![Slot {
                     fd,
                     file: Some(file(100 + u64::from(n))),
                     cloexec: false,
+                    nonblock: false,
                     name: Vec::new(),
                 }],
                 socks: vec![sock(100 + u64::from(n), 1, 80, 40_000 + n)],
@@ -109,6 +123,7 @@ fn inputs(accepts: u16) -> Vec<Input> {
                 queued: Some(BootNs(9_400 + u64::from(n) * 1_000)),
                 queue: Some((0, 511)),
                 asked: None,
+                asked_value: None,
                 path: None,
                 request: None,
             })),
