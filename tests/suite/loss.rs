@@ -1,6 +1,6 @@
 //! Loss is an event: what a stopped reader misses is counted to the record, and the tables are right again afterwards.
 
-use crate::harness::{Group, Sockreel, table, wait_for};
+use crate::harness::{Api, Group, Sockreel, table, wait_for};
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -33,11 +33,36 @@ open(sys.argv[1] + '2', 'w').close()
 time.sleep(1000)
 ";
 
+/// How records are made to be lost.
+#[derive(Clone, Copy, PartialEq)]
+enum How {
+    /// The reader is stopped.
+    Stopped,
+    /// The ring buffer has one page.
+    OnePage,
+    /// Others take the CPUs, and the reader comes last.
+    Busy,
+}
+
 #[test]
 fn a_stopped_reader_counts_what_it_missed_and_repairs() -> Result<()> {
+    loses(How::Stopped)
+}
+
+#[test]
+fn a_ring_of_one_page_counts_what_it_missed_and_repairs() -> Result<()> {
+    loses(How::OnePage)
+}
+
+#[test]
+fn a_reader_without_a_cpu_counts_what_it_missed_and_repairs() -> Result<()> {
+    loses(How::Busy)
+}
+
+fn loses(how: How) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let done = dir.path().join("done");
-    let mut command = Command::new("python3");
+    let mut command = Command::new("/usr/bin/python3");
     command.args(["-c", FLOOD]).arg(&done).stdin(Stdio::piped());
     let mut flood = Group::start("flood", &mut command)?;
     let pid = flood.pid();
@@ -50,43 +75,69 @@ fn a_stopped_reader_counts_what_it_missed_and_repairs() -> Result<()> {
         ensure!(open >= 2, "{open}");
         Ok(())
     })?;
-    let pid_text = pid.to_string();
-    let mut serve =
-        Sockreel::start(dir.path(), "serve", ["serve", "--listen", "127.0.0.1:0", "-p", &pid_text])?;
+    let mut command = match how {
+        How::Busy => Command::new("nice"),
+        How::Stopped | How::OnePage => Command::new(Sockreel::program()?),
+    };
+    if how == How::Busy {
+        command.args(["-n", "19"]).arg(Sockreel::program()?);
+    }
+    let buffer = match how {
+        How::Stopped => "16M",
+        How::OnePage => "4K",
+        How::Busy => "64K",
+    };
+    // No check: what is set right is set right because of the loss.
+    command.args(["serve", "--check", "off", "--buffer", buffer, "--listen", "127.0.0.1:0", "-p"]);
+    let mut serve = Sockreel::start_command(dir.path(), "serve", command.arg(pid.to_string()))?;
     let api = serve.api()?;
-    wait_for("the table", || {
-        let (told, known) = (api.table(pid, None)?, table(pid)?);
-        ensure!(told == known, "{told:?}, not {known:?}");
-        Ok(())
-    })?;
+    wait_for("the table", || same(&api, pid))?;
 
-    serve.group().signal(Signal::SIGSTOP)?;
+    let mut others = Vec::new();
+    match how {
+        How::Stopped => serve.group().signal(Signal::SIGSTOP)?,
+        How::OnePage => {}
+        How::Busy => {
+            for number in 0..2 * std::thread::available_parallelism()?.get() {
+                let name = format!("other {number}");
+                others.push(Group::start(
+                    &name,
+                    Command::new("/usr/bin/python3").args(["-c", "while True: pass"]),
+                )?);
+            }
+        }
+    }
     let mut orders = flood.child().stdin.take().context("no stdin")?;
     orders.write_all(b"flood\n")?;
     wait_for("the flood's end", || fs::metadata(&done).context("not there yet").map(drop))?;
-    serve.group().signal(Signal::SIGCONT)?;
+    drop(others);
+    if how == How::Stopped {
+        serve.group().signal(Signal::SIGCONT)?;
+    }
 
-    wait_for("a repaired table", || {
-        let (told, known) = (api.table(pid, None)?, table(pid)?);
-        ensure!(told == known, "{told:?}, not {known:?}");
+    wait_for("a table that is right again", || {
+        same(&api, pid)?;
         let processes = api.get("processes")?;
         let standing = &processes["processes"][0]["standing"];
-        ensure!(*standing == "repaired", "the process stands as {standing}");
+        ensure!(*standing != "doubtful", "the process stands as {standing}");
+        // The dup2 and the close at the end are certainly among what a stopped reader missed.
+        ensure!(how != How::Stopped || *standing == "repaired", "the process stands as {standing}");
         Ok(())
     })?;
     orders.write_all(b"go on\n")?;
     let last = dir.path().join("done2");
     wait_for("the last records", || fs::metadata(&last).context("not there yet").map(drop))?;
-    wait_for("the last records' lines", || {
+    wait_for("the last records' lines, and a table that is right", || {
         let events = api.events()?;
         let opened = events.iter().any(|event| event["path"] == last.to_string_lossy().as_ref());
-        ensure!(opened, "no event of {} opens it", events.len());
-        Ok(())
+        ensure!(opened || how == How::OnePage, "no event of {} opens it", events.len());
+        same(&api, pid)
     })?;
     let events = api.events()?;
     let (missing, told) = (missing(&events), lost(&events));
     ensure!(told > 0, "nothing was lost of 120,000 records: {} events", events.len());
-    ensure!(missing == told, "{missing} numbers are missing, {told} are told");
+    // Of a small ring, the very last numbers may be among the lost.
+    ensure!(missing == told || how == How::OnePage, "{missing} numbers are missing, {told} are told");
     let status = &api.get("info")?["status"]["lost"];
     ensure!(
         status.as_f64() == Some(f64::from(u32::try_from(told)?)),
@@ -98,9 +149,18 @@ fn a_stopped_reader_counts_what_it_missed_and_repairs() -> Result<()> {
         .filter_map(|event| event["cause"].as_str())
         .collect();
     ensure!(causes == BTreeSet::from(["ring_full"]), "{causes:?}");
-    ensure!(events.iter().any(|event| event["event"] == "repair"), "no repair is told");
+    if how == How::Stopped {
+        ensure!(events.iter().any(|event| event["event"] == "repair"), "no repair is told");
+    }
     let ended = serve.interrupt()?;
     ensure!(ended.code == 0, "{}: {}", ended.code, ended.err);
+    println!("{}", ended.err.trim());
+    Ok(())
+}
+
+fn same(api: &Api, pid: u32) -> Result<()> {
+    let (told, known) = (api.table(pid, None)?, table(pid)?);
+    ensure!(told == known, "{told:?}, not {known:?}");
     Ok(())
 }
 

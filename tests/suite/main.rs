@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod calls;
+mod check;
 mod client_side;
 mod compat;
 mod descriptors;
@@ -17,5 +18,6 @@ mod real_servers;
 mod records;
 mod selection;
 mod strace;
+mod tables;
 mod uring;
 mod verifier;

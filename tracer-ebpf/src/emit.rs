@@ -8,7 +8,7 @@ use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id, generated::bpf_ktime_get_boot_ns},
 };
-use tracer_abi::{Counter, Header, Kind};
+use tracer_abi::{Counter, Header, Kind, UNNUMBERED};
 
 /// The boot clock, nanoseconds.
 #[inline(always)]
@@ -49,16 +49,33 @@ fn wakeup() -> u64 {
     u64::from(flag)
 }
 
-/// Numbers a record, reserves room for it and lets `fill` write it. `fill` must write every byte: the room holds what
-/// an earlier record left. The number is given before the room, so that a record without room leaves a gap that tells
-/// its place. The head is the first field of every record.
+/// Numbers a record and writes it. The number is given before the room, so that a record without room leaves a gap that
+/// tells its place.
 #[inline(always)]
 pub(crate) fn record<T: 'static>(kind: Kind, header: &Header, fill: impl FnOnce(*mut T)) {
     let cpu_seq = count(Counter::SEQ);
-    let Some(mut entry) = EVENTS.reserve::<T>(0) else {
+    if !write(kind, header, cpu_seq, fill) {
         count(Counter::RING_FULL);
-        return;
-    };
+    }
+}
+
+/// Writes a part of what another record tells, without a number of its own: every number has a line. A part without room
+/// takes one, which is missed.
+#[inline(always)]
+pub(crate) fn part<T: 'static>(kind: Kind, header: &Header, fill: impl FnOnce(*mut T)) {
+    if write(kind, header, UNNUMBERED, fill) {
+        count(Counter::PARTS);
+    } else {
+        count(Counter::SEQ);
+        count(Counter::RING_FULL);
+    }
+}
+
+/// Reserves room for a record and lets `fill` write it; says whether there was any. `fill` must write every byte: the room
+/// holds what an earlier record left. The head is the first field of every record.
+#[inline(always)]
+fn write<T: 'static>(kind: Kind, header: &Header, cpu_seq: u64, fill: impl FnOnce(*mut T)) -> bool {
+    let Some(mut entry) = EVENTS.reserve::<T>(0) else { return false };
     let place: *mut T = entry.as_mut_ptr();
     fill(place);
     let head = place.cast::<Header>();
@@ -76,6 +93,7 @@ pub(crate) fn record<T: 'static>(kind: Kind, header: &Header, fill: impl FnOnce(
         (*head).files = header.files;
     }
     entry.submit(wakeup());
+    true
 }
 
 /// The same for a record that lies complete in a map: `len` bytes, its head first, of the call in it.

@@ -29,7 +29,7 @@ pub(crate) const O_NONBLOCK: u32 = 0o4000;
 /// Bytes of a `struct inode` that hold what is read of it (include/linux/fs.h).
 const INODE: usize = 96;
 /// Bytes of a `struct fdtable` likewise (include/linux/fdtable.h).
-const FDTABLE: usize = 24;
+pub(crate) const FDTABLE: usize = 32;
 
 /// Reads what identifies an open file.
 // A function of its own, as are `read_slot` and `sock::read`: inlined everywhere, the programs would outgrow the stack

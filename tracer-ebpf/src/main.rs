@@ -35,6 +35,7 @@ mod kread;
 mod maps;
 mod probes;
 mod sock;
+mod table;
 mod task;
 
 /// The verifier refuses a program from which this loop can be reached, so no panic can hide in a loaded program.

@@ -60,6 +60,12 @@ pub(crate) fn files(task: u64) -> u64 {
     field(task, offset!(task_files)).unwrap_or(0)
 }
 
+/// Address of the descriptor table of a task's thread group leader; 0 where that has ended.
+#[inline(always)]
+pub(crate) fn leader_files(task: u64) -> u64 {
+    pointer(task, offset!(task_leader)).map_or(0, files)
+}
+
 /// Name of a task's thread group leader.
 #[inline(always)]
 pub(crate) fn leader_comm(task: u64) -> [u8; 16] {

@@ -66,6 +66,38 @@ pub(crate) enum When {
     Never,
 }
 
+/// How often something is done; `None`: never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Interval(pub(crate) Option<Duration>);
+
+fn interval(text: &str) -> Result<Interval, String> {
+    if text == "off" {
+        return Ok(Interval(None));
+    }
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration < SHORTEST => Err(format!("the shortest is {} ms", SHORTEST.as_millis())),
+        Ok(duration) => Ok(Interval(Some(duration))),
+        Err(cause) => Err(format!("{cause}; or off")),
+    }
+}
+
+/// The shortest time between two checks: a check is judged 50 ms after it was read.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// A size in bytes, or with K, M or G in units of 1024 bytes and so on: what the kernel takes for a ring buffer.
+fn size(text: &str) -> Result<u32, String> {
+    let (digits, unit) = match text.char_indices().next_back() {
+        Some((at, 'K' | 'k')) => (&text[..at], 1 << 10),
+        Some((at, 'M' | 'm')) => (&text[..at], 1 << 20),
+        Some((at, 'G' | 'g')) => (&text[..at], 1 << 30),
+        _ => (text, 1),
+    };
+    let bytes = digits.parse::<u32>().ok().and_then(|number| number.checked_mul(unit));
+    bytes
+        .filter(|bytes| bytes.is_power_of_two() && (4096..=1 << 30).contains(bytes))
+        .ok_or_else(|| "it takes a power of two from 4K to 1G".to_owned())
+}
+
 /// What is traced, and what is started for it.
 #[derive(Args, Debug)]
 pub(crate) struct Target {
@@ -74,6 +106,13 @@ pub(crate) struct Target {
     /// Record the session to FILE, for dump and open; a file that is there is replaced
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
+    /// Compare every table with the kernel's each INTERVAL, such as 10s, or never with off; a check that takes long
+    /// comes less often, so that checks take at most a thousandth of the time
+    #[arg(long, value_name = "INTERVAL", default_value = "10s", value_parser = interval)]
+    pub(crate) check: Interval,
+    /// Room for records on their way from the kernel, such as 16M; a power of two of at least a page
+    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = size)]
+    pub(crate) buffer: u32,
     /// Start CMD and follow it and its children from its first instruction on
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
@@ -175,6 +214,21 @@ mod tests {
     }
 
     #[test]
+    fn checks_and_buffers_read_as_people_write_them() {
+        for (check, milliseconds, buffer, bytes) in [
+            ("10s", Some(10_000), "4K", 4096),
+            ("off", None, "16M", 16 << 20),
+            ("100ms", Some(100), "8192", 8192),
+        ] {
+            let cli =
+                Cli::try_parse_from(["sockreel", "trace", "--check", check, "--buffer", buffer]).unwrap();
+            let Verb::Trace(trace) = cli.verb else { panic!("{cli:?}") };
+            assert_eq!(trace.target.check.0.map(|every| every.as_millis()), milliseconds);
+            assert_eq!(trace.target.buffer, bytes);
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         for args in [
             &["trace", "--port", "0"][..],
@@ -184,6 +238,12 @@ mod tests {
             &["trace", "--comm", ""],
             &["trace", "--comm", "sixteen-bytes-xx"],
             &["trace", "--for", "soon"],
+            &["trace", "--check", "1ms"],
+            &["trace", "--check", "never"],
+            &["trace", "--buffer", "3M"],
+            &["trace", "--buffer", "2K"],
+            &["trace", "--buffer", "8G"],
+            &["trace", "--buffer", "x"],
             &["trace", "--filter", "port:many"],
             &["trace", "ls"],
             &["dump"],

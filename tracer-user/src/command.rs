@@ -149,6 +149,15 @@ impl Command {
         }
     }
 
+    /// Its exit code where it has ended, at the end of tracing; where it still runs, that is told.
+    pub(crate) fn leave(&mut self) -> Option<u8> {
+        let code = self.ended();
+        if code.is_none() {
+            eprintln!("sockreel: CMD is not traced any more and runs on as process {}", self.pid());
+        }
+        code
+    }
+
     /// Asks it to end.
     pub(crate) fn terminate(&mut self) {
         if self.ended().is_none() {

@@ -6,15 +6,13 @@ use crate::{
     secret::Token,
     source::{Progress, Source},
     summary::Summary,
+    watch::{LOOK_EVERY, all_ended},
 };
 use anyhow::{Context as _, Result, anyhow};
 use std::{
     io::{self, Write as _},
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
 };
@@ -23,6 +21,7 @@ use tokio::{
     runtime::{self, Runtime},
     signal::unix::{SignalKind, signal},
     sync::{mpsc::Receiver, oneshot},
+    time::sleep,
 };
 use tracer_serve::{Handle, Question, Settings};
 
@@ -45,13 +44,15 @@ pub(crate) struct About {
     pub(crate) selection: String,
     pub(crate) attached: Vec<String>,
     pub(crate) missing: Vec<String>,
+    /// The selected processes, where they are all that is followed, with their children.
+    pub(crate) pids: Option<Vec<u32>>,
 }
 
 /// How a daemon ended.
 pub(crate) struct Ended {
     pub(crate) summary: Summary,
-    /// SIGTERM asked for it.
-    pub(crate) terminated: bool,
+    /// The command that was given.
+    pub(crate) command: Option<Command>,
 }
 
 impl Door {
@@ -67,19 +68,21 @@ impl Door {
     pub(crate) fn serve<S: Source + Send + 'static>(
         self,
         engine: Engine<S>,
-        command: Option<&mut Command>,
+        mut command: Option<Command>,
         about: About,
     ) -> Result<Ended> {
         let Self { runtime, listener, token } = self;
         let listen = listener.local_addr().context("cannot read the address that was bound")?;
         let (handle, questions) = tracer_serve::channel();
         let (ending, ended) = oneshot::channel();
-        let About { source, session, selection, attached, missing } = about;
+        let About { source, session, selection, attached, missing, pids } = about;
         print_url(listen, &token)?;
         let settings = Settings { listen, token: token.text, source, selection, attached, missing, session };
-        if let Some(command) = command {
+        if let Some(command) = &mut command {
             command.release()?;
         }
+        let command = Arc::new(Mutex::new(command));
+        let asked = Asked { command: Arc::clone(&command), pids, handle: handle.clone() };
         let engine = thread::Builder::new()
             .name("engine".to_owned())
             .spawn(move || {
@@ -88,11 +91,16 @@ impl Door {
                 answer_until_closed(engine, questions)
             })
             .context("cannot start the engine's thread")?;
-        let served = runtime.block_on(serve_until_signalled(listener, settings, handle, ended));
+        let served = runtime.block_on(async {
+            let shutdown = asked.until_end(ended)?;
+            Ok::<_, anyhow::Error>(tracer_serve::run(listener, settings, handle, shutdown).await?)
+        });
         // Connections that are still open hold the questions open.
         drop(runtime);
         let summary = engine.join().map_err(|_| anyhow!("the engine's thread panicked"))??;
-        Ok(Ended { summary, terminated: served? })
+        served?;
+        let command = command.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(Ended { summary, command })
     }
 }
 
@@ -106,26 +114,66 @@ fn print_url(listen: SocketAddr, token: &Token) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Serves; returns whether SIGTERM ended it.
-async fn serve_until_signalled(
-    listener: TcpListener,
-    settings: Settings,
+/// Who may end a daemon, and what it waits for.
+struct Asked {
+    command: Arc<Mutex<Option<Command>>>,
+    pids: Option<Vec<u32>>,
     handle: Handle,
-    engine_ended: oneshot::Receiver<()>,
-) -> Result<bool> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
-    let terminated = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&terminated);
-    let shutdown = async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => told.store(true, Ordering::Relaxed),
-            _ = engine_ended => {}
-        }
-    };
-    tracer_serve::run(listener, settings, handle, shutdown).await?;
-    Ok(terminated.load(Ordering::Relaxed))
+}
+
+impl Asked {
+    /// Ends when the daemon is to end, as a trace does.
+    ///
+    /// SIGINT: a terminal sends it to CMD too, so CMD decides; its last events are waited for. The second one ends the daemon
+    /// without waiting for CMD. SIGTERM comes to us alone and is passed on. Without a running CMD either ends the daemon.
+    fn until_end(
+        self,
+        mut engine_ended: oneshot::Receiver<()>,
+    ) -> Result<impl Future<Output = ()> + Send + 'static> {
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
+        let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+        Ok(async move {
+            let (mut interrupted, mut asked) = (false, false);
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {
+                        if interrupted || !self.is_running() {
+                            return;
+                        }
+                        (interrupted, asked) = (true, true);
+                    }
+                    _ = terminate.recv() => {
+                        if !self.is_running() {
+                            return;
+                        }
+                        self.with_command(Command::terminate);
+                        asked = true;
+                    }
+                    _ = &mut engine_ended => return,
+                    () = sleep(LOOK_EVERY), if asked => {
+                        if !self.is_running() && self.all_ended().await {
+                            return;
+                        }
+                    }
+                }
+            }
+        })
+    }
+
+    fn with_command<T>(&self, action: impl FnOnce(&mut Command) -> T) -> Option<T> {
+        self.command.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(action)
+    }
+
+    fn is_running(&self) -> bool {
+        self.with_command(|command| command.ended().is_none()).unwrap_or(false)
+    }
+
+    /// Whether everything that is followed has ended; nothing is waited for where others than selected processes are.
+    async fn all_ended(&self) -> bool {
+        let Some(pids) = self.pids.clone() else { return true };
+        // An engine that does not answer is not waited for.
+        self.handle.ask(move |session| all_ended(&pids, session)).await.unwrap_or(true)
+    }
 }
 
 /// Answers questions between batches of input until nobody can ask any more.

@@ -96,7 +96,8 @@ impl<S: Source> Engine<S> {
             }
         });
         finished.context("tracing did not end as it should")?;
-        Ok(Summary { totals: self.session.totals(), recorded, incomplete: self.incomplete })
+        let (totals, account) = (self.session.totals(), self.source.account());
+        Ok(Summary { totals, account, recorded, incomplete: self.incomplete })
     }
 
     fn consume(&mut self) -> Result<()> {
@@ -113,6 +114,9 @@ impl<S: Source> Engine<S> {
         }
         self.batch = batch;
         self.batch.clear();
+        if self.session.take_repair_wanted() {
+            self.source.repair();
+        }
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail};
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 use tracer_capture::{Capture, Selection, Settings};
 use tracer_model::input::Reason;
 use tracer_recording::{Head, NewFile, Writer};
@@ -18,6 +18,8 @@ pub(crate) struct Prepared {
     selection: Selection,
     command: Option<Command>,
     record: Option<(PathBuf, NewFile)>,
+    check: Option<Duration>,
+    ring_bytes: u32,
 }
 
 /// Tracing under way, with fewer privileges. The command still waits.
@@ -31,18 +33,18 @@ pub(crate) struct Live {
 impl Prepared {
     /// Forks the command (first of all: it inherits what is there) and makes the recording's file.
     pub(crate) fn new(target: Target) -> Result<Self> {
-        let Target { select, record, command } = target;
+        let Target { select, record, check, buffer, command } = target;
         let command = Program::resolve(&command)?.map(|program| program.spawn_stopped()).transpose()?;
         let selection = select.resolve(command.as_ref().map(Command::pid));
         selection.pids.iter().try_for_each(|pid| is_process(*pid))?;
         let record = record.map(|path| NewFile::create(&path).map(|file| (path, file))).transpose()?;
-        Ok(Self { selection, command, record })
+        Ok(Self { selection, command, record, check: check.0, ring_bytes: buffer })
     }
 
     /// Attaches, takes the first snapshot, and gives up privileges. No thread may run yet.
     pub(crate) fn attach(self, session: &str) -> Result<Live> {
-        let Self { selection, command, record } = self;
-        let settings = Settings { selection: selection.clone(), ..Settings::default() };
+        let Self { selection, command, record, check, ring_bytes } = self;
+        let settings = Settings { selection: selection.clone(), ring_bytes, check };
         let mut capture = Capture::attach(&settings)?;
         capture.snapshot(Reason::Start)?;
         let recording = record

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use std::{io, time::Duration};
-use tracer_capture::{Capture, CaptureError};
+use tracer_capture::{Account, Capture, CaptureError};
 use tracer_model::input::Input;
 use tracer_recording::{Reader, RecordingError};
 
@@ -20,8 +20,16 @@ pub(crate) trait Source {
     /// Waits at most `timeout` and appends inputs. What is in `batch` when it fails is to be taken too.
     fn poll(&mut self, timeout: Duration, batch: &mut Vec<Input>) -> Result<Progress>;
 
+    /// A table turned out doubtful: asks for a snapshot that settles it.
+    fn repair(&mut self) {}
+
     /// Ends the source and appends what is left.
     fn finish(&mut self, batch: &mut Vec<Input>) -> Result<()>;
+
+    /// What became of the kernel's records; it closes after the end.
+    fn account(&self) -> Option<Account> {
+        None
+    }
 }
 
 impl Source for Capture {
@@ -34,8 +42,16 @@ impl Source for Capture {
         Ok(Progress::More)
     }
 
+    fn repair(&mut self) {
+        Self::repair(self);
+    }
+
     fn finish(&mut self, batch: &mut Vec<Input>) -> Result<()> {
         Ok(Self::finish(self, batch)?)
+    }
+
+    fn account(&self) -> Option<Account> {
+        Some(Self::account(self))
     }
 }
 

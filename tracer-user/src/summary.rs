@@ -1,12 +1,15 @@
 //! The one line that ends a session.
 
 use std::{fmt, path::PathBuf};
+use tracer_capture::Account;
 use tracer_model::session::Totals;
 
 /// What a session came to.
 #[derive(Debug)]
 pub(crate) struct Summary {
     pub(crate) totals: Totals,
+    /// The kernel's records, where there was a kernel.
+    pub(crate) account: Option<Account>,
     /// The recording and how many inputs it holds.
     pub(crate) recorded: Option<(PathBuf, u64)>,
     /// Output or recording ended early, and that was told.
@@ -15,15 +18,23 @@ pub(crate) struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Totals { events, lost, doubtful, .. } = self.totals;
+        let Totals { events, lost, doubtful, repairs, checks, checks_ns, .. } = self.totals;
         let doubtful = u64::try_from(doubtful).unwrap_or(u64::MAX);
         write!(
             f,
-            "sockreel: {} events, {} lost, {} doubtful",
+            "sockreel: {} events, {} lost, {} doubtful, {} repaired",
             grouped(events),
             grouped(lost),
-            grouped(doubtful)
+            grouped(doubtful),
+            grouped(repairs)
         )?;
+        if let Some(Account { attempted, delivered, lost }) = self.account {
+            let (attempted, delivered, lost) = (grouped(attempted), grouped(delivered), grouped(lost));
+            write!(f, "; records: {attempted} attempted, {delivered} delivered, {lost} lost")?;
+        }
+        if checks > 0 {
+            write!(f, "; {} checks in {} µs", grouped(checks), grouped(checks_ns / 1000))?;
+        }
         match &self.recorded {
             Some((path, inputs)) => write!(f, "; recorded {} inputs to {}", grouped(*inputs), path.display()),
             None => Ok(()),
@@ -47,6 +58,7 @@ fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Summary, grouped};
+    use tracer_capture::Account;
     use tracer_model::session::Totals;
 
     #[test]
@@ -61,12 +73,16 @@ mod tests {
     #[test]
     fn the_line_names_events_loss_and_doubt() {
         let totals = Totals { events: 1234, lost: 0, doubtful: 1, ..Totals::default() };
-        let summary = Summary { totals: totals.clone(), recorded: None, incomplete: false };
-        assert_eq!(summary.to_string(), "sockreel: 1,234 events, 0 lost, 1 doubtful");
-        let summary = Summary { totals, recorded: Some(("r.mcap".into(), 5678)), incomplete: false };
+        let summary = Summary { totals: totals.clone(), account: None, recorded: None, incomplete: false };
+        assert_eq!(summary.to_string(), "sockreel: 1,234 events, 0 lost, 1 doubtful, 0 repaired");
+        let totals = Totals { checks: 2, checks_ns: 1_234_567, repairs: 3, ..totals };
+        let account = Some(Account { attempted: 9, delivered: 7, lost: 2 });
+        let recorded = Some(("r.mcap".into(), 5678));
+        let summary = Summary { totals, account, recorded, incomplete: false };
         assert_eq!(
             summary.to_string(),
-            "sockreel: 1,234 events, 0 lost, 1 doubtful; recorded 5,678 inputs to r.mcap"
+            "sockreel: 1,234 events, 0 lost, 1 doubtful, 3 repaired; records: 9 attempted, 7 delivered, 2 lost; \
+             2 checks in 1,234 µs; recorded 5,678 inputs to r.mcap"
         );
     }
 }

@@ -17,7 +17,7 @@ use tracer_capture::Selection;
 use tracer_model::session::Session;
 
 /// How often the processes are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Signals that arrived since they were last looked at.
 struct Signals {
@@ -107,20 +107,15 @@ impl Watch {
         self.pids.as_ref().is_some_and(|pids| all_ended(pids, session))
     }
 
-    /// The end: the command's exit code, where it has ended; where it still runs, that is told.
+    /// The end: the command's exit code, where it has ended.
     pub(crate) fn end(mut self) -> Option<u8> {
-        let command = self.command.as_mut()?;
-        let code = command.ended();
-        if code.is_none() {
-            eprintln!("sockreel: CMD is not traced any more and runs on as process {}", command.pid());
-        }
-        code
+        self.command.as_mut()?.leave()
     }
 }
 
 /// Whether the selected processes and every process that they started have ended. The kernel is asked where the model
 /// does not know of an end: its record may be among those that were lost.
-fn all_ended(pids: &[u32], session: &Session) -> bool {
+pub(crate) fn all_ended(pids: &[u32], session: &Session) -> bool {
     let told = |pid| session.process_by_pid(pid).is_some_and(|process| process.ended.is_some());
     pids.iter().all(|pid| told(*pid) || !exists(*pid))
         && session

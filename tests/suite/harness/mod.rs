@@ -17,8 +17,8 @@ pub(crate) use group::{Group, descendants, signal_pid};
 pub(crate) use guest::Guest;
 pub(crate) use page::Page;
 pub(crate) use server::{Server, free_port};
-pub(crate) use sockreel::{Sockreel, lines};
-pub(crate) use witness::{Table, is_accepted, is_listening, kind, table};
+pub(crate) use sockreel::{Sockreel, lines, told_table};
+pub(crate) use witness::{Table, is_accepted, is_listening, kind, table, table_in};
 
 use anyhow::{Result, bail};
 use std::{

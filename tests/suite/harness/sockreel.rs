@@ -67,7 +67,24 @@ impl Sockreel {
         let code = self.group.code().with_context(|| self.said())?;
         let ended = Ended { code, out: self.stdout()?, err: self.stderr()? };
         ensure!(!ended.err.contains("panicked"), "it panicked: {}", ended.err);
+        books_close(&ended.err)?;
         Ok(ended)
+    }
+
+    /// Sends SIGINT again and again and waits for the end: the second one does not wait for a command that runs on.
+    pub(crate) fn insist(self) -> Result<Ended> {
+        self.stop()?;
+        self.ended()
+    }
+
+    fn stop(&self) -> Result<()> {
+        wait_for("the end after a second SIGINT", || {
+            self.group.signal(Signal::SIGINT)?;
+            // Not reaped yet, it still has its number.
+            let stat = fs::read_to_string(format!("/proc/{}/stat", self.group.pid()))?;
+            ensure!(stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')), "it still runs");
+            Ok(())
+        })
     }
 
     /// Sends SIGINT, as Ctrl-C does, and waits for the end.
@@ -133,6 +150,38 @@ impl Sockreel {
         let head: String = out.chars().take(2000).collect();
         format!("sockreel said: {err}\nand on standard output: {head}")
     }
+}
+
+impl Drop for Sockreel {
+    /// A tracer that no test has ended is ended here, so that no test can leave its books open.
+    fn drop(&mut self) {
+        if std::thread::panicking() || !self.group.is_running().unwrap_or(false) {
+            return;
+        }
+        let closed = self.stop().and_then(|()| books_close(&self.stderr()?));
+        assert!(closed.is_ok(), "{closed:?}");
+    }
+}
+
+/// The books of a run that has ended: what the kernel counted as attempted was delivered, or is told as lost. One that did
+/// not get as far as a summary, or had no kernel, has none.
+fn books_close(err: &str) -> Result<()> {
+    err.lines().filter(|line| line.contains(" attempted, ")).try_for_each(account_closes)
+}
+
+fn account_closes(summary: &str) -> Result<()> {
+    let number = |unit: &str| -> Result<Vec<u64>> {
+        let words: Vec<&str> = summary.split([' ', ';']).filter(|word| !word.is_empty()).collect();
+        let before = words.windows(2).filter(|pair| pair[1].trim_end_matches(',') == unit);
+        before.map(|pair| Ok(pair[0].replace(',', "").parse()?)).collect()
+    };
+    let (attempted, delivered, lost) = (number("attempted")?, number("delivered")?, number("lost")?);
+    let ([attempted], [delivered], [told, lost]) = (&attempted[..], &delivered[..], &lost[..]) else {
+        bail!("no account in {summary}");
+    };
+    ensure!(told == lost, "{told} are told as lost, {lost} were noticed: {summary}");
+    ensure!(*attempted == delivered + lost, "the account does not close: {summary}");
+    Ok(())
 }
 
 /// The lines of a `--json` output; the last may be half written while it runs.

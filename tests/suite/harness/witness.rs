@@ -1,16 +1,20 @@
 //! What the kernel itself says, through `/proc`: the source that the model is compared with.
 
 use anyhow::{Context as _, Result};
-use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _};
+use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, path::Path};
 
 /// A descriptor table: number to kind and inode.
 pub(crate) type Table = BTreeMap<i64, (String, u64)>;
 
 /// The table of a process, by `/proc/PID/fd` (`proc_pid_fd(5)`).
 pub(crate) fn table(pid: u32) -> Result<Table> {
-    let dir = format!("/proc/{pid}/fd");
+    table_in(Path::new(&format!("/proc/{pid}/fd")))
+}
+
+/// The table that such a directory shows; a thread has one of its own (`/proc/PID/task/TID/fd`).
+pub(crate) fn table_in(dir: &Path) -> Result<Table> {
     let mut table = Table::new();
-    for entry in fs::read_dir(&dir).with_context(|| format!("cannot read {dir}"))? {
+    for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
         let entry = entry?;
         let number = entry.file_name().to_string_lossy().parse()?;
         let text = fs::read_link(entry.path())?;
@@ -33,6 +37,7 @@ pub(crate) fn kind(text: &str, mode: u32) -> &'static str {
         Some("io_uring") => "io_uring",
         Some("pidfd") => "pidfd",
         Some("userfaultfd") => "userfaultfd",
+        Some("fanotify") => "fanotify",
         Some(_) => "anonymous",
         None if text.starts_with("socket:") => "socket",
         None if text.starts_with("pipe:") => "pipe",

@@ -99,6 +99,8 @@ offsets! {
     signal_live: "signal_struct" . "live",
     /// Resource limits.
     signal_rlim: "signal_struct" . "rlim",
+    /// Tasks that share a descriptor table.
+    files_count: "files_struct" . "count",
     /// Current descriptor array.
     files_fdt: "files_struct" . "fdt",
     /// Capacity of the array.
@@ -107,6 +109,8 @@ offsets! {
     fdt_fd: "fdtable" . "fd",
     /// Close-on-exec bits.
     fdt_cloexec: "fdtable" . "close_on_exec",
+    /// Bits of the numbers that are in use.
+    fdt_open: "fdtable" . "open_fds",
     /// Operations of an open file: the same for all files of a kind.
     file_ops: "file" . "f_op",
     /// Inode of an open file.

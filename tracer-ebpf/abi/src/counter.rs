@@ -22,6 +22,10 @@ impl Counter {
     pub const PASSED_BEYOND: Self = Self(6);
     /// Operations of io_urings that could not be kept because the table of requests in flight was full.
     pub const REQUESTS_FULL: Self = Self(7);
+    /// Descriptor tables that have more slots than are read of one.
+    pub const TABLE_BEYOND: Self = Self(8);
+    /// Records that were written without a number.
+    pub const PARTS: Self = Self(9);
     /// How many counters there are.
-    pub const COUNT: u32 = 8;
+    pub const COUNT: u32 = 10;
 }

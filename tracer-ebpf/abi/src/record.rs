@@ -27,6 +27,8 @@ pub const OPTION_REUSEPORT: u8 = 2;
 pub const OPTION_V6ONLY: u8 = 4;
 /// `SO_LINGER` is on.
 pub const OPTION_LINGER: u8 = 8;
+/// Slots in one [`Table`] record: the bits of a word.
+pub const TABLE_SLOTS: usize = 64;
 /// A fork's child shares its parent's descriptor table (`CLONE_FILES`, clone(2)).
 pub const FORK_SHARES_FILES: u32 = 1;
 
@@ -36,6 +38,8 @@ pub const PASSED_SOCK: u32 = 1;
 pub const PASSED_LOCAL: u32 = 2;
 /// Its peer has a name: another [`UnixName`](crate::UnixName) follows.
 pub const PASSED_PEER: u32 = 4;
+/// The `cpu_seq` of a record without a number: a part of what the next one of its task tells.
+pub const UNNUMBERED: u64 = u64::MAX;
 
 /// Kind of a record. An integer newtype, so that an unknown kind is a value and not undefined behaviour.
 #[repr(transparent)]
@@ -63,6 +67,10 @@ impl Kind {
     pub const EXEC: Self = Self(17);
     /// [`Exit`](crate::Exit).
     pub const EXIT: Self = Self(18);
+    /// [`Table`](crate::Table).
+    pub const TABLE: Self = Self(19);
+    /// [`Thread`](crate::Thread).
+    pub const THREAD: Self = Self(20);
     /// [`State`](crate::State).
     pub const STATE: Self = Self(32);
     /// [`Queued`](crate::Queued).
@@ -87,7 +95,7 @@ record! {
         /// CPU that wrote it.
         pub cpu: u32,
         /// Number of the record among those attempted on this CPU, given before room is reserved: a number that
-        /// is missing is a record that was lost.
+        /// is missing is a record that was lost. [`UNNUMBERED`] for a part.
         pub cpu_seq: u64,
         /// When it happened (for a call: when it returned).
         pub ts: u64,
@@ -376,6 +384,36 @@ record! {
 }
 
 record! {
+    /// Slots of a descriptor table that only one task has, and that was made from a shared one: what other tasks did to that
+    /// one meanwhile is not known by their calls. Told before the record of the call that made the table, at the same moment;
+    /// the first slots in any case, more where any of them holds a file.
+    pub struct Table {
+        /// Head, without a number; the task and the table are the ones that the slots belong to.
+        pub header: Header,
+        /// Number of the first slot.
+        pub first: u32,
+        /// Keeps the structure free of padding.
+        pub reserved: u32,
+        /// Close-on-exec, a bit a slot.
+        pub cloexec: u64,
+        /// Address of the open file in each slot; 0 for none.
+        pub files: [u64; TABLE_SLOTS],
+    }
+}
+
+record! {
+    /// A thread whose table is not its leader's begins or ends.
+    pub struct Thread {
+        /// Head; the task and the table are the thread's.
+        pub header: Header,
+        /// Tasks that have the table, this one included.
+        pub users: u32,
+        /// Set where it begins.
+        pub begins: u32,
+    }
+}
+
+record! {
     /// A followed TCP socket changed its state.
     pub struct State {
         /// Head; process and start are the owner's, the thread is 0 unless the change happened in its own call.
@@ -494,6 +532,10 @@ record! {
         pub changes: [Change; CHANGES_LEN],
         /// The socket before the first change; as an earlier call left it where there is none.
         pub sock: Sock,
+        /// For `fork` and `execve` and their kin: set where other tasks had the caller's table when the call began.
+        pub shared: u32,
+        /// Keeps the structure free of padding.
+        pub reserved: u32,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     kread::{copy, opaque, user, user_bytes, zero},
     maps::{ASKED, ASKED_SCRATCH, IN_FLIGHT, SCRATCH, SYSCALLS, Work, count},
     probes::{found, outcome, passed, wanted},
-    sock,
+    sock, table,
     task::{self, Scope},
 };
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
@@ -147,7 +147,14 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     }
     let now = emit::now();
     call.call.header.ts = now;
-    call.call.header.files = task::files(task::current());
+    let files = task::files(task::current());
+    if files != call.call.header.files {
+        // The call gave its thread a table of its own (`unshare`, `close_range` with `CLOSE_RANGE_UNSHARE`).
+        call.call.header.files = files;
+        if scope == Scope::Whole {
+            table::tell(&call.call.header);
+        }
+    }
     call.call.ret = ret;
     outcome::tell(work, tid, scope);
     // Asked of the record: the entry's class would be known for all of the above, which the verifier then walks anew for
@@ -179,6 +186,8 @@ fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) 
     call.sk = 0;
     call.returned = 0;
     call.count = 0;
+    call.shared = 0;
+    call.reserved = 0;
     call.pointer = match entry.pointer_arg {
         1 => b,
         2 => c,
@@ -199,6 +208,10 @@ fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) 
         | Class::LSEEK => {
             file::read_slot(call.call.header.files, a as i32, &mut call.call.subject, false);
             call.sk = file::sk_of(&call.call.subject.file);
+        }
+        Class::FORK | Class::EXEC => {
+            file::clear_slot(&mut call.call.subject);
+            call.shared = u32::from(table::is_shared(call.call.header.files));
         }
         Class::DUP2 => file::read_slot(call.call.header.files, b as i32, &mut call.call.subject, false),
         _ => file::clear_slot(&mut call.call.subject),

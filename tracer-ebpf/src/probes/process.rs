@@ -5,10 +5,11 @@ use crate::{
     globals::{config, offset},
     kread::{field, pointer, string, zero},
     maps::{ASKED, FOLLOW, IN_FLIGHT, SENT},
+    table,
     task::{self, Scope},
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use tracer_abi::{Exec, Exit, FORK_SHARES_FILES, Fork, Kind, PATH_LEN, SELECT_ALL};
+use tracer_abi::{Exec, Exit, FORK_SHARES_FILES, Fork, Header, Kind, PATH_LEN, SELECT_ALL, Thread};
 
 /// `TP_PROTO(struct task_struct *parent, struct task_struct *child)`, include/trace/events/sched.h.
 #[btf_tracepoint(function = "sched_process_fork")]
@@ -16,20 +17,36 @@ fn fork(ctx: BtfTracePointContext) -> i32 {
     let child: u64 = ctx.arg::<*const u8>(1) as u64;
     let header = emit::current_header();
     let child_pid: u32 = field(child, offset!(task_tgid)).unwrap_or(0);
-    // A new thread shares its leader's identity and table: nothing to tell.
-    if child_pid == header.pid {
+    let child_files = task::files(child);
+    let is_thread = child_pid == header.pid;
+    // A new thread shares its leader's identity, and nearly always its table: then there is nothing to tell.
+    if is_thread && child_files == task::leader_files(child) {
         return 0;
     }
     let whole = task::scope(header.pid) == Scope::Whole;
-    if !whole && !task::is_in_map(header.pid) {
+    if !whole && (is_thread || !task::is_in_map(header.pid)) {
         return 0;
     }
     let child_start = task::start(child);
-    if config!(select) & SELECT_ALL == 0 {
+    if config!(select) & SELECT_ALL == 0 && !is_thread {
         task::follow(child_pid, !whole);
     }
-    let (nr, enter) = in_flight(header.tid);
-    let child_files = task::files(child);
+    let Begun { nr, enter, shared } = in_flight(header.tid);
+    let its = Header {
+        pid: child_pid,
+        tid: field(child, offset!(task_pid)).unwrap_or(0),
+        start: child_start,
+        files: child_files,
+        ..header
+    };
+    // The copy of a shared table was made a while ago (`copy_process`, kernel/fork.c), among calls of other tasks.
+    if whole && child_files != header.files && (shared || table::is_shared(header.files)) {
+        table::tell(&its);
+    }
+    if is_thread {
+        tell_thread(&its, 1);
+        return 0;
+    }
     let comm = task::leader_comm(child);
     emit::record::<Fork>(Kind::FORK, &header, |record| {
         let flags = if child_files == header.files { FORK_SHARES_FILES } else { 0 };
@@ -67,10 +84,13 @@ fn exec(ctx: BtfTracePointContext) -> i32 {
         task::follow(header.pid, false);
         newly_followed = 1;
     }
-    let (nr, enter) = in_flight(old_tid);
+    let Begun { nr, enter, shared } = in_flight(old_tid);
     if old_tid != header.tid {
         // The caller was not the leader and takes its number (`de_thread`, fs/exec.c): its own is free again.
         let _ = IN_FLIGHT.remove(old_tid);
+    }
+    if shared && newly_followed == 0 && task::scope(header.pid) == Scope::Whole {
+        table::tell(&header);
     }
     let path = pointer(bprm, offset!(bprm_filename)).unwrap_or(0);
     emit::record::<Exec>(Kind::EXEC, &header, |record| {
@@ -107,6 +127,10 @@ fn exit(_ctx: BtfTracePointContext) -> i32 {
         .and_then(|signal| field(signal, offset!(signal_live)))
         .unwrap_or(0);
     if live != 0 {
+        let leaves_own = table::users(header.files) == 1 || header.files != task::leader_files(task);
+        if leaves_own && task::scope(header.pid) == Scope::Whole {
+            tell_thread(&header, 0);
+        }
         return 0;
     }
     let whole = task::scope(header.pid) == Scope::Whole;
@@ -123,12 +147,36 @@ fn exit(_ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Number and begin of the call that a thread is in; zeros where that is not known.
+/// Tells that a thread begins or ends whose table is not its leader's.
 #[inline(always)]
-fn in_flight(tid: u32) -> (u32, u64) {
+fn tell_thread(its: &Header, begins: u32) {
+    emit::record::<Thread>(Kind::THREAD, its, |record| {
+        // SAFETY: the ring buffer gave room for a whole record.
+        unsafe {
+            (*record).users = table::users(its.files);
+            (*record).begins = begins;
+        }
+    });
+}
+
+/// What is known of the call that a thread is in.
+struct Begun {
+    /// Its number; 0 where its entry was not seen.
+    nr: u32,
+    /// When it began; likewise.
+    enter: u64,
+    /// Other tasks had the caller's table then, or may have had.
+    shared: bool,
+}
+
+/// The call that a thread is in.
+#[inline(always)]
+fn in_flight(tid: u32) -> Begun {
     match IN_FLIGHT.get_ptr(tid) {
         // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period.
-        Some(value) => unsafe { ((*value).call.nr, (*value).call.enter) },
-        None => (0, 0),
+        Some(value) => unsafe {
+            Begun { nr: (*value).call.nr, enter: (*value).call.enter, shared: (*value).shared != 0 }
+        },
+        None => Begun { nr: 0, enter: 0, shared: true },
     }
 }

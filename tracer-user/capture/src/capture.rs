@@ -4,7 +4,7 @@
 //! a gap); the order stage releases early when it is full (see [`crate::order`]). Nobody else queues here.
 
 use crate::{
-    AttachError, CaptureError, Report, Settings,
+    Account, AttachError, CaptureError, Report, Settings,
     clock::{boot_now, epoch_minus_boot_ns},
     health::Health,
     numbering::numbering,
@@ -28,6 +28,11 @@ const PENDING_EVERY_NS: u64 = 50_000_000;
 const HEALTH_EVERY_NS: u64 = 1_000_000_000;
 /// A repair waits until nothing has been lost for this long.
 const QUIET_NS: u64 = 50_000_000;
+/// Rows of a repair or a check are judged this long after they were read: a call that was under way then has returned,
+/// and has told what it did.
+const JUDGE_NS: u64 = 50_000_000;
+/// A check costs at most one part in so many of the time.
+const CHECK_SHARE: u64 = 1000;
 /// The programs do not wake the reader for every record (a wake-up costs more than the record): this is how long a
 /// record waits at most, unless the buffer fills up.
 const NAP: Duration = Duration::from_millis(10);
@@ -35,6 +40,10 @@ const NAP: Duration = Duration::from_millis(10);
 const END_NS: u64 = 200_000_000;
 
 /// Tracing under way. Dropping it detaches everything.
+///
+/// Snapshots are taken one after the other: one is judged before the next is read. After a loss comes a repair, for a process
+/// that is selected late a snapshot of its own, and from time to time a check, no sooner after the last one than a
+/// thousand times what that took.
 pub struct Capture {
     programs: Programs,
     ring: RingBuf<MapData>,
@@ -47,6 +56,14 @@ pub struct Capture {
     next_pending: u64,
     next_health: u64,
     repair_at: Option<u64>,
+    /// A process was selected and its table is not read yet.
+    selected: bool,
+    check: Option<u64>,
+    next_check: u64,
+    /// When the newest snapshot is judged.
+    judged_at: u64,
+    delivered: u64,
+    lost: u64,
     begun: bool,
 }
 
@@ -71,6 +88,12 @@ impl Capture {
             next_pending: 0,
             next_health: 0,
             repair_at: None,
+            selected: false,
+            check: settings.check.map(|every| u64::try_from(every.as_nanos()).unwrap_or(u64::MAX)),
+            next_check: 0,
+            judged_at: 0,
+            delivered: 0,
+            lost: 0,
             begun: false,
         })
     }
@@ -84,21 +107,58 @@ impl Capture {
     /// Reads every followed process's table; the rows come out of [`Self::poll`] at their place.
     pub fn snapshot(&mut self, reason: Reason) -> Result<(), CaptureError> {
         self.begin();
-        self.note(boot_now(), Body::SnapshotBegin(reason));
+        let began = boot_now();
+        self.note(began, Body::SnapshotBegin(reason));
         let mut bytes = Vec::new();
         let mut file = self.programs.snapshot().map_err(CaptureError::Snapshot)?;
         file.read_to_end(&mut bytes).map_err(CaptureError::Snapshot)?;
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
             let Ok((input, len)) = decode::row(rest) else {
-                self.lose(boot_now(), Lost { count: 1, cause: LossCause::Malformed, cpu: None });
+                // No record: it does not stand in the account.
+                self.tell_lost(boot_now(), Lost { count: 1, cause: LossCause::Malformed, cpu: None });
                 break;
             };
             self.order.push(input);
             rest = rest.get(len..).unwrap_or_default();
         }
-        self.note(boot_now(), Body::SnapshotEnd(reason));
+        let ended = boot_now().0;
+        // At the start there is nothing to compare with.
+        self.judged_at = if reason == Reason::Start { ended } else { ended + JUDGE_NS };
+        self.note(BootNs(self.judged_at), Body::SnapshotEnd(reason));
+        if let Some(every) = self.check {
+            self.next_check = ended.saturating_add(every.max((ended - began.0).saturating_mul(CHECK_SHARE)));
+        }
         Ok(())
+    }
+
+    /// Asks for a snapshot that sets right what is wrong, as after a loss.
+    pub fn repair(&mut self) {
+        self.repair_at.get_or_insert(0);
+    }
+
+    /// What became of every record. It closes after [`Self::finish`].
+    #[must_use]
+    pub fn account(&self) -> Account {
+        Account {
+            attempted: self.health.all_attempted(&self.programs),
+            delivered: self.delivered,
+            lost: self.lost,
+        }
+    }
+
+    /// The snapshot that is due, if any.
+    fn due(&self, now: u64) -> Option<Reason> {
+        if now < self.judged_at {
+            return None;
+        }
+        if self.repair_at.is_some_and(|due| due <= now) {
+            return Some(Reason::Repair);
+        }
+        if self.selected {
+            return Some(Reason::Selected);
+        }
+        (self.check.is_some() && self.next_check <= now).then_some(Reason::Check)
     }
 
     /// Waits at most `timeout` and appends inputs in order; the first one ever is an anchor.
@@ -107,10 +167,7 @@ impl Capture {
         self.wait(timeout.min(NAP))?;
         // Before the buffer is read: every record with an earlier time is in it, or about to be within the hold.
         let now = boot_now();
-        let newly_followed = self.drain();
-        if newly_followed {
-            self.snapshot(Reason::Selected)?;
-        }
+        self.selected |= self.drain();
         if now.0 >= self.next_pending {
             self.next_pending = now.0 + PENDING_EVERY_NS;
             for input in self.pending.look(now, &self.numbering) {
@@ -129,9 +186,13 @@ impl Capture {
             }
         }
         self.tell_gaps(now);
-        if self.repair_at.is_some_and(|due| due <= now.0) {
-            self.repair_at = None;
-            self.snapshot(Reason::Repair)?;
+        if let Some(reason) = self.due(now.0) {
+            if reason == Reason::Repair {
+                self.repair_at = None;
+            }
+            // Every snapshot reads every followed process.
+            self.selected = false;
+            self.snapshot(reason)?;
         }
         self.order.release(now, out);
         Ok(())
@@ -140,9 +201,6 @@ impl Capture {
     /// Detaches and appends everything that is left.
     pub fn finish(&mut self, out: &mut Vec<Input>) -> Result<(), CaptureError> {
         self.begin();
-        for lost in self.health.losses(&self.programs) {
-            self.lose(boot_now(), lost);
-        }
         self.programs.detach();
         // A program that runs while it is detached still finishes its record.
         let deadline = boot_now().0 + END_NS;
@@ -159,6 +217,9 @@ impl Capture {
         self.tell_gaps(BootNs(u64::MAX));
         let given = self.health.attempted();
         self.tell_tails(&given, now);
+        for lost in self.health.losses(&self.programs) {
+            self.lose(now, lost);
+        }
         self.note(now, Body::Anchor { epoch_minus_boot_ns: epoch_minus_boot_ns() });
         self.order.flush(out);
         Ok(())
@@ -191,16 +252,17 @@ impl Capture {
                 newly_followed |= matches!(input.body, Body::Exec(Exec { newly_followed: true, .. }));
                 self.order.push(input);
             });
-            if read.is_err() {
-                malformed.push(decode::origin(&item));
+            match read {
+                Ok(()) => self.delivered += 1,
+                Err(_) => malformed.push(decode::origin(&item)),
             }
         }
         for origin in malformed {
             let now = boot_now();
-            let cpu = origin.as_ref().ok().map(|origin| origin.cpu);
-            if let Ok(origin) = origin {
+            if let Some(origin) = origin {
                 self.order.note(origin, now);
             }
+            let cpu = origin.map(|origin| origin.cpu);
             self.lose(now, Lost { count: 1, cause: LossCause::Malformed, cpu });
         }
         newly_followed
@@ -226,6 +288,11 @@ impl Capture {
     }
 
     fn lose(&mut self, ts: BootNs, lost: Lost) {
+        self.lost += lost.count;
+        self.tell_lost(ts, lost);
+    }
+
+    fn tell_lost(&mut self, ts: BootNs, lost: Lost) {
         self.repair_at = Some(boot_now().0 + QUIET_NS);
         self.note(ts, Body::Lost(lost));
     }

@@ -28,6 +28,7 @@ const TABLES: &[(Counter, LossCause)] = &[
     (Counter::PROCESSES_FULL, LossCause::MapFull),
     (Counter::REQUESTS_FULL, LossCause::MapFull),
     (Counter::PASSED_BEYOND, LossCause::MapFull),
+    (Counter::TABLE_BEYOND, LossCause::MapFull),
     (Counter::COMPAT_CALLS, LossCause::CompatCall),
 ];
 
@@ -54,7 +55,7 @@ impl Health {
     pub(crate) fn losses(&mut self, programs: &Programs) -> Vec<Lost> {
         let mut losses = Vec::new();
         for (counter, cause) in TABLES {
-            let total: u64 = self.per_cpu(*counter).unwrap_or_default().iter().sum();
+            let total = self.total(*counter);
             let told = self.told.entry(counter.0).or_default();
             if total > *told {
                 losses.push(Lost { count: total - *told, cause: *cause, cpu: None });
@@ -68,6 +69,16 @@ impl Health {
             self.skipped_told = skipped;
         }
         losses
+    }
+
+    /// Records attempted so far, and what kept others from being attempted.
+    pub(crate) fn all_attempted(&self, programs: &Programs) -> u64 {
+        let beside: u64 = TABLES.iter().map(|(counter, _)| self.total(*counter)).sum();
+        self.total(Counter::SEQ) + self.total(Counter::PARTS) + beside + skipped_runs(programs)
+    }
+
+    fn total(&self, counter: Counter) -> u64 {
+        self.per_cpu(counter).unwrap_or_default().iter().sum()
     }
 
     /// Numbers given so far, by CPU.

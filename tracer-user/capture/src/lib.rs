@@ -17,6 +17,8 @@ pub use capture::Capture;
 pub use doctor::findings;
 pub use selection::Selection;
 
+use std::time::Duration;
+
 /// How to trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -24,12 +26,22 @@ pub struct Settings {
     pub selection: Selection,
     /// Size of the ring buffer in bytes; rounded up to a power of two of whole pages.
     pub ring_bytes: u32,
+    /// How often every table is compared with the kernel's although nothing is known to be wrong; `None`: never. A check
+    /// that takes long comes less often, see [`Capture`].
+    pub check: Option<Duration>,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self { selection: Selection::default(), ring_bytes: 16 << 20 }
-    }
+/// Records and what became of them. The kernel counts what it attempted, user space what it received and what it told as
+/// lost: the books close when tracing has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Records that the programs attempted, and what a full table, an entry that is not decoded or a run that the kernel
+    /// skipped kept them from attempting.
+    pub attempted: u64,
+    /// Records that came through the ring buffer and could be read.
+    pub delivered: u64,
+    /// What was told as lost.
+    pub lost: u64,
 }
 
 /// Why tracing cannot begin.

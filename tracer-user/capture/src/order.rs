@@ -2,7 +2,7 @@
 //!
 //! Records of one ring come out in the order in which room was reserved, which is their order in time but for a softirq
 //! that interrupted a program between its clock and its reservation. A short hold sets that right. The queue is
-//! bounded: beyond [`CAPACITY`] the oldest are released before their hold is over, and what comes too late for its place
+//! bounded: from half of [`CAPACITY`] on the hold shrinks, to nothing where it is full, and what comes too late for its place
 //! is released at once and flagged.
 
 use std::{
@@ -127,11 +127,17 @@ impl Order {
     /// Appends what has waited long enough.
     pub(crate) fn release(&mut self, now: BootNs, out: &mut Vec<Input>) {
         while let Some(Reverse((ts, ..))) = self.heap.peek() {
-            if ts.0.saturating_add(HOLD_NS) > now.0 && self.heap.len() <= CAPACITY {
+            if ts.0.saturating_add(self.hold_ns()) > now.0 && self.heap.len() <= CAPACITY {
                 break;
             }
             self.pop(out);
         }
+    }
+
+    /// How long an input waits as things stand: the whole hold while the queue is at most half full, then less.
+    fn hold_ns(&self) -> u64 {
+        let free = CAPACITY.saturating_sub(self.heap.len()).min(CAPACITY / 2);
+        HOLD_NS * free as u64 / (CAPACITY / 2) as u64
     }
 
     /// Appends everything.
@@ -154,6 +160,7 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::{CAPACITY, Gap, HOLD_NS, Order};
+    use proptest::prelude::*;
     use tracer_model::{
         ids::BootNs,
         input::{Body, Input, Origin, Reason},
@@ -201,6 +208,50 @@ mod tests {
         let mut out = Vec::new();
         order.release(BootNs(0), &mut out);
         assert_eq!(times(&out), [(0, false), (1, false), (2, false)]);
+    }
+
+    #[test]
+    fn under_pressure_the_hold_shrinks() {
+        let mut order = Order::default();
+        // Three quarters full: half the hold is left.
+        for seq in 0..CAPACITY as u64 / 4 * 3 {
+            order.push(input(seq, 0, seq));
+        }
+        let mut out = Vec::new();
+        order.release(BootNs(HOLD_NS / 2 - 1), &mut out);
+        assert_eq!(out.len(), 0);
+        order.release(BootNs(HOLD_NS / 2), &mut out);
+        // One has left, and the hold of the next is longer than that of the first was.
+        assert_eq!(times(&out), [(0, false)]);
+    }
+
+    proptest! {
+        /// Whatever comes in whatever order: nothing is lost or doubled, what is released is in order but for what is
+        /// flagged, and what comes within the hold is never flagged.
+        #[test]
+        fn inputs_come_out_in_order_or_flagged(
+            steps in proptest::collection::vec((0_u64..3 * HOLD_NS, 0_u64..2 * HOLD_NS), 1..200),
+        ) {
+            let (mut order, mut out, mut now) = (Order::default(), Vec::new(), 10 * HOLD_NS);
+            let mut punctual = 0;
+            for (seq, (passes, age)) in (0_u64..).zip(&steps) {
+                now += passes;
+                punctual += usize::from(*age < HOLD_NS);
+                order.push(input(now - age, 0, seq));
+                order.release(BootNs(now), &mut out);
+            }
+            order.flush(&mut out);
+            prop_assert_eq!(out.len(), steps.len());
+            let mut reached = 0;
+            for input in &out {
+                prop_assert_eq!(input.late, input.ts.0 < reached);
+                reached = reached.max(input.ts.0);
+            }
+            prop_assert!(out.iter().filter(|input| !input.late).count() >= punctual);
+            let numbers: std::collections::BTreeSet<_> =
+                out.iter().filter_map(|input| input.origin).map(|origin| origin.cpu_seq).collect();
+            prop_assert_eq!(numbers.len(), steps.len());
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::{AttachError, Report, Selection, Settings, clock, numbering::numberin
 use aya::{
     Btf, Ebpf, EbpfLoader, include_bytes_aligned,
     maps::{Array, HashMap, Map, MapError},
-    programs::{BtfTracePoint, Iter, Program, ProgramError},
+    programs::{BtfTracePoint, Iter, Program, ProgramError, tp_btf::BtfTracePointLinkId},
 };
 use std::{ffi::OsStr, fs::File, os::unix::fs::MetadataExt, path::Path};
 use tracer_abi::{Config, Entry, Follow, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT, Sleeping};
@@ -75,10 +75,14 @@ const PROGRAMS: &[Probe] = &[
 const NO_RINGS: &str = "operations of io_urings are not seen: their descriptors are found by the next check of the tables \
                         (tracepoints of io_uring, Linux 6.0)";
 
+/// What is attached: the program's name and its link.
+type Links = Vec<(&'static str, BtfTracePointLinkId)>;
+
 /// The loaded object with everything attached.
 pub(crate) struct Programs {
     pub(crate) ebpf: Ebpf,
     pub(crate) report: Report,
+    links: Links,
     /// A moment before the first program ran.
     pub(crate) since: BootNs,
 }
@@ -102,10 +106,10 @@ pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
     follow_pids(&mut ebpf, &settings.selection).map_err(|cause| refused("select processes", &cause))?;
 
     let since = clock::boot_now();
-    let mut report = Report::default();
+    let (mut report, mut links) = (Report::default(), Links::new());
     report.missing.extend(absent.iter().map(|name| format!("this kernel has no {name}")));
     for program in PROGRAMS {
-        match attach_one(&mut ebpf, program, &btf) {
+        match attach_one(&mut ebpf, program, &btf, &mut links) {
             Ok(tracepoint) => report.attached.push(format!("{} ({tracepoint})", program.tells)),
             Err(cause) => match program.without {
                 Some(without) if report.missing.iter().any(|missing| missing == without) => {}
@@ -117,7 +121,7 @@ pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
     load_iterator(&mut ebpf, &btf).map_err(|cause| refused("load the snapshot's iterator", &cause))?;
     report.attached.push("snapshots of descriptor tables (iterator task_file)".to_owned());
     report.verified = verified(&ebpf);
-    Ok(Programs { ebpf, report, since })
+    Ok(Programs { ebpf, report, links, since })
 }
 
 fn verified(ebpf: &Ebpf) -> Vec<(String, u32)> {
@@ -132,14 +136,22 @@ fn verified(ebpf: &Ebpf) -> Vec<(String, u32)> {
 }
 
 /// Attaches every program of a probe: the tracepoint that this kernel has of the alternatives.
-fn attach_one(ebpf: &mut Ebpf, probe: &Probe, btf: &Btf) -> Result<&'static str, ProgramError> {
+fn attach_one(
+    ebpf: &mut Ebpf,
+    probe: &Probe,
+    btf: &Btf,
+    links: &mut Links,
+) -> Result<&'static str, ProgramError> {
     let mut attached = Err(ProgramError::NotLoaded);
     for names in probe.names {
         let ways = names
             .split('|')
             .flat_map(|name| probe.tracepoint.split('|').map(move |tracepoint| (name, tracepoint)));
         for (name, tracepoint) in ways {
-            attached = attach_program(ebpf, name, tracepoint, btf).map(|()| tracepoint);
+            attached = attach_program(ebpf, name, tracepoint, btf).map(|link| {
+                links.push((name, link));
+                tracepoint
+            });
             if attached.is_ok() {
                 break;
             }
@@ -151,12 +163,16 @@ fn attach_one(ebpf: &mut Ebpf, probe: &Probe, btf: &Btf) -> Result<&'static str,
     attached
 }
 
-fn attach_program(ebpf: &mut Ebpf, name: &str, at: &str, btf: &Btf) -> Result<(), ProgramError> {
+fn attach_program(
+    ebpf: &mut Ebpf,
+    name: &str,
+    at: &str,
+    btf: &Btf,
+) -> Result<BtfTracePointLinkId, ProgramError> {
     let loaded = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
     let tracepoint: &mut BtfTracePoint = loaded.try_into()?;
     tracepoint.load(at, btf)?;
-    tracepoint.attach()?;
-    Ok(())
+    tracepoint.attach()
 }
 
 fn load_iterator(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProgramError> {
@@ -182,12 +198,12 @@ impl Programs {
         alone.flat_map(|names| names.split('|')).filter_map(|name| self.ebpf.program(name))
     }
 
-    /// Ends every program but the snapshot's.
+    /// Ends every program but the snapshot's. They stay loaded: what the kernel counted of their runs can still be read.
     pub(crate) fn detach(&mut self) {
-        for (_, program) in self.ebpf.programs_mut() {
-            if let Program::BtfTracePoint(tracepoint) = program {
-                // One that never attached has nothing to unload.
-                drop(tracepoint.unload());
+        for (name, link) in self.links.drain(..) {
+            if let Some(Program::BtfTracePoint(tracepoint)) = self.ebpf.program_mut(name) {
+                // The link was made by this very program, which is all that can be wrong with it.
+                drop(tracepoint.detach(link));
             }
         }
     }

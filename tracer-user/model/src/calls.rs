@@ -97,9 +97,13 @@ impl Session {
             }
         };
         self.succeed(stamp, process);
+        let held = self.world.contents.take(call.task.files);
         let table = self.world.table_of(&call.task, stamp.ts);
         if self.is_told(call, table) {
             return;
+        }
+        if let (Some(table), Some(slot)) = (table, &call.subject) {
+            self.world.meet(table, slot);
         }
         let kind = kinds::event_kind(call);
         let again = call.ret.is_some() && call_id.is_some();
@@ -138,6 +142,11 @@ impl Session {
         }
         if let Some(request) = call.request {
             self.show_request(call, &request, &mut event);
+        }
+        // The call gave its thread a table of its own, which was read when everything had happened to it.
+        if let (Some(table), Some(held)) = (table, held) {
+            self.world.set_contents(table, &held, stamp.ts);
+            self.world.tables.thread_joins(table);
         }
         self.emit(event);
     }
@@ -494,7 +503,10 @@ impl Session {
             for id in self.world.tables.displaced_in(table, first, last) {
                 self.world.tables.correct(id, began, Closed::Close, &mut self.world.revisions);
             }
+            self.world.empty_awaited(table, (first, last), false);
             self.world.note_swept(table, (first, last), false, doing.ts);
+        } else {
+            self.world.set_awaited_cloexec(table, (first, last));
         }
     }
 

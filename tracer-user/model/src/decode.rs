@@ -4,7 +4,8 @@ use crate::{
     address::{Address, family, unix_name},
     ids::{BootNs, ProcessKey},
     input::{
-        Body, Call, Exec, Exit, FileRef, Fork, Input, Options, Origin, Queued, Row, Slot, Sock, State, Task,
+        Body, Call, Exec, Exit, FileRef, Fork, Held, Input, Options, Origin, Queued, Row, Slot, Sock, State,
+        Table, Task, Thread,
     },
     names::{self, state},
     syscall::{Numbering, Syscall},
@@ -14,7 +15,7 @@ use core::{fmt, net::Ipv4Addr};
 use tracer_abi::{
     CallFds, Change, Class, FORK_SHARES_FILES, Field, Header, InFlight, Kind, OPTION_LINGER,
     OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY, PASSED_LOCAL, PASSED_PEER, PASSED_SOCK, Passed,
-    RING_OPERATION, SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT, SnapshotRow,
+    RING_OPERATION, SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT, SnapshotRow, UNNUMBERED,
 };
 
 /// `O_NONBLOCK` (open(2)).
@@ -44,7 +45,7 @@ impl fmt::Display for DecodeError {
 /// Reads one record of the ring buffer and gives what it tells to `each`, oldest first: most tell one thing.
 pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) -> Result<(), DecodeError> {
     let header: Header = read(bytes)?;
-    let origin = Some(Origin { cpu: header.cpu, cpu_seq: header.cpu_seq });
+    let origin = numbered(&header);
     let mut tell = |ts, body| each(Input { ts: BootNs(ts), origin, late: false, body });
     let body = match Kind(header.kind) {
         Kind::CALL => Body::Call(Box::new(call(&read(bytes)?, numbering)?)),
@@ -114,6 +115,21 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
             let record: tracer_abi::Exit = read(bytes)?;
             Body::Exit(Exit { task: task(&header), code: record.code })
         }
+        Kind::TABLE => {
+            let record: tracer_abi::Table = read(bytes)?;
+            let first = i32::try_from(record.first).map_err(|_| DecodeError::Short)?;
+            let slots = (first..=i32::MAX).zip(record.files).zip(0_u32..);
+            let held = slots.filter(|((_, file), _)| *file != 0).map(|((fd, file), bit)| Held {
+                fd,
+                file,
+                cloexec: record.cloexec >> bit & 1 == 1,
+            });
+            Body::Table(Table { task: task(&header), first, slots: held.collect() })
+        }
+        Kind::THREAD => {
+            let record: tracer_abi::Thread = read(bytes)?;
+            Body::Thread(Thread { task: task(&header), users: record.users, begins: record.begins != 0 })
+        }
         Kind::STATE => {
             let record: tracer_abi::State = read(bytes)?;
             let mut sock = sock(&record.sock).ok_or(DecodeError::Short)?;
@@ -152,10 +168,14 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
     Ok(())
 }
 
-/// CPU and number of a record, which every kind has in its head.
-pub fn origin(bytes: &[u8]) -> Result<Origin, DecodeError> {
-    let header: Header = read(bytes)?;
-    Ok(Origin { cpu: header.cpu, cpu_seq: header.cpu_seq })
+/// CPU and number of a record; `None` where it has no number, or no head.
+#[must_use]
+pub fn origin(bytes: &[u8]) -> Option<Origin> {
+    numbered(&read(bytes).ok()?)
+}
+
+fn numbered(header: &Header) -> Option<Origin> {
+    (header.cpu_seq != UNNUMBERED).then_some(Origin { cpu: header.cpu, cpu_seq: header.cpu_seq })
 }
 
 /// Reads one row of the snapshot and says how many bytes it took.

@@ -43,6 +43,9 @@ pub struct Process {
     /// Its descriptor table now: of its leader, where a thread has one of its own. After unshare(2) the table that it
     /// had before is another one.
     pub table: TableId,
+    /// Tables that only other threads of it have: `unshare(CLONE_FILES)` in a thread, clone(2) with `CLONE_THREAD` and without
+    /// `CLONE_FILES`.
+    pub thread_tables: Vec<TableId>,
     /// When it was first seen.
     pub seen: BootNs,
     /// When it ended.

@@ -59,6 +59,10 @@ pub enum Body {
     SnapshotEnd(Reason),
     /// Something was lost here.
     Lost(Lost),
+    /// Slots of a table that a call made from a shared one; the call's own input follows, at the same moment.
+    Table(Table),
+    /// A thread whose table is not its leader's begins or ends.
+    Thread(Thread),
 }
 
 /// Who did it.
@@ -249,6 +253,39 @@ pub struct Exit {
     pub code: u32,
 }
 
+/// Slots of a table that only one task has, read before that task went on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// The task, and with it the table.
+    pub task: Task,
+    /// Number of the first slot that was read; 0 begins a table anew.
+    pub first: i32,
+    /// The slots that hold a file, by number.
+    pub slots: Vec<Held>,
+}
+
+/// A slot that holds a file, as far as a whole table tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Descriptor number.
+    pub fd: i32,
+    /// Kernel address of the open file.
+    pub file: u64,
+    /// Close-on-exec.
+    pub cloexec: bool,
+}
+
+/// A thread whose table is not its leader's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thread {
+    /// The thread.
+    pub task: Task,
+    /// Tasks that have its table, itself included.
+    pub users: u32,
+    /// It begins; otherwise it ends.
+    pub begins: bool,
+}
+
 /// A socket changed its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
@@ -288,6 +325,16 @@ pub enum Reason {
     Selected,
     /// After a loss, to repair.
     Repair,
+    /// From time to time, whether or not anything is known to be wrong.
+    Check,
+}
+
+impl Reason {
+    /// Whether it sets right what it finds wrong: it compares tables that are known.
+    #[must_use]
+    pub const fn repairs(self) -> bool {
+        matches!(self, Self::Repair | Self::Check)
+    }
 }
 
 /// One slot of one table, as a snapshot found it.

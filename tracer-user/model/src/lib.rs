@@ -19,6 +19,7 @@ pub mod session;
 pub mod syscall;
 
 mod calls;
+mod contents;
 mod emptied;
 mod kinds;
 mod lifecycle;

@@ -2,9 +2,9 @@
 
 use crate::{
     entity::{Closed, Opened, Standing},
-    event::{EventKind, Via},
+    event::{Event, EventKind, FileKind, Via},
     ids::{BootNs, DescriptorId, ProcessKey},
-    input::{Exec, Exit, Fork},
+    input::{Exec, Exit, Fork, Thread},
     session::Session,
     tell::Stamp,
 };
@@ -25,10 +25,8 @@ impl Session {
     pub(crate) fn end_unseen(&mut self, stamp: &Stamp, process: ProcessKey, how: Closed) {
         let mut event = self.blank(stamp, process, EventKind::Exit, Via::Repair);
         event.inferred = true;
-        self.emit(event);
-        for id in self.end_process(process, stamp.ts, None, how) {
-            self.tell_end(stamp, process, id, Via::Repair);
-        }
+        let ended = self.end_process(process, stamp.ts, None, how);
+        self.emit_with_ends(stamp, event, &ended);
     }
 
     /// Ends a process; returns the descriptors that ended with it.
@@ -44,7 +42,7 @@ impl Session {
             kept.process.ended = Some(ts);
             kept.process.status = status;
             let tables: Vec<_> = kept.tables().collect();
-            kept.others.clear();
+            kept.process.thread_tables.clear();
             tables
         });
         self.pending.forget(process);
@@ -66,16 +64,21 @@ impl Session {
         let from = self.world.table_of(&fork.task, stamp.ts);
         self.succeed(stamp, fork.child);
         let mut fds = Vec::new();
+        let held = self.world.contents.take(fork.child_files);
         if self.world.process(fork.child).is_none() {
-            let table = match from {
-                Some(table) if fork.shares_files => table,
-                Some(table) => {
-                    let (copy, numbers) = self.world.copy(table, fork.child_files, stamp.ts);
-                    fds = numbers;
-                    copy
+            let table = match (from, held) {
+                (Some(table), _) if fork.shares_files => table,
+                (_, Some(held)) => {
+                    let table = self.world.new_table(fork.child_files, stamp.ts);
+                    self.world.set_contents(table, &held, stamp.ts);
+                    table
                 }
-                None => self.world.tables.add(fork.child_files),
+                (Some(table), None) => self.world.copy(table, fork.child_files, stamp.ts),
+                (None, None) => self.world.tables.add(fork.child_files),
             };
+            if !fork.shares_files {
+                fds = self.world.open_numbers(table);
+            }
             self.world.tables.join(table);
             self.world.processes.add(fork.child, table, stamp.ts, &mut self.world.revisions);
             self.inherit(fork);
@@ -119,6 +122,7 @@ impl Session {
     pub(crate) fn exec(&mut self, stamp: &Stamp, exec: &Exec) {
         let process = exec.task.process;
         self.succeed(stamp, process);
+        let held = self.world.contents.take(exec.task.files);
         let table = self.world.table_of(&exec.task, stamp.ts);
         self.world.single_thread(process, stamp.ts);
         self.world.processes.change(process, &mut self.world.revisions, |kept| {
@@ -132,15 +136,59 @@ impl Session {
         event.ret = exec.call.is_some().then_some(0);
         event.dur_ns = exec.enter.map(|enter| stamp.ts.0.saturating_sub(enter.0));
         event.path = Some(exec.path.clone());
-        self.emit(event);
-        let Some(table) = table else { return };
-        for id in self.world.tables.open(table, i32::MIN, i32::MAX) {
-            if self.world.tables.get(id).is_some_and(|kept| kept.descriptor.cloexec) {
-                self.world.end(id, stamp.ts, Closed::Exec);
-                self.tell_end(stamp, process, id, Via::Exec);
+        let mut ended = Vec::new();
+        if let Some(table) = table {
+            ended = self.world.tables.open(table, i32::MIN, i32::MAX);
+            ended.retain(|id| self.world.tables.get(*id).is_some_and(|kept| kept.descriptor.cloexec));
+            for id in &ended {
+                self.world.end(*id, stamp.ts, Closed::Exec);
+            }
+            self.world.empty_awaited(table, (i32::MIN, i32::MAX), true);
+            self.world.note_swept(table, (i32::MIN, i32::MAX), true, stamp.ts);
+            if let Some(held) = held {
+                self.world.set_contents(table, &held, stamp.ts);
             }
         }
-        self.world.note_swept(table, (i32::MIN, i32::MAX), true, stamp.ts);
+        self.emit_with_ends(stamp, event, &ended);
+    }
+
+    /// A thread whose table is not its leader's begins or ends.
+    pub(crate) fn thread(&mut self, stamp: &Stamp, thread: &Thread) {
+        let process = thread.task.process;
+        self.succeed(stamp, process);
+        if !thread.begins {
+            let ended = self.world.thread_ends(&thread.task, thread.users, stamp.ts);
+            self.pending.forget_thread((process, thread.task.tid));
+            let mut event = self.blank(stamp, process, EventKind::Close, Via::Exit);
+            event.tid = thread.task.tid;
+            self.emit_with_ends(stamp, event, &ended);
+            return;
+        }
+        let mut event = self.blank(stamp, process, EventKind::Unshare, Via::Fork);
+        event.tid = thread.task.tid;
+        let held = self.world.contents.take(thread.task.files);
+        if let Some(table) = self.world.table_of(&thread.task, stamp.ts) {
+            self.world.tables.thread_joins(table);
+            if let Some(held) = held {
+                self.world.set_contents(table, &held, stamp.ts);
+            }
+            event.fds = self.world.open_numbers(table);
+        }
+        self.emit(event);
+    }
+
+    /// Tells an event with the numbers of the slots that it ended, and then the end of each socket's descriptor: sockets have
+    /// lives of their own.
+    fn emit_with_ends(&mut self, stamp: &Stamp, mut event: Event, ended: &[DescriptorId]) {
+        let (process, via) = (event.process, event.via);
+        event.fds = self.world.numbers(ended);
+        let via = if event.kind == EventKind::Exec { Via::Exec } else { via };
+        self.emit(event);
+        for id in ended {
+            if self.world.tables.get(*id).is_some_and(|kept| kept.descriptor.kind == FileKind::Socket) {
+                self.tell_end(stamp, process, *id, via);
+            }
+        }
     }
 
     /// A process ended; with the last one of its table end the descriptors in it.
@@ -154,10 +202,7 @@ impl Session {
         let mut event = self.blank(stamp, process, EventKind::Exit, Via::Exit);
         event.tid = exit.task.tid;
         event.status = Some(exit.code);
-        self.emit(event);
-        for id in ended {
-            self.tell_end(stamp, process, id, Via::Exit);
-        }
+        self.emit_with_ends(stamp, event, &ended);
     }
 
     /// Copies to a child what a snapshot found in its parent's table, where the child was forked before that was read.

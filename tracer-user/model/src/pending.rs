@@ -55,6 +55,11 @@ impl Pending {
         None
     }
 
+    /// A thread ended.
+    pub(crate) fn forget_thread(&mut self, thread: Thread) {
+        self.newest.remove(&thread);
+    }
+
     /// A process ended.
     pub(crate) fn forget(&mut self, process: ProcessKey) {
         let threads: Vec<Thread> =

@@ -15,8 +15,6 @@ pub(crate) const UNREAD: &str = "unread";
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) process: Process,
-    /// Tables that only some threads use (`unshare(CLONE_FILES)` in a thread).
-    pub(crate) others: Vec<TableId>,
     /// Its table is known in full: read by a snapshot, or copied from one that is.
     pub(crate) known: bool,
     /// Differences found by repairs so far.
@@ -80,6 +78,7 @@ impl Processes {
             comm: String::new(),
             exe: None,
             table,
+            thread_tables: Vec::new(),
             seen: ts,
             ended: None,
             status: None,
@@ -88,15 +87,8 @@ impl Processes {
             rev: 0,
         };
         revisions.touch(Entity::Process(key), &mut process.rev);
-        let kept = Kept {
-            process,
-            others: Vec::new(),
-            known: false,
-            repairs: 0,
-            doubted: BootNs(0),
-            active: ts,
-            moved: BootNs(0),
-        };
+        let kept =
+            Kept { process, known: false, repairs: 0, doubted: BootNs(0), active: ts, moved: BootNs(0) };
         self.kept.insert(self.next, kept);
         self.order.insert(key, self.next);
         self.by_pid.insert(key.pid, key);
@@ -124,6 +116,14 @@ impl Processes {
 impl Kept {
     /// Every table that its threads use.
     pub(crate) fn tables(&self) -> impl Iterator<Item = TableId> + '_ {
-        std::iter::once(self.process.table).chain(self.others.iter().copied())
+        std::iter::once(self.process.table).chain(self.process.thread_tables.iter().copied())
+    }
+
+    /// Its tables may be wrong from `ts` on. One that is unread stays so.
+    pub(crate) fn doubt(&mut self, why: &'static str, ts: BootNs) {
+        self.doubted = ts;
+        if !matches!(self.process.standing, Standing::Doubtful { why, .. } if why != UNREAD) {
+            self.process.standing = Standing::Doubtful { why, since: ts };
+        }
     }
 }

@@ -85,6 +85,12 @@ impl Session {
     /// A snapshot ends.
     pub(crate) fn snapshot_end(&mut self, stamp: &Stamp, reason: Reason) {
         let Some(mut open) = self.open.take() else { return };
+        if reason.repairs() {
+            // Between begin and end lies the time at which rows are judged; they were written by the last one's.
+            let written = open.rows.iter().map(|(ts, _)| ts.0).max().unwrap_or(open.begin.0);
+            let took = written.saturating_sub(open.begin.0);
+            self.checks = (self.checks.0 + 1, self.checks.1.saturating_add(took));
+        }
         open.rows.sort_by_key(|(ts, row)| (row.process, row.files, row.slot.fd, *ts));
         let mut outcome = Outcome { before: BootNs(open.begin.0.saturating_sub(1)), ..Outcome::default() };
         let mains = self.main_tables(&open.rows);

@@ -50,6 +50,12 @@ pub struct Totals {
     pub lost_by_cause: Vec<(LossCause, u64)>,
     /// Living processes whose table is doubtful.
     pub doubtful: usize,
+    /// Events that set a table right.
+    pub repairs: u64,
+    /// Snapshots for a check or a repair, and how long the kernel took to write them.
+    pub checks: u64,
+    /// That time, nanoseconds.
+    pub checks_ns: u64,
 }
 
 /// What changed after a revision: whole entities, oldest change first.
@@ -90,6 +96,12 @@ pub struct Session {
     /// The snapshot that is being read.
     pub(crate) open: Option<reconcile::Open>,
     pub(crate) missed: trust::AllMissed,
+    /// A table turned out doubtful without a loss.
+    pub(crate) repair_wanted: bool,
+    /// Events that set a table right.
+    pub(crate) repairs: u64,
+    /// Snapshots that compared, and their time.
+    pub(crate) checks: (u64, u64),
     t0: Option<BootNs>,
 }
 
@@ -108,6 +120,9 @@ impl Session {
             loss: Loss::default(),
             open: None,
             missed: trust::AllMissed::new(),
+            repair_wanted: false,
+            repairs: 0,
+            checks: (0, 0),
             t0: None,
         }
     }
@@ -137,12 +152,20 @@ impl Session {
             Body::Row(row) => self.row(&stamp, row),
             Body::SnapshotEnd(reason) => self.snapshot_end(&stamp, *reason),
             Body::Lost(lost) => self.lost(&stamp, *lost),
+            Body::Table(table) => self.world.contents.note(table),
+            Body::Thread(thread) => self.thread(&stamp, thread),
         }
         if let Some(origin) = input.origin {
             self.loss.arrived(origin);
         }
         self.expire(&Stamp { ts: self.now, origin: None, late: false });
+        self.doubt_awaited();
         &self.events
+    }
+
+    /// Whether a table has turned out doubtful without a loss since this was last asked: a snapshot for repair settles it.
+    pub fn take_repair_wanted(&mut self) -> bool {
+        std::mem::take(&mut self.repair_wanted)
     }
 
     /// The newest moment that was reached.
@@ -180,6 +203,9 @@ impl Session {
             lost: self.loss.total(),
             lost_by_cause: self.loss.by_cause().to_vec(),
             doubtful: self.processes().filter(doubtful).count(),
+            repairs: self.repairs,
+            checks: self.checks.0,
+            checks_ns: self.checks.1,
         }
     }
 

@@ -244,6 +244,20 @@ impl Sockets {
     pub(crate) fn hold(&mut self, id: SocketId, revisions: &mut Revisions) {
         self.unheld.remove(&id);
         self.change(id, revisions, |kept| kept.socket.holders += 1);
+        self.revive(id);
+    }
+
+    /// A socket that was taken to have ended is held: it has not.
+    fn revive(&mut self, id: SocketId) {
+        let Some(kept) = self.kept.get_mut(&id) else { return };
+        let Some(ended) = kept.socket.ended.take() else { return };
+        let steps = &mut kept.socket.steps;
+        if steps.len() > 1 && steps.last().is_some_and(|last| last.ts == ended && last.phase == Phase::Closed)
+        {
+            steps.pop();
+        }
+        self.by_sk.entry(kept.sk).or_insert(id);
+        self.ended.retain(|other| *other != id);
     }
 
     /// A descriptor does not point to it any longer.

@@ -11,6 +11,9 @@ use crate::{
 use foldhash::HashMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+/// Open files that are remembered after their last descriptor was closed.
+const GHOSTS: usize = 8192;
+
 /// Displaced descriptors whose close is still awaited; the oldest go first beyond.
 const AWAITED: usize = 4096;
 
@@ -25,6 +28,8 @@ pub(crate) struct Kept {
     pub(crate) address: u64,
     /// When close-on-exec was last told.
     pub(crate) cloexec_at: BootNs,
+    /// It is the last file that had that address, as far as is known; its own end was told before.
+    pub(crate) presumed: bool,
 }
 
 /// What a slot is filled with.
@@ -55,6 +60,8 @@ struct Table {
     address: u64,
     /// Living processes that use it.
     users: u32,
+    /// Tasks that still have it, as far as the ends of threads have told since the last one joined.
+    remaining: Option<u32>,
     slots: BTreeMap<i32, DescriptorId>,
 }
 
@@ -68,6 +75,11 @@ pub(crate) struct Tables {
     by_slot: BTreeSet<(TableId, i32, DescriptorId)>,
     /// Open files by kernel address, while a descriptor points to them.
     files: HashMap<u64, OpenFile>,
+    /// Open files that no descriptor points to any more, oldest first: a copy of a table that was made before the last of
+    /// them was closed may hold one.
+    ghosts: VecDeque<(u64, OpenFile)>,
+    /// Descriptors that hold such a file.
+    presumed: BTreeSet<(u64, DescriptorId)>,
     closed: VecDeque<DescriptorId>,
     /// Descriptors whose slot was found with another file before their close was told.
     displaced: BTreeMap<(TableId, i32, u64), DescriptorId>,
@@ -135,6 +147,22 @@ impl Tables {
         }
     }
 
+    /// A thread has a table that is not its leader's from now on.
+    pub(crate) fn thread_joins(&mut self, table: TableId) {
+        if let Some(table) = self.in_use.get_mut(&table) {
+            table.remaining = None;
+        }
+    }
+
+    /// A thread that had a table ends; `users` had it then, itself included. Returns whether nobody has it now: of threads that
+    /// end at the same time, each still counts the others.
+    pub(crate) fn thread_leaves(&mut self, table: TableId, users: u32) -> bool {
+        let Some(table) = self.in_use.get_mut(&table) else { return false };
+        let remaining = table.remaining.map_or(users, |remaining| remaining.min(users)).saturating_sub(1);
+        table.remaining = Some(remaining);
+        remaining == 0
+    }
+
     /// Forgets a table that ended; its address may come back as another table.
     pub(crate) fn forget(&mut self, table: TableId) {
         if let Some(gone) = self.in_use.remove(&table)
@@ -179,6 +207,40 @@ impl Tables {
     /// The open file, where a descriptor points to it.
     pub(crate) fn file(&self, file: &FileRef) -> Option<&OpenFile> {
         self.files.get(&file.file).filter(|open| open.ino == file.ino && open.dev == file.dev)
+    }
+
+    /// Brings back the open file that was last at a kernel address, where no descriptor points to one there. Says whether
+    /// it did.
+    pub(crate) fn revive(&mut self, address: u64) -> bool {
+        if self.files.contains_key(&address) {
+            return false;
+        }
+        let Some(at) = self.ghosts.iter().rposition(|(ghost, _)| *ghost == address) else { return false };
+        let Some((_, open)) = self.ghosts.remove(at) else { return false };
+        self.files.insert(address, open);
+        true
+    }
+
+    /// A descriptor holds a file that was brought back.
+    pub(crate) fn presume(&mut self, id: DescriptorId) {
+        if let Some(kept) = self.kept.get_mut(&id) {
+            kept.presumed = true;
+            self.presumed.insert((kept.address, id));
+        }
+    }
+
+    /// Descriptors that hold a file that was brought back, where it is not `file`, which has the address.
+    pub(crate) fn presumed_wrongly(&self, file: &FileRef) -> Vec<DescriptorId> {
+        let all = (file.file, DescriptorId(0))..=(file.file, DescriptorId(u32::MAX));
+        let found = self.presumed.range(all).map(|(_, id)| *id);
+        found.filter(|id| self.kept.get(id).is_some_and(|kept| !kept.holds(file))).collect()
+    }
+
+    /// What a slot holds that points to the open file at a kernel address, where a descriptor points to it.
+    pub(crate) fn content_at(&self, address: u64, cloexec: bool) -> Option<Content> {
+        let open = self.files.get(&address)?;
+        let file = FileRef { file: address, ino: open.ino, dev: open.dev, mode: 0 };
+        Some(Content { file, kind: open.kind, name: open.name.clone(), cloexec, socket: open.socket })
     }
 
     /// The newest kept descriptor of a slot that points, or pointed, to `file`.
@@ -246,12 +308,43 @@ impl Tables {
             rev: 0,
         };
         revisions.touch(Entity::Descriptor(id), &mut descriptor.rev);
-        self.kept.insert(id, Kept { descriptor, address: file.file, cloexec_at: opened });
+        self.kept.insert(id, Kept { descriptor, address: file.file, cloexec_at: opened, presumed: false });
         self.by_slot.insert((table, fd, id));
         if let Some(table) = self.in_use.get_mut(&table) {
             table.slots.insert(fd, id);
         }
         id
+    }
+
+    /// Takes back a descriptor that was never there. Returns the socket that it pointed to.
+    pub(crate) fn discard(&mut self, id: DescriptorId, revisions: &mut Revisions) -> Option<SocketId> {
+        let kept = self.kept.remove(&id)?;
+        let Descriptor { table, fd, file, socket, .. } = kept.descriptor;
+        self.by_slot.remove(&(table, fd, id));
+        self.vacate(id, (table, fd), (kept.address, file));
+        revisions.evict(Entity::Descriptor(id));
+        socket
+    }
+
+    /// A descriptor is in its slot no longer, and points to its file no longer.
+    fn vacate(&mut self, id: DescriptorId, (table, fd): (TableId, i32), (address, file): (u64, FileId)) {
+        if let Some(table) = self.in_use.get_mut(&table)
+            && table.slots.get(&fd) == Some(&id)
+        {
+            table.slots.remove(&fd);
+        }
+        if let Some(open) = self.files.get_mut(&address).filter(|open| open.id == file) {
+            open.descriptors = open.descriptors.saturating_sub(1);
+            if open.descriptors == 0
+                && let Some(open) = self.files.remove(&address)
+            {
+                if self.ghosts.len() >= GHOSTS {
+                    self.ghosts.pop_front();
+                }
+                self.ghosts.push_back((address, open));
+            }
+        }
+        self.presumed.remove(&(address, id));
     }
 
     /// Ends an open descriptor; not before it was opened. Returns the socket that it pointed to.
@@ -268,17 +361,7 @@ impl Tables {
         descriptor.closed = Some((at.max(descriptor.opened), how));
         let (table, fd, file, socket) = (descriptor.table, descriptor.fd, descriptor.file, descriptor.socket);
         let address = kept.address;
-        if let Some(table) = self.in_use.get_mut(&table)
-            && table.slots.get(&fd) == Some(&id)
-        {
-            table.slots.remove(&fd);
-        }
-        if let Some(open) = self.files.get_mut(&address).filter(|open| open.id == file) {
-            open.descriptors = open.descriptors.saturating_sub(1);
-            if open.descriptors == 0 {
-                self.files.remove(&address);
-            }
-        }
+        self.vacate(id, (table, fd), (address, file));
         self.closed.push_back(id);
         while self.closed.len() > keep {
             let Some(oldest) = self.closed.pop_front() else { break };

@@ -84,6 +84,7 @@ impl Session {
     pub(crate) fn emit(&mut self, mut event: Event) {
         self.seq += 1;
         event.seq = self.seq;
+        self.repairs += u64::from(event.via == Via::Repair);
         self.history.push(&mut event);
         self.events.push(event);
     }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod connections;
+mod contents;
 mod lives;
 mod make;
 mod passes;

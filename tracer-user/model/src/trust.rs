@@ -12,7 +12,6 @@ use crate::{
     event::{EventKind, Via},
     ids::{BootNs, DescriptorId, ProcessKey},
     input::{Lost, Reason},
-    processes::UNREAD,
     reconcile::Outcome,
     session::Session,
     tell::Stamp,
@@ -21,6 +20,9 @@ use std::collections::VecDeque;
 
 /// How long the close of a slot that a snapshot misses may be on its way, nanoseconds.
 const GRACE_NS: u64 = 300_000_000;
+
+/// Why a table is doubtful that holds a file of which no call has told.
+pub(crate) const UNKNOWN_FILE: &str = "unknown_file";
 
 /// Something that a snapshot missed.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +42,7 @@ impl Session {
             let has_rows = outcome.processes.contains(&process);
             if !has_rows {
                 let held = !self.world.tables.open(kept.process.table, i32::MIN, i32::MAX).is_empty();
-                if reason == Reason::Repair && kept.process.seen < begin && held {
+                if reason.repairs() && kept.process.seen < begin && held {
                     missed.push(Missed { process, descriptor: None, snapshot: stamp.ts });
                 }
                 continue;
@@ -65,7 +67,7 @@ impl Session {
             // A process without an open descriptor has no rows; a selection says nothing of the others.
             let whole = reason != Reason::Selected && kept.process.seen < begin;
             let read = outcome.processes.contains(&key) || whole;
-            let lost = kept.doubted > begin || kept.doubted != BootNs(0) && reason != Reason::Repair;
+            let lost = kept.doubted > begin || kept.doubted != BootNs(0) && !reason.repairs();
             let doubtful = matches!(kept.process.standing, Standing::Doubtful { .. });
             let differences = outcome.differences.get(&key).copied().unwrap_or(0);
             if read && (doubtful || differences > 0) {
@@ -139,10 +141,7 @@ impl Session {
             .collect();
         for key in living {
             self.world.processes.change(key, &mut self.world.revisions, |kept| {
-                kept.doubted = stamp.ts;
-                if !matches!(kept.process.standing, Standing::Doubtful { why, .. } if why != UNREAD) {
-                    kept.process.standing = Standing::Doubtful { why: lost.cause.name(), since: stamp.ts };
-                }
+                kept.doubt(lost.cause.name(), stamp.ts);
             });
         }
         let mut event = self.blank(stamp, ProcessKey::default(), EventKind::Lost, Via::Kernel);

@@ -1,6 +1,7 @@
 //! The entities together: what touches processes, tables and sockets at once.
 
 use crate::{
+    contents::Contents,
     emptied::Emptied,
     entity::{Closed, Opened, Process, Standing},
     ids::{BootNs, DescriptorId, ProcessKey, TableId},
@@ -27,6 +28,7 @@ pub(crate) struct World {
     pub(crate) revisions: Revisions,
     /// What was emptied while a snapshot is open.
     pub(crate) emptied: Option<Emptied>,
+    pub(crate) contents: Contents,
 }
 
 impl World {
@@ -39,6 +41,7 @@ impl World {
             rings: Rings::default(),
             revisions: Revisions::new(limits.kept_events > 0),
             emptied: None,
+            contents: Contents::default(),
         }
     }
 
@@ -113,7 +116,9 @@ impl World {
         if task.files == 0 || self.tables.address(main) == task.files {
             return Some(main);
         }
-        if let Some(own) = kept.others.iter().find(|table| self.tables.address(**table) == task.files) {
+        if let Some(own) =
+            kept.process.thread_tables.iter().find(|table| self.tables.address(**table) == task.files)
+        {
             return Some(*own);
         }
         let known = self.tables.at(task.files);
@@ -121,7 +126,7 @@ impl World {
             self.tables.place(main, task.files);
             return Some(main);
         }
-        let table = known.unwrap_or_else(|| self.copy(main, task.files, ts).0);
+        let table = known.unwrap_or_else(|| self.copy(main, task.files, ts));
         self.tables.join(table);
         let leader = task.tid == 0 || task.tid == key.pid;
         // Who alone used the old table still does: other threads have it.
@@ -134,12 +139,13 @@ impl World {
             match (leader, shared) {
                 (true, true) => Some(main),
                 (true, false) => {
-                    kept.others.push(main);
+                    kept.process.thread_tables.push(main);
                     None
                 }
                 (false, _) => {
-                    kept.others.push(table);
-                    (kept.others.len() > THREAD_TABLES).then(|| kept.others.remove(0))
+                    let others = &mut kept.process.thread_tables;
+                    others.push(table);
+                    (others.len() > THREAD_TABLES).then(|| others.remove(0))
                 }
             }
         });
@@ -153,27 +159,63 @@ impl World {
     pub(crate) fn single_thread(&mut self, key: ProcessKey, ts: BootNs) {
         let others = self.processes.change(key, &mut self.revisions, |kept| {
             kept.moved = ts;
-            std::mem::take(&mut kept.others)
+            std::mem::take(&mut kept.process.thread_tables)
         });
         for table in others.into_iter().flatten() {
             self.leave(table, ts, Closed::Exit);
         }
     }
 
-    /// A copy of a table, as fork(2) makes it: every descriptor anew, for the same open file. Returns the numbers.
-    pub(crate) fn copy(&mut self, from: TableId, address: u64, ts: BootNs) -> (TableId, Vec<i32>) {
+    /// A thread that has a table of its own ends, and a table that nobody else has with it. Returns the descriptors that ended.
+    pub(crate) fn thread_ends(&mut self, task: &Task, users: u32, ts: BootNs) -> Vec<DescriptorId> {
+        let Some(table) = self.tables.at(task.files) else { return Vec::new() };
+        if !self.tables.thread_leaves(table, users) {
+            return Vec::new();
+        }
+        let left = self.processes.change(task.process, &mut self.revisions, |kept| {
+            let process = &mut kept.process;
+            if process.table == table
+                && let Some(next) = process.thread_tables.first()
+            {
+                process.table = *next;
+                process.thread_tables.remove(0);
+                return true;
+            }
+            let had = process.thread_tables.len();
+            process.thread_tables.retain(|own| *own != table);
+            had > process.thread_tables.len()
+        });
+        if left == Some(true) { self.leave(table, ts, Closed::Exit) } else { Vec::new() }
+    }
+
+    /// A new table at a kernel address. What was there has ended.
+    pub(crate) fn new_table(&mut self, address: u64, ts: BootNs) -> TableId {
         if let Some(stale) = self.tables.at(address).filter(|_| address != 0) {
             self.end_table(stale, ts, Closed::Repair);
         }
-        let table = self.tables.add(address);
-        let mut numbers = Vec::new();
+        self.tables.add(address)
+    }
+
+    /// A copy of a table, as fork(2) makes it: every descriptor anew, for the same open file.
+    pub(crate) fn copy(&mut self, from: TableId, address: u64, ts: BootNs) -> TableId {
+        let table = self.new_table(address, ts);
         for id in self.tables.open(from, i32::MIN, i32::MAX) {
             if let Some((fd, content)) = self.content_of(id) {
-                numbers.push(fd);
                 self.fill((table, fd), content, (ts, Opened::Inherited));
             }
         }
-        (table, numbers)
+        self.copy_awaited(from, table, ts);
+        table
+    }
+
+    /// Numbers of descriptors.
+    pub(crate) fn numbers(&self, ids: &[DescriptorId]) -> Vec<i32> {
+        ids.iter().filter_map(|id| Some(self.tables.get(*id)?.descriptor.fd)).collect()
+    }
+
+    /// Numbers of a table's open descriptors.
+    pub(crate) fn open_numbers(&self, table: TableId) -> Vec<i32> {
+        self.numbers(&self.tables.open(table, i32::MIN, i32::MAX))
     }
 
     /// Number and content of a descriptor, for a copy of it.
@@ -213,11 +255,13 @@ impl World {
             }
             None => {}
         }
-        let socket = content.socket;
+        let (socket, file) = (content.socket, content.file);
+        self.presume_no_more(&file);
         let id = self.tables.fill((table, fd), content, (ts, by), &mut self.revisions);
         if let Some(socket) = socket {
             self.sockets.hold(socket, &mut self.revisions);
         }
+        self.settle_awaited(table, fd, &file);
         Some(id)
     }
 
@@ -248,6 +292,14 @@ impl World {
         }
     }
 
+    /// Takes back a descriptor that was never there.
+    pub(crate) fn discard(&mut self, id: DescriptorId) {
+        let at = self.tables.get(id).map_or(BootNs(0), |kept| kept.descriptor.opened);
+        if let Some(socket) = self.tables.discard(id, &mut self.revisions) {
+            self.sockets.release(socket, at, &mut self.revisions);
+        }
+    }
+
     /// A call emptied a slot that held `file`, as of `at`; the slot may hold another file by now.
     pub(crate) fn empty(&mut self, (table, fd): (TableId, i32), file: &FileRef, at: BootNs, how: Closed) {
         let current = self.tables.slot(table, fd).filter(|kept| kept.holds(file));
@@ -269,6 +321,7 @@ impl World {
         for id in &open {
             self.end(*id, ts, how);
         }
+        self.empty_awaited(table, (i32::MIN, i32::MAX), false);
         self.tables.forget(table);
         open
     }

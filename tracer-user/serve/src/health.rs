@@ -33,6 +33,19 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<impl IntoResp
     metric("lost_records_total", "counter", "Records lost so far.", &one(totals.lost));
     metric("lost_records_by_cause_total", "counter", "Records lost so far, by cause.", &lost);
     metric("doubtful_processes", "gauge", "Processes whose table is doubtful.", &one(size(totals.doubtful)));
+    metric("repairs_total", "counter", "Events that set a table right.", &one(totals.repairs));
+    metric(
+        "checks_total",
+        "counter",
+        "Snapshots that compared tables with the kernel's.",
+        &one(totals.checks),
+    );
+    metric(
+        "checks_nanoseconds_total",
+        "counter",
+        "How long the kernel took to write them.",
+        &one(totals.checks_ns),
+    );
     metric("kept_events", "gauge", "Events that are still kept.", &one(size(kept)));
     metric("revision", "gauge", "Revision of the model.", &one(rev));
     metric("live_clients", "gauge", "Clients of the live stream.", &one(counters.clients.get()));

@@ -18,7 +18,8 @@ pub(crate) fn run(args: cli::Open) -> Result<ExitCode> {
     let reader = Reader::open(&recording)?;
     let door = Door::bind(listen, Token::new(&door)?)?;
     let Head { selection, attached, missing, .. } = reader.head().clone();
-    let about = About { source: Source::Recording, session: identity()?, selection, attached, missing };
+    let about =
+        About { source: Source::Recording, session: identity()?, selection, attached, missing, pids: None };
     let engine = Engine::new(reader, Limits::default(), None, None);
     door.serve(engine, None, about)?;
     Ok(exit::DONE.into())

@@ -5,7 +5,7 @@ use crate::{
     daemon::{About, Door, Ended},
     engine::Engine,
     exit,
-    live::{Live, Prepared},
+    live::{Live, Prepared, only_pids},
     secret::{Token, identity},
 };
 use anyhow::Result;
@@ -18,24 +18,19 @@ pub(crate) fn run(args: cli::Serve) -> Result<ExitCode> {
     let session = identity()?;
     let prepared = Prepared::new(target)?;
     let door = Door::bind(listen, Token::new(&door)?)?;
-    let Live { capture, selection, mut command, recording } = prepared.attach(&session)?;
+    let Live { capture, selection, command, recording } = prepared.attach(&session)?;
     let about = About {
         source: Source::Live,
         session,
         selection: selection.to_string(),
         attached: capture.report().attached.clone(),
         missing: capture.report().missing.clone(),
+        pids: only_pids(&selection).then(|| selection.pids.clone()),
     };
     let engine = Engine::new(capture, Limits::default(), None, recording);
 
-    let Ended { summary, terminated } = door.serve(engine, command.as_mut(), about)?;
+    let Ended { summary, command } = door.serve(engine, command, about)?;
     eprintln!("{summary}");
-    let code = command.as_mut().and_then(|command| {
-        // A terminal's SIGINT went to CMD too; SIGTERM comes to us alone and is passed on.
-        if terminated {
-            command.terminate();
-        }
-        command.ended()
-    });
+    let code = command.and_then(|mut command| command.leave());
     Ok(if summary.incomplete { exit::FAILED } else { code.unwrap_or(exit::DONE) }.into())
 }

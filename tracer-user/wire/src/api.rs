@@ -57,6 +57,12 @@ pub struct Status {
     pub lost_by_cause: Vec<LostCount>,
     /// Processes whose table is doubtful.
     pub doubtful: u32,
+    /// Events that set a table right.
+    pub repairs: u64,
+    /// Snapshots that compared tables with the kernel's: periodic checks, and repairs after a loss.
+    pub checks: u64,
+    /// How long the kernel took to write them, nanoseconds.
+    pub checks_ns: u64,
     /// Events that are still kept.
     pub kept: u64,
     /// `seq` of the oldest kept event.
@@ -89,6 +95,8 @@ pub struct Process {
     pub exe: Option<String>,
     /// Descriptor table (`t3`); processes may share one (`CLONE_FILES`).
     pub table: String,
+    /// Tables that only other threads of it have (`unshare(CLONE_FILES)` in a thread).
+    pub thread_tables: Vec<String>,
     /// When it was first seen.
     pub seen: i64,
     /// When it ended.
@@ -218,14 +226,14 @@ pub struct Sockets {
     pub sockets: Vec<Socket>,
 }
 
-/// `GET /api/v1/descriptors?process=&at=`: one process's table at an instant.
+/// `GET /api/v1/descriptors?process=&at=`: one process's tables at an instant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Descriptors {
     /// The process.
     pub process: Process,
     /// The instant.
     pub at: i64,
-    /// The table's descriptors at that instant, by number.
+    /// The descriptors at that instant, by number: of the process's own table, then of each table of its threads.
     pub descriptors: Vec<Descriptor>,
     /// The sockets behind them.
     pub sockets: Vec<Socket>,

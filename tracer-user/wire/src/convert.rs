@@ -32,6 +32,7 @@ impl Process {
             comm: process.comm.clone(),
             exe: process.exe.as_deref().map(lossy),
             table: process.table.to_string(),
+            thread_tables: process.thread_tables.iter().map(ToString::to_string).collect(),
             seen: offset(process.seen, t0),
             ended: process.ended.map(|ended| offset(ended, t0)),
             status: process.status,
@@ -150,6 +151,7 @@ mod tests {
             comm: "sh".to_owned(),
             exe: Some(b"/bin/\xff".to_vec()),
             table: TableId(3),
+            thread_tables: vec![TableId(9)],
             seen: BootNs(400),
             ended: None,
             status: None,
@@ -159,6 +161,7 @@ mod tests {
         };
         let api = Process::new(&process, T0);
         assert_eq!((api.id.as_str(), api.table.as_str(), api.seen), ("7@900", "t3", -600));
+        assert_eq!(api.thread_tables, ["t9"]);
         assert_eq!((api.standing.as_str(), api.since), ("doubtful", Some(500)));
         assert_eq!(api.exe.as_deref(), Some("/bin/\u{fffd}"));
     }

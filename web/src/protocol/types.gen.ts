@@ -75,7 +75,7 @@ closed_by: string | null,
 socket: string | null, };
 
 /**
- * `GET /api/v1/descriptors?process=&at=`: one process's table at an instant.
+ * `GET /api/v1/descriptors?process=&at=`: one process's tables at an instant.
  */
 export type Descriptors = {
 /**
@@ -87,7 +87,7 @@ process: Process,
  */
 at: number,
 /**
- * The table's descriptors at that instant, by number.
+ * The descriptors at that instant, by number: of the process's own table, then of each table of its threads.
  */
 descriptors: Array<Descriptor>,
 /**
@@ -446,6 +446,10 @@ exe: string | null,
  */
 table: string,
 /**
+ * Tables that only other threads of it have (`unshare(CLONE_FILES)` in a thread).
+ */
+thread_tables: Array<string>,
+/**
  * When it was first seen.
  */
 seen: number,
@@ -701,6 +705,18 @@ lost_by_cause: Array<LostCount>,
  * Processes whose table is doubtful.
  */
 doubtful: number,
+/**
+ * Events that set a table right.
+ */
+repairs: number,
+/**
+ * Snapshots that compared tables with the kernel's: periodic checks, and repairs after a loss.
+ */
+checks: number,
+/**
+ * How long the kernel took to write them, nanoseconds.
+ */
+checks_ns: number,
 /**
  * Events that are still kept.
  */

@@ -1,6 +1,8 @@
 //! Processes: fork, exec, exit, identity.
 
-use super::make::{Bench, call, cloexec, exec, file, fork, input, key, slot, socket_file, task, told};
+use super::make::{
+    Bench, CLOSE, call, cloexec, exec, file, fork, input, key, slot, socket_file, task, tcp, told, unset,
+};
 use crate::{
     entity::{Closed, Opened, Standing},
     event::{EventKind, Via},
@@ -43,7 +45,8 @@ fn a_shared_table_is_one_table() {
     assert_eq!(told(&bench.exits(500, 1)), [(EventKind::Exit, None)]);
     assert_eq!(bench.open(2), [(4, 8)]);
     let events = bench.tell(&input(600, Body::Exit(Exit { task: task(2), code: 0 })));
-    assert_eq!(told(&events), [(EventKind::Exit, None), (EventKind::Close, Some(4))]);
+    assert_eq!(told(&events), [(EventKind::Exit, None)]);
+    assert_eq!(events[0].fds, [4]);
 }
 
 #[test]
@@ -52,8 +55,7 @@ fn an_exec_of_a_shared_table_copies_it_first() {
     bench.call(call(100, Syscall::Openat, 3).result(cloexec(slot(3, file(7)))));
     bench.opens(110, 4, 8);
     bench.one(&fork(200, 1, 2, true));
-    let events = bench.tell(&exec(300, 2));
-    assert_eq!(told(&events), [(EventKind::Exec, None), (EventKind::Close, Some(3))]);
+    assert_eq!(bench.one(&exec(300, 2)).fds, [3]);
     assert_eq!(bench.open(1), [(3, 7), (4, 8)]);
     assert_eq!(bench.open(2), [(4, 8)]);
 }
@@ -63,19 +65,18 @@ fn an_exec_ends_close_on_exec_descriptors() {
     let mut bench = Bench::new();
     bench.opens(100, 3, 7);
     bench.call(call(110, Syscall::Openat, 4).result(cloexec(slot(4, file(8)))));
-    bench.call(call(120, Syscall::Openat, 5).result(cloexec(slot(5, file(9)))));
+    let made = call(120, Syscall::Socket, 5).sock(tcp(9, CLOSE, unset(), unset()));
+    bench.call(made.result(cloexec(slot(5, socket_file(9)))));
     let events = bench.execs(200, 1);
-    assert_eq!(
-        told(&events),
-        [(EventKind::Exec, None), (EventKind::Close, Some(4)), (EventKind::Close, Some(5))]
-    );
+    assert_eq!(told(&events), [(EventKind::Exec, None), (EventKind::Close, Some(5))]);
+    assert_eq!(events[0].fds, [4, 5]);
     let exec = &events[0];
     assert_eq!(
         (exec.ret, exec.path.as_deref(), exec.comm.as_str()),
         (Some(0), Some(&b"/usr/bin/server"[..]), "server")
     );
     let close = &events[1];
-    assert_eq!((close.via, close.ret, close.call, close.ino), (Via::Exec, None, None, Some(8)));
+    assert_eq!((close.via, close.ret, close.call, close.ino), (Via::Exec, None, None, Some(9)));
     assert_eq!(bench.open(1), [(3, 7)]);
     assert_eq!(bench.descriptor(8).closed, Some((BootNs(200), Closed::Exec)));
     let process = bench.session.process(key(1)).unwrap();
@@ -101,12 +102,10 @@ fn an_exit_ends_every_descriptor() {
     bench.opens(100, 3, 7);
     let id = bench.makes_tcp(110, 4, 9);
     let events = bench.tell(&input(200, Body::Exit(Exit { task: task(1), code: 0x100 })));
-    assert_eq!(
-        told(&events),
-        [(EventKind::Exit, None), (EventKind::Close, Some(3)), (EventKind::Close, Some(4))]
-    );
+    assert_eq!(told(&events), [(EventKind::Exit, None), (EventKind::Close, Some(4))]);
     assert_eq!((events[0].status, events[0].via), (Some(0x100), Via::Exit));
-    assert_eq!((events[2].via, events[2].socket, events[2].ret), (Via::Exit, Some(id), None));
+    assert_eq!(events[0].fds, [3, 4]);
+    assert_eq!((events[1].via, events[1].socket, events[1].ret), (Via::Exit, Some(id), None));
     assert_eq!(bench.descriptor(7).closed, Some((BootNs(200), Closed::Exit)));
     assert_eq!(bench.socket(id).ended, Some(BootNs(200)));
     let process = bench.session.process(key(1)).unwrap();
@@ -121,10 +120,8 @@ fn a_pid_that_comes_back_is_another_process() {
     again.call.task.process = ProcessKey { pid: 1, start_ns: 800 };
     again.call.task.files = 0xe000;
     let events = bench.tell(&again.input());
-    assert_eq!(
-        told(&events),
-        [(EventKind::Exit, None), (EventKind::Close, Some(3)), (EventKind::Open, None)]
-    );
+    assert_eq!(told(&events), [(EventKind::Exit, None), (EventKind::Open, None)]);
+    assert_eq!(events[0].fds, [3]);
     assert_eq!((events[0].via, events[0].inferred, events[0].status), (Via::Repair, true, None));
     assert_eq!(bench.session.process(key(1)).unwrap().ended, Some(BootNs(900)));
     assert_eq!(bench.session.process_by_pid(1).unwrap().key.start_ns, 800);

@@ -8,7 +8,7 @@ use crate::{
     ids::{BootNs, DescriptorId, ProcessKey, SocketId},
     input::{
         Body, Call, Exec, Exit, FileRef, Fork, Input, LossCause, Lost, Origin, Queued, Reason, Request, Row,
-        Slot, Sock, State, Task,
+        Slot, Sock, State, Table, Task, Thread,
     },
     session::{Limits, Session},
     syscall::Syscall,
@@ -426,7 +426,15 @@ fn any_call() -> impl Strategy<Value = Call> {
 }
 
 fn any_reason() -> impl Strategy<Value = Reason> {
-    prop_oneof![Just(Reason::Start), Just(Reason::Selected), Just(Reason::Repair)]
+    prop_oneof![Just(Reason::Start), Just(Reason::Selected), Just(Reason::Repair), Just(Reason::Check)]
+}
+
+fn any_held() -> impl Strategy<Value = crate::input::Held> {
+    (0..6_i32, 0..6_u64, any::<bool>()).prop_map(|(fd, file, cloexec)| crate::input::Held {
+        fd,
+        file,
+        cloexec,
+    })
 }
 
 fn any_row() -> impl Strategy<Value = Row> {
@@ -472,6 +480,10 @@ fn any_body() -> impl Strategy<Value = Body> {
         2 => any_reason().prop_map(Body::SnapshotBegin),
         8 => any_row().prop_map(|row| Body::Row(Box::new(row))),
         2 => any_reason().prop_map(Body::SnapshotEnd),
+        3 => (any_task(), 0..2_i32, prop::collection::vec(any_held(), 0..6))
+            .prop_map(|(task, first, slots)| Body::Table(Table { task, first, slots })),
+        2 => (any_task(), any::<u32>(), any::<bool>())
+            .prop_map(|(task, users, begins)| Body::Thread(Thread { task, users, begins })),
         1 => (any::<u64>(), prop::option::of(0..3_u32)).prop_map(|(count, cpu)| {
             Body::Lost(Lost { count, cause: LossCause::Unknown, cpu })
         }),

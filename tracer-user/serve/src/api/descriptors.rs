@@ -29,7 +29,7 @@ pub(crate) struct Query {
     at: Option<String>,
 }
 
-/// One process's descriptor table at a moment, by number, and the sockets behind it.
+/// One process's descriptors at a moment, table by table and by number, and the sockets behind them.
 #[utoipa::path(
     get,
     path = "/api/v1/descriptors",
@@ -74,7 +74,8 @@ fn with_pid(session: &Session, pid: u32, at: BootNs) -> Option<&entity::Process>
 
 fn table(session: &Session, process: &entity::Process, at: BootNs) -> Descriptors {
     let t0 = session.t0();
-    let descriptors = session.table_at(process.table, at);
+    let tables = std::iter::once(&process.table).chain(&process.thread_tables);
+    let descriptors: Vec<_> = tables.flat_map(|table| session.table_at(*table, at)).collect();
     let mut sockets: Vec<_> = descriptors.iter().filter_map(|descriptor| descriptor.socket).collect();
     sockets.sort_unstable();
     sockets.dedup();

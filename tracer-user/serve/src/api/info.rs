@@ -49,6 +49,9 @@ pub(crate) fn status(session: &Session) -> Status {
             .map(|(cause, count)| LostCount::new(*cause, *count))
             .collect(),
         doubtful: u32::try_from(totals.doubtful).unwrap_or(u32::MAX),
+        repairs: totals.repairs,
+        checks: totals.checks,
+        checks_ns: totals.checks_ns,
         kept: u64::try_from(history.len()).unwrap_or(u64::MAX),
         first_seq: history.first_seq(),
         kept_since: offset(history.first_ts().unwrap_or(session.now()), t0),
