@@ -19,6 +19,7 @@ pub(super) const COVERED: &[&str] = &[
     "accept4",
     "connect",
     "shutdown",
+    "setsockopt",
     "close",
     "close_range",
     "dup",
@@ -75,6 +76,10 @@ pub(super) const COVERED: &[&str] = &[
 
 /// Calls by which the program itself asks for a socket's addresses.
 pub(super) const ASKING: &[&str] = &["getsockname", "getpeername"];
+
+/// Options of setsockopt(2) that explain how a socket behaves.
+const OPTIONS: &[&str] =
+    &["SO_REUSEADDR", "SO_REUSEPORT", "SO_LINGER", "TCP_DEFER_ACCEPT", "TCP_FASTOPEN", "IPV6_V6ONLY"];
 
 /// Commands of bpf(2) whose result is a new descriptor.
 const BPF_MAKES: &[&str] = &[
@@ -191,6 +196,11 @@ fn says(call: &Call) -> Result<Option<BTreeMap<&'static str, Value>>> {
                 "F_SETFD" if ok => {
                     says.insert("cloexec", json!(arg(2) == "FD_CLOEXEC"));
                 }
+                "F_SETFL" if arg(0).contains("<socket:") => {
+                    if ok {
+                        says.insert("nonblock", json!(arg(2).contains("O_NONBLOCK")));
+                    }
+                }
                 "F_SETFD" => {}
                 _ => return Ok(None),
             }
@@ -201,10 +211,21 @@ fn says(call: &Call) -> Result<Option<BTreeMap<&'static str, Value>>> {
                 "FIOCLEX" | "FIONCLEX" if ok => {
                     says.insert("cloexec", json!(arg(1) == "FIOCLEX"));
                 }
+                "FIONBIO" if arg(0).contains("<socket:") => {
+                    if ok {
+                        says.insert("nonblock", json!(arg(2) != "[0]"));
+                    }
+                }
                 "FIOCLEX" | "FIONCLEX" => {}
                 "TIOCGPTPEER" | "SIOCGSKNS" | "NS_GET_USERNS" | "NS_GET_PARENT" => makes = true,
                 _ => return Ok(None),
             }
+        }
+        "setsockopt" if OPTIONS.contains(&arg(2)) && arg(0).contains("<socket:") => {
+            says.insert("fd", json!(number(0)?));
+            says.insert("level", json!(arg(1)));
+            says.insert("option", json!(arg(2)));
+            says.insert("asked_value", option_value(arg(3))?);
         }
         "open" | "creat" | "mq_open" => (makes, path) = (true, Some(arg(0))),
         "openat" | "openat2" | "open_tree" | "fspick" => (makes, path) = (true, Some(arg(1))),
@@ -229,7 +250,7 @@ fn says(call: &Call) -> Result<Option<BTreeMap<&'static str, Value>>> {
         "bpf" if BPF_MAKES.contains(&arg(0)) => makes = true,
         "seccomp" if arg(1).contains("NEW_LISTENER") => makes = true,
         "unshare" if arg(0).contains("CLONE_FILES") => {}
-        "lseek" | "bpf" | "seccomp" | "unshare" => return Ok(None),
+        "setsockopt" | "lseek" | "bpf" | "seccomp" | "unshare" => return Ok(None),
         _ => makes = true,
     }
     if let (true, true, Some(ret)) = (makes, ok, ret) {
@@ -294,6 +315,16 @@ fn descriptors(text: &str) -> Result<Value> {
     Ok(json!(inside(text)?.iter().map(|number| descriptor(number)).collect::<Result<Vec<i64>>>()?))
 }
 
+/// `[1]`, or `{l_onoff=1, l_linger=5}`: the seconds, -1 where it is off; `null` for what strace could not read.
+fn option_value(text: &str) -> Result<Value> {
+    Ok(match text.chars().next() {
+        Some('[') => json!(inside(text)?.concat().parse::<i64>()?),
+        Some('{') if field(text, "l_onoff")?.as_deref() == Some("0") => json!(-1),
+        Some('{') => json!(field(text, "l_linger")?.context("no l_linger")?.parse::<i64>()?),
+        _ => Value::Null,
+    })
+}
+
 /// The descriptors in the control data of a `struct msghdr`, or of an array of `struct mmsghdr`; `None` without any.
 fn passed(call: &str, text: &str) -> Result<Option<Value>> {
     let messages = match call {
@@ -356,6 +387,22 @@ mod tests {
             facts("pipe2([3, 4], O_CLOEXEC) = 0"),
             Some(json!({"call": "pipe2", "ret": 0, "error": null, "fds": [3, 4], "cloexec": true}))
         );
+    }
+
+    #[test]
+    fn options_and_flags_of_sockets_are_compared() {
+        assert_eq!(
+            facts("setsockopt(3<socket:[1]>, SOL_SOCKET, SO_LINGER, {l_onoff=1, l_linger=5}, 8) = 0"),
+            Some(
+                json!({"call": "setsockopt", "ret": 0, "error": null, "fd": 3, "level": "SOL_SOCKET", "option": "SO_LINGER", "asked_value": 5})
+            )
+        );
+        assert_eq!(facts("setsockopt(3<socket:[1]>, SOL_SOCKET, SO_KEEPALIVE, [1], 4) = 0"), None);
+        assert_eq!(
+            facts("fcntl(3<socket:[1]>, F_SETFL, O_RDWR|O_NONBLOCK) = 0"),
+            Some(json!({"call": "fcntl", "ret": 0, "error": null, "fd": 3, "nonblock": true}))
+        );
+        assert_eq!(facts("fcntl(3<pipe:[1]>, F_SETFL, O_RDONLY|O_NONBLOCK) = 0"), None);
     }
 
     #[test]
