@@ -5,6 +5,8 @@
 //!
 //! - A call in which its thread was killed. The kernel ends the thread at a stop of ptrace, before the call is entered
 //!   or after it has returned; strace then has no result, and where it was not entered there is no line.
+//! - A call that sets `O_NONBLOCK` of a socket as it was before; of a socket that comes from outside, strace does not
+//!   know how it was.
 //! - The making of a thread, and the uses of `fcntl`, `ioctl`, `recvmsg` and `unshare` that move no descriptor: strace
 //!   shows them, and no line has to (`facts`).
 //! - What strace itself does, which has lines, and is not in its log (`lines`).
@@ -13,6 +15,7 @@ use super::{
     facts::{ASKING, Fact},
     lines::{Lines, Told},
     log::{Call, Log, Outcome},
+    nonblocking::{NonBlocking, inode},
     text::address,
 };
 use anyhow::{Context as _, Result};
@@ -28,7 +31,7 @@ pub(super) struct Comparison {
     pub(super) threads: usize,
     /// Calls in strace's log, and calls that lines tell.
     pub(super) calls: (usize, usize),
-    /// Calls in which their thread was killed and that no line tells.
+    /// Calls that need no line and have none.
     pub(super) untold: usize,
     /// Ends of processes.
     pub(super) ends: usize,
@@ -52,11 +55,12 @@ pub(super) fn compare(log: &Log, lines: &[Value]) -> Result<Comparison> {
     let mut result = Comparison { differences: told.healed.clone(), ..Comparison::default() };
     let mut facts: BTreeMap<u32, Vec<Fact>> = BTreeMap::new();
     let mut asked: BTreeMap<u32, Vec<Asked<'_>>> = BTreeMap::new();
+    let mut sockets = NonBlocking::default();
     for call in &log.calls {
         let known = facts.entry(call.tid).or_default();
         if ASKING.contains(&call.name.as_str()) {
             asked.entry(call.tid).or_default().push(Asked { call, after: known.len() });
-        } else if let Some(fact) = Fact::of(call)? {
+        } else if let Some(fact) = Fact::of(call, &mut sockets)? {
             *result.by_name.entry(call.name.clone()).or_default() += 1;
             result.calls.0 += 1;
             known.push(fact);
@@ -90,7 +94,7 @@ impl Comparison {
                 rest = &rest[1..];
                 continue;
             }
-            if fact.unfinished {
+            if fact.optional {
                 self.untold += 1;
                 places.push(None);
                 continue;
@@ -119,7 +123,7 @@ impl Comparison {
         let Some(known) = call.args.get(1).map(|text| address(text)).transpose()?.flatten() else {
             return Ok(());
         };
-        let socket = call.args.first().and_then(|fd| fd.split_once("<socket:[")?.1.strip_suffix("]>"));
+        let socket = call.args.first().and_then(|fd| inode(fd));
         let inode = socket.with_context(|| format!("no socket in {}", call.text))?.parse()?;
         let from = places[..*after].iter().rev().flatten().next().copied().unwrap_or(0);
         let to = places[*after..].iter().flatten().next().copied().unwrap_or(usize::MAX);

@@ -2,6 +2,7 @@
 
 use super::{
     log::{Call, Outcome},
+    nonblocking::{NonBlocking, Sets},
     text::{address, field, inside, string},
 };
 use anyhow::{Context as _, Result, ensure};
@@ -106,29 +107,36 @@ const PATH_LEN: usize = 255;
 pub(super) struct Fact {
     /// Fields of the line and what they hold; `null` where there must be none.
     pub(super) says: BTreeMap<&'static str, Value>,
-    /// The thread ended inside the call: what came of it strace does not know.
-    pub(super) unfinished: bool,
+    /// There may be no line: the thread ended inside the call, and what came of it strace does not know either; or the
+    /// call may have changed nothing.
+    pub(super) optional: bool,
     /// As strace has it.
     pub(super) text: String,
 }
 
 impl Fact {
-    /// `None` for the uses of a call that are not covered, since they move no descriptor.
-    pub(super) fn of(call: &Call) -> Result<Option<Self>> {
+    /// `None` for the uses of a call that are not covered, since they move no descriptor. Calls are given in the order
+    /// of the log.
+    pub(super) fn of(call: &Call, sockets: &mut NonBlocking) -> Result<Option<Self>> {
         if !COVERED.contains(&call.name.as_str()) {
             return Ok(None);
         }
-        says(call).with_context(|| format!("in {}", call.text)).map(|says| {
-            says.map(|says| Self {
-                says,
-                unfinished: call.outcome == Outcome::Unfinished,
-                text: call.text.clone(),
-            })
-        })
+        let sets = sockets.see(call);
+        let mut optional = call.outcome == Outcome::Unfinished;
+        let Some(mut says) = says(call, &sets).with_context(|| format!("in {}", call.text))? else {
+            return Ok(None);
+        };
+        if let Sets::To(nonblock) | Sets::Perhaps(nonblock) = sets {
+            optional |= sets == Sets::Perhaps(nonblock);
+            if matches!(call.outcome, Outcome::Returned(_)) {
+                says.insert("nonblock", json!(nonblock));
+            }
+        }
+        Ok(Some(Self { says, optional, text: call.text.clone() }))
     }
 }
 
-fn says(call: &Call) -> Result<Option<BTreeMap<&'static str, Value>>> {
+fn says(call: &Call, sets: &Sets) -> Result<Option<BTreeMap<&'static str, Value>>> {
     let mut says = BTreeMap::from([("call", json!(call.name))]);
     let arg = |at: usize| call.args.get(at).map_or("", String::as_str);
     let number = |at: usize| descriptor(arg(at)).with_context(|| format!("argument {at} is no number"));
@@ -196,12 +204,8 @@ fn says(call: &Call) -> Result<Option<BTreeMap<&'static str, Value>>> {
                 "F_SETFD" if ok => {
                     says.insert("cloexec", json!(arg(2) == "FD_CLOEXEC"));
                 }
-                "F_SETFL" if arg(0).contains("<socket:") => {
-                    if ok {
-                        says.insert("nonblock", json!(arg(2).contains("O_NONBLOCK")));
-                    }
-                }
                 "F_SETFD" => {}
+                "F_SETFL" if *sets != Sets::Nothing => {}
                 _ => return Ok(None),
             }
         }
@@ -211,12 +215,8 @@ fn says(call: &Call) -> Result<Option<BTreeMap<&'static str, Value>>> {
                 "FIOCLEX" | "FIONCLEX" if ok => {
                     says.insert("cloexec", json!(arg(1) == "FIOCLEX"));
                 }
-                "FIONBIO" if arg(0).contains("<socket:") => {
-                    if ok {
-                        says.insert("nonblock", json!(arg(2) != "[0]"));
-                    }
-                }
                 "FIOCLEX" | "FIONCLEX" => {}
+                "FIONBIO" if *sets != Sets::Nothing => {}
                 "TIOCGPTPEER" | "SIOCGSKNS" | "NS_GET_USERNS" | "NS_GET_PARENT" => makes = true,
                 _ => return Ok(None),
             }
@@ -351,12 +351,12 @@ fn passed(call: &str, text: &str) -> Result<Option<Value>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::log::Log, Fact};
+    use super::{super::log::Log, Fact, NonBlocking};
     use serde_json::{Value, json};
 
     fn facts(call: &str) -> Option<Value> {
         let log = Log::read(&format!("7 1.0 {call}\n")).unwrap();
-        Fact::of(&log.calls[0]).unwrap().map(|fact| json!(fact.says))
+        Fact::of(&log.calls[0], &mut NonBlocking::default()).unwrap().map(|fact| json!(fact.says))
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod compare_tests;
 mod facts;
 mod lines;
 mod log;
+mod nonblocking;
 mod planted;
 mod text;
 mod traced;

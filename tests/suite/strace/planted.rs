@@ -4,6 +4,7 @@ use super::{
     compare::compare,
     facts::Fact,
     log::{Call, Log, Outcome},
+    nonblocking::NonBlocking,
 };
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -114,9 +115,7 @@ const OF_LINES: &[Edit<Value>] = &[
 /// Plants every edit at `times` places of each side; returns how many were planted. One that is not found is an error.
 pub(super) fn every_edit_is_found(log: &Log, lines: &[Value], times: usize) -> Result<usize> {
     let mut planted = 0;
-    let covered: Vec<usize> = (0..log.calls.len())
-        .filter(|at| says(&log.calls[*at]).is_some() && log.calls[*at].outcome != Outcome::Unfinished)
-        .collect();
+    let covered: Vec<usize> = (0..log.calls.len()).filter(|at| says(&log.calls[*at]).is_some()).collect();
     // The first call is the one by which both sides find each other.
     for (name, edit) in OF_CALLS {
         planted += plant(&covered[1..], times, &log.calls, *edit, |calls, at| {
@@ -177,5 +176,6 @@ fn tells_call(line: &Value) -> bool {
 }
 
 fn says(call: &Call) -> Option<Value> {
-    Fact::of(call).ok().flatten().map(|fact| json!(fact.says))
+    let fact = Fact::of(call, &mut NonBlocking::default()).ok().flatten();
+    fact.filter(|fact| !fact.optional).map(|fact| json!(fact.says))
 }

@@ -86,8 +86,8 @@ impl Traced {
         // Shown also where the test passes: these figures are the proof's size.
         writeln!(
             std::io::stderr(),
-            "strace and sockreel, {}: {} and {} calls, {} threads, {} ends, {} addresses asked for, {} calls cut off by \
-             the end of their thread without a line: no difference; {planted} edits planted and found",
+            "strace and sockreel, {}: {} and {} calls, {} threads, {} ends, {} addresses asked for, {} calls that \
+             need no line and have none: no difference; {planted} edits planted and found",
             self.name,
             found.calls.0,
             found.calls.1,
