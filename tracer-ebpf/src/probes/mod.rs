@@ -6,8 +6,7 @@
 //! | `fork` | `sched_process_fork` | 5.5 | the child's table exists and the child has not run yet |
 //! | `exec` | `sched_process_exec` | 5.5 | close-on-exec descriptors are closed by now |
 //! | `exit` | `sched_process_exit` | 5.5 | runs for every way to die |
-//! | `state`, `state_again` | `inet_sock_set_state` | 5.5 | the only place that every TCP state passes |
-//! | `queued`, `queued_again` | `sk_data_ready` | 6.3 | fires on the listener right after its child is complete |
+//! | `state`, `state_again` | `inet_sock_set_state` | 5.11 | every TCP state passes here; a child is in its queue when established |
 //! | `ring_submit` | `io_uring_submit_req`, before 6.4 `io_uring_submit_sqe` | 6.0 | a number is empty from here on, if it is closed |
 //! | `ring_refused` | `io_uring_req_failed` | 6.0 | a request that is refused keeps its number no longer than this |
 //! | `ring_complete`, `ring_complete_values` | `io_uring_complete` | 6.0 | carries the result; arguments changed in 6.16 |
