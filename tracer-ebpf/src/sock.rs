@@ -137,16 +137,13 @@ fn read_options(sk: u64, common: &Block<COMMON>, to: &mut Sock) {
     let reuse = bits(offset!(sk_reuse)) & 0xf;
     let flags: u64 = common.get(sk, offset!(sk_flags)).unwrap_or(0);
     let linger = (flags >> SOCK_LINGER & 1) as u8;
-    to.options = ((reuse | reuse >> 1) & 1) * OPTION_REUSEADDR
-        | (bits(offset!(sk_reuseport)) & 1) * OPTION_REUSEPORT
-        | (bits(offset!(sk_ipv6only)) & 1) * OPTION_V6ONLY
-        | linger * OPTION_LINGER;
+    to.options = (((reuse | (reuse >> 1)) & 1) * OPTION_REUSEADDR)
+        | ((bits(offset!(sk_reuseport)) & 1) * OPTION_REUSEPORT)
+        | ((bits(offset!(sk_ipv6only)) & 1) * OPTION_V6ONLY)
+        | (linger * OPTION_LINGER);
     let mut ticks = 0_u64;
     place(&raw mut ticks, sk, offset!(sk_lingertime));
-    let hz = u64::from(config!(hz));
-    if hz != 0 {
-        to.linger_s = (ticks / hz) as u32;
-    }
+    to.linger_s = ticks.checked_div(config!(hz).into()).unwrap_or(0) as u32;
 }
 
 /// Options that act before there is a connection.

@@ -24,8 +24,8 @@ const INFO_PIDFD: u32 = 4;
 #[inline(never)]
 pub(crate) fn wake(group: u64) {
     let Some(ops) = FANOTIFY_OPS.get_ptr_mut(0) else { return };
-    // SAFETY: the map gave a valid pointer; every program writes the same value.
     let address = pointer(group, offset!(file_ops)).unwrap_or(0);
+    // SAFETY: the map gave a valid pointer; every program writes the same value.
     unsafe { *ops = address };
     for index in 0..SLEEPING_LEN {
         let Some(sleeping) = SLEEPING.get(index) else { return };

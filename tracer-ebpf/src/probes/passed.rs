@@ -5,7 +5,7 @@
 
 use crate::{
     emit, file,
-    kread::{copy, user},
+    kread::{copy, opaque, user},
     maps::{PASSING, SENT, WALK, count},
     sock,
 };
@@ -286,17 +286,18 @@ pub(super) fn tell_sent(call: &InFlight, tid: u32) {
 /// `head` is valid for `N` bytes.
 #[inline(always)]
 unsafe fn tell<const N: usize>(head: *mut CallFds, call: &InFlight, count: u32, len: u32) {
-    let len = len as usize;
-    if len > N {
-        return;
-    }
     // SAFETY: the caller's promise.
     unsafe {
         copy(&raw mut (*head).call, &raw const call.call);
         (*head).count = count;
         (*head).reserved = 0;
-        emit::bytes(Kind::CALL_FDS, head.cast(), len);
     }
+    let len = opaque(len.into());
+    if len > N as u64 {
+        return;
+    }
+    // SAFETY: as above.
+    unsafe { emit::bytes(Kind::CALL_FDS, head.cast(), len as usize) };
 }
 
 // What is kept of a send is built in the room for a record.
