@@ -112,6 +112,19 @@ fn every_family_is_told_in_its_own_terms() -> Result<()> {
     println!("{compared} sockets are told as the program reads them, {with_state} of them as ss lists them");
     ensure!(with_state >= 25, "ss listed {with_state} of {compared}");
 
+    // A socket that was connected twice: both rounds, the first by its peer.
+    let anew = json!(facts["sockets"]["udp connected anew"]["inode"].to_string());
+    let steps = told.iter().rfind(|socket| socket["ino"] == anew).map(|socket| &socket["steps"]);
+    let rounds: Vec<_> = steps
+        .and_then(Value::as_array)
+        .context("no steps")?
+        .iter()
+        .map(|step| json!([step["phase"], step["peer"]]))
+        .collect();
+    let first = &facts["sockets"]["udp bound"]["local"];
+    let known = [json!(["created", null]), json!(["connected", first]), json!(["connected", null])];
+    ensure!(rounds == known, "{rounds:?}");
+
     // A snapshot finds the same.
     let mut args: Vec<OsString> = ["trace", "--json", "-o"].map(OsString::from).to_vec();
     args.extend([out.clone().into(), "-p".into(), pid.clone().into()]);

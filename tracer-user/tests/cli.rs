@@ -304,7 +304,7 @@ fn a_newer_recording_names_both_versions() {
     fs::write(&newer, bytes).unwrap();
     let (code, _, err) = run([OsStr::new("dump"), newer.as_os_str()]);
     assert_eq!(code, Some(1));
-    assert!(err.contains("format version 7") && err.contains("up to version 2"), "{err}");
+    assert!(err.contains("format version 7") && err.contains("reads version 2"), "{err}");
 }
 
 #[test]

@@ -316,7 +316,7 @@ impl Session {
     fn step(&mut self, id: SocketId, ts: BootNs, phase: Phase, error: Option<u32>) {
         let Some(kept) = self.world.sockets.get(id) else { return };
         let state = lifecycle::state_of(kept.socket.kind, kept.state);
-        self.world.sockets.step(id, Step { ts, phase, state, error }, &mut self.world.revisions);
+        self.world.sockets.step(id, Step { ts, phase, state, error, peer: None }, &mut self.world.revisions);
     }
 
     fn phase(&self, id: SocketId) -> Phase {
@@ -347,7 +347,10 @@ impl Session {
 
     fn connects(&mut self, doing: &Doing<'_>, id: SocketId, error: Option<u32>) {
         let phase = self.phase(id);
-        let fresh = matches!(phase, Phase::Created | Phase::Bound | Phase::Closed);
+        // A datagram socket that is connected can be connected to another peer (connect(2)).
+        let last = self.world.sockets.get(id).and_then(|kept| kept.socket.steps.last());
+        let left = last.is_some_and(|step| step.peer.is_some());
+        let fresh = left || matches!(phase, Phase::Created | Phase::Bound | Phase::Closed);
         let under_way = phase == Phase::Connecting;
         let told = self.told(doing, id);
         match (doing.call.ret, error) {
@@ -373,6 +376,7 @@ impl Session {
         }
         if let Some(sock) = doing.call.socks.first() {
             self.world.sockets.change(id, &mut self.world.revisions, |kept| {
+                lifecycle::leave_peer(&mut kept.socket);
                 kept.socket.local.clone_from(&sock.local);
                 kept.socket.peer.clone_from(&sock.peer);
             });

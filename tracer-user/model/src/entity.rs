@@ -159,6 +159,8 @@ pub struct Step {
     pub state: Option<u16>,
     /// Error number that came with it.
     pub error: Option<u32>,
+    /// The peer that it was about, where the socket has had another one since: a socket can be connected again.
+    pub peer: Option<Box<Address>>,
 }
 
 /// Where a socket stands in its life, in the words of design and page.

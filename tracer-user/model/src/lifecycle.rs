@@ -84,6 +84,7 @@ pub(crate) fn insert(steps: &mut Vec<Step>, step: Step) -> bool {
     let place = steps.partition_point(|earlier| earlier.ts <= step.ts);
     let same = |other: &Step| {
         other.phase == step.phase
+            && other.peer == step.peer
             && (other.state == step.state || other.state.is_none() || step.state.is_none())
     };
     if let Some(before) =
@@ -121,6 +122,19 @@ pub(crate) fn let_go(steps: &mut Vec<Step>, at: BootNs) -> bool {
         insert(steps, Step { ts: at, phase: Phase::Closing, ..last });
     }
     true
+}
+
+/// A socket leaves its peer for another one or for none: the steps so far were about that one.
+pub(crate) fn leave_peer(socket: &mut Socket) {
+    if socket.peer.is_unset() {
+        return;
+    }
+    let about =
+        |phase| matches!(phase, Phase::Connecting | Phase::Connected | Phase::HalfClosed | Phase::Closing);
+    for step in socket.steps.iter_mut().filter(|step| step.peer.is_none() && about(step.phase)) {
+        step.peer = Some(Box::new(socket.peer.clone()));
+    }
+    socket.closed_first = None;
 }
 
 /// The newer address, unless the kernel has let go of a part of it: a closed socket gives its port back

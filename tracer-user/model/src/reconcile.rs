@@ -225,7 +225,7 @@ impl Session {
             && stale
             && lifecycle::tells_states(kept.socket.kind)
         {
-            let step = Step { ts, phase, state: Some(to), error: None };
+            let step = Step { ts, phase, state: Some(to), error: None, peer: None };
             self.world.sockets.step(id, step, &mut self.world.revisions);
         }
     }

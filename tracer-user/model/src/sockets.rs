@@ -138,7 +138,7 @@ impl Sockets {
         self.next = self.next.wrapping_add(1);
         let id = SocketId(self.next);
         let kind = kind_of(sock);
-        let step = Step { ts, phase, state: lifecycle::state_of(kind, sock.state), error: None };
+        let step = Step { ts, phase, state: lifecycle::state_of(kind, sock.state), error: None, peer: None };
         let mut socket = Socket {
             id,
             kind,
@@ -172,7 +172,12 @@ impl Sockets {
         let Some(kept) = self.kept.get_mut(&id) else { return };
         let socket = &mut kept.socket;
         let mut changed = lifecycle::newer_address(&mut socket.local, &sock.local);
-        changed |= lifecycle::newer_address(&mut socket.peer, &sock.peer);
+        let mut peer = socket.peer.clone();
+        if lifecycle::newer_address(&mut peer, &sock.peer) {
+            lifecycle::leave_peer(socket);
+            socket.peer = peer;
+            changed = true;
+        }
         if socket.ino == 0 && ino != 0 {
             socket.ino = ino;
             changed = true;
@@ -293,7 +298,7 @@ impl Sockets {
             let state = lifecycle::state_of(kept.socket.kind, state::CLOSE);
             lifecycle::insert(
                 &mut kept.socket.steps,
-                Step { ts: last, phase: Phase::Closed, state, error: None },
+                Step { ts: last, phase: Phase::Closed, state, error: None, peer: None },
             );
         }
         kept.socket.ended = Some(last);

@@ -36,6 +36,7 @@ impl Session {
                 phase,
                 state: Some(*to),
                 error: told,
+                peer: None,
             });
             if let Some(step) = step {
                 self.world.sockets.step(id, step, revisions);

@@ -8,6 +8,7 @@ mod make;
 mod passes;
 mod properties;
 mod record;
+mod rounds;
 mod snapshots;
 mod tables;
 mod uring;

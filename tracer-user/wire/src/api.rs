@@ -159,6 +159,10 @@ pub struct Step {
     pub state: Option<String>,
     /// Name of the error that came with it.
     pub error: Option<String>,
+    /// The peer that it was about, where the socket has had another one since: a socket can be connected again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub peer: Option<String>,
 }
 
 /// A socket.

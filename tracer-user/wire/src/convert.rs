@@ -112,6 +112,7 @@ impl Step {
             phase: step.phase.name().to_owned(),
             state: step.state.map(|number| state(Some(kind), number).into_owned()),
             error: step.error.map(|number| errno::name(number).into_owned()),
+            peer: step.peer.as_ref().map(|peer| peer.to_string()),
         }
     }
 }
@@ -207,6 +208,7 @@ mod tests {
                 phase: Phase::Queued,
                 state: Some(state::ESTABLISHED),
                 error: Some(104),
+                peer: Some(Box::new(Address::Inet([127, 0, 0, 1].into(), 7))),
             }],
             listener: Some(SocketId(7)),
             inferred: false,
@@ -230,8 +232,8 @@ mod tests {
         assert_eq!(api.options, ["SO_REUSEPORT", "SO_LINGER=0"]);
         let step = &api.steps[0];
         assert_eq!(
-            (step.t, step.phase.as_str(), step.state.as_deref(), step.error.as_deref()),
-            (10, "queued", Some("ESTABLISHED"), Some("ECONNRESET"))
+            (step.t, step.phase.as_str(), step.state.as_deref(), step.error.as_deref(), step.peer.as_deref()),
+            (10, "queued", Some("ESTABLISHED"), Some("ECONNRESET"), Some("127.0.0.1:7"))
         );
     }
 }
