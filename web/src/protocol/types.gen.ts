@@ -749,4 +749,8 @@ state: string | null,
 /**
  * Name of the error that came with it.
  */
-error: string | null, };
+error: string | null,
+/**
+ * The peer that it was about, where the socket has had another one since: a socket can be connected again.
+ */
+peer?: string, };
