@@ -112,7 +112,7 @@ impl Step {
             phase: step.phase.name().to_owned(),
             state: step.state.map(|number| state(Some(kind), number).into_owned()),
             error: step.error.map(|number| errno::name(number).into_owned()),
-            peer: step.peer.as_ref().map(|peer| peer.to_string()),
+            peer: step.peer.as_ref().map(ToString::to_string),
         }
     }
 }
