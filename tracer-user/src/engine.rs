@@ -17,7 +17,7 @@ use tracer_model::{
 use tracer_recording::Writer;
 
 /// How long an event may stay in the buffer of an output that nobody looks at.
-const OUTPUT_EVERY: Duration = Duration::from_millis(100);
+const OUTPUT_EVERY: Duration = Duration::from_millis(20);
 /// How much of a recording a `kill -9` may cost.
 const RECORDING_EVERY: Duration = Duration::from_secs(1);
 

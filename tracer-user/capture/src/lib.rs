@@ -1,6 +1,7 @@
 //! From the kernel to ordered inputs: loads and attaches the programs, reads their records, orders them, takes
 //! snapshots and repairs after a loss. The only crate that names aya.
 
+mod btf;
 mod capture;
 mod clock;
 mod doctor;
