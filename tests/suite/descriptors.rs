@@ -50,7 +50,9 @@ impl Traced {
     pub(crate) fn calls_are_as_logged(&self) -> Result<()> {
         let told: Vec<&Value> = self
             .between()
-            .filter(|line| line["tid"] == line["pid"] && line["via"] == "syscall" && line["call"].is_string())
+            .filter(|line| {
+                line["tid"] == self.log["pid"] && line["via"] == "syscall" && line["call"].is_string()
+            })
             .filter(|line| line["pending"] != true)
             .collect();
         let known = self.log["calls"].as_array().context("no calls in the log")?;
@@ -70,15 +72,18 @@ impl Traced {
 
     /// The table with which the program ended is the one it had: what its end closes, number and inode.
     pub(crate) fn table_is_as_logged(&self) -> Result<()> {
-        let main = self.log["pid"].clone();
+        self.table_is(&self.log["pid"], &self.log["table"])
+    }
+
+    fn table_is(&self, pid: &Value, table: &Value) -> Result<()> {
         let closed: BTreeMap<String, Value> = self
             .lines
             .iter()
-            .filter(|line| line["event"] == "close" && line["via"] == "exit" && line["pid"] == main)
+            .filter(|line| line["event"] == "close" && line["via"] == "exit" && line["pid"] == *pid)
             .map(|line| (line["fd"].to_string(), line["inode"].clone()))
             .collect();
         let known: BTreeMap<String, Value> =
-            serde_json::from_value(self.log["table"].clone()).context("no table in the log")?;
+            serde_json::from_value(table.clone()).context("no table in the log")?;
         for (fd, inode) in &known {
             // A character device has the inode of its file system, which `fstat` tells too.
             ensure!(closed.get(fd) == Some(inode), "descriptor {fd} is {inode}, told {:?}", closed.get(fd));
@@ -117,6 +122,24 @@ fn every_way_to_make_a_descriptor_is_told() -> Result<()> {
         let line = traced.only(&part)?;
         ensure!(line["call"].is_null() && line["ret"].is_null(), "a second line of a call: {line}");
     }
+    traced.table_is_as_logged()
+}
+
+#[test]
+fn what_a_seccomp_supervisor_adds_is_told_of_both_processes() -> Result<()> {
+    let traced = Traced::run("addfd.py")?;
+    traced.calls_are_as_logged()?;
+    let target = &traced.log["target"];
+    for given in traced.log["given"].as_array().context("nothing was given")? {
+        let mut part = given.clone();
+        for (field, value) in [("event", "pass"), ("dir", "in"), ("via", "kernel")] {
+            part[field] = json!(value);
+        }
+        part["pid"] = target["pid"].clone();
+        let line = traced.only(&part)?;
+        ensure!(line["call"].is_null() && line["ret"].is_null(), "it made no call: {line}");
+    }
+    traced.table_is(&target["pid"], &target["table"])?;
     traced.table_is_as_logged()
 }
 

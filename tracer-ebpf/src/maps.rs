@@ -1,6 +1,6 @@
 //! Every map.
 
-use crate::probes::{PASSING_LEN, Room, SENT_LEN, Walk};
+use crate::probes::{PASSING_LEN, Room, SENT_LEN, Search, Walk};
 use aya_ebpf::{
     bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE, bpf_map_type},
     helpers::generated::bpf_sk_storage_get,
@@ -12,7 +12,7 @@ use core::ffi::c_void;
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use tracer_abi::{
     Asked, Counter, Entry, Follow, InFlight, RingFlight, RingMark, RingMarked, SLEEPING_LEN,
-    SYSCALL_TABLE_LEN, Sleeping, SnapshotRow, Sock, Tracked,
+    SYSCALL_TABLE_LEN, Sleeping, SnapshotRow, Sock, Target, Tracked,
 };
 
 /// Records on their way to user space. User space sets the size.
@@ -59,6 +59,14 @@ pub(crate) static SCRATCH: PerCpuArray<Work> = PerCpuArray::with_max_entries(1, 
 /// What sends in flight are about to send, by thread.
 #[map]
 pub(crate) static SENT: HashMap<u32, Room<SENT_LEN>> = HashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
+
+/// Calls in flight that give a descriptor to another process, by thread.
+#[map]
+pub(crate) static TARGETS: HashMap<u32, Target> = HashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
+
+/// A search for such a process.
+#[map]
+pub(crate) static SEARCH: PerCpuArray<Search> = PerCpuArray::with_max_entries(1, 0);
 
 /// A walk through control data.
 #[map]

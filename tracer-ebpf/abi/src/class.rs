@@ -51,8 +51,9 @@ impl Class {
     /// `recvmsg`: traced where control data carried descriptors in (`SCM_RIGHTS`, `SCM_PIDFD`, unix(7)).
     pub const RECVMSG: Self = Self(17);
     /// `ioctl`: traced for `FIOCLEX` and `FIONCLEX`, for `FIONBIO` where it changes `O_NONBLOCK` of a socket, and for the
-    /// requests whose result is a new descriptor. Those that
-    /// write its number to a structure are not known: what they make is found by a check of the table.
+    /// requests whose result is a new descriptor. Those that write its number to a structure are not known: what they make
+    /// is found by a check of the table. Also for `SECCOMP_IOCTL_NOTIF_ADDFD`, which fills a slot of another process's
+    /// table.
     pub const IOCTL: Self = Self(18);
     /// `unshare`: traced for `CLONE_FILES`.
     pub const UNSHARE: Self = Self(19);

@@ -191,6 +191,16 @@ offsets! {
     unix_addr_len: "unix_address" . "len",
     /// The name as a `sockaddr_un`.
     unix_addr_name: "unix_address" . "name",
+    /// Requests of a seccomp filter's listener.
+    filter_notif: "seccomp_filter" . "notif",
+    /// List of the open ones.
+    notif_list: "notification" . "notifications",
+    /// Task that waits for the answer to a request.
+    knotif_task: "seccomp_knotif" . "task",
+    /// Identifier of a request.
+    knotif_id: "seccomp_knotif" . "id",
+    /// Its place in the list.
+    knotif_list: "seccomp_knotif" . "list",
     /// Path that is executed.
     bprm_filename: "linux_binprm" . "filename",
     /// Operation of a request of an io_uring (include/linux/io_uring_types.h).

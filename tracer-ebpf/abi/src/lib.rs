@@ -21,11 +21,12 @@ pub use config::{Config, Offsets, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT
 pub use counter::Counter;
 pub use layout::Field;
 pub use record::{
-    Asked, CHANGES_LEN, Call, CallAddr, CallFds, CallPair, CallPath, CallSock, CallStates, Change, Exec,
-    Exit, FORK_SHARES_FILES, FileRef, Follow, Fork, Found, Header, InFlight, Kind, NAME_LEN, OPTION_LINGER,
-    OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY, PASSED_LOCAL, PASSED_PEER, PASSED_SOCK, PATH_LEN,
-    Passed, Queued, SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT, SOCKADDR_LEN, Slot, SnapshotRow, Sock, State,
-    TABLE_SLOTS, Table, Thread, Tracked, UNIX_PATH_LEN, UNNUMBERED, UnixName,
+    Asked, CALLER_FOLLOWED, CHANGES_LEN, Call, CallAddr, CallFds, CallGiven, CallPair, CallPath, CallSock,
+    CallStates, Change, Exec, Exit, FORK_SHARES_FILES, FileRef, Follow, Fork, Found, Header, InFlight, Kind,
+    NAME_LEN, OPTION_LINGER, OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY, PASSED_LOCAL, PASSED_PEER,
+    PASSED_SOCK, PATH_LEN, Passed, Queued, SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT, SOCKADDR_LEN, Slot,
+    SnapshotRow, Sock, State, TABLE_SLOTS, TARGET_FOLLOWED, Table, Target, Thread, Tracked, UNIX_PATH_LEN,
+    UNNUMBERED, UnixName,
 };
 pub use ring::{
     RING_ANY_SLOT, RING_DOUBTFUL, RING_OPERATION, RING_RESULT_DIRECT, RING_SUBJECT_DIRECT, RING_UNCONFIRMED,

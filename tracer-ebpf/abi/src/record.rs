@@ -41,6 +41,11 @@ pub const PASSED_PEER: u32 = 4;
 /// The `cpu_seq` of a record without a number: a part of what the next one of its task tells.
 pub const UNNUMBERED: u64 = u64::MAX;
 
+/// The process that a descriptor was given to is followed.
+pub const TARGET_FOLLOWED: u32 = 1;
+/// The process that gave it is.
+pub const CALLER_FOLLOWED: u32 = 2;
+
 /// Kind of a record. An integer newtype, so that an unknown kind is a value and not undefined behaviour.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +66,8 @@ impl Kind {
     pub const CALL_STATES: Self = Self(6);
     /// [`CallFds`](crate::CallFds).
     pub const CALL_FDS: Self = Self(7);
+    /// [`CallGiven`](crate::CallGiven).
+    pub const CALL_GIVEN: Self = Self(8);
     /// [`Fork`](crate::Fork).
     pub const FORK: Self = Self(16);
     /// [`Exec`](crate::Exec).
@@ -322,6 +329,37 @@ record! {
         pub flags: u32,
         /// Received: the slot that was filled, read at exit. Sent: the slot that was sent, read at entry.
         pub slot: Slot,
+    }
+}
+
+record! {
+    /// Whose table a call puts a descriptor into; also value of the map of such calls in flight, by thread.
+    pub struct Target {
+        /// Thread group; 0 where the request was not found.
+        pub pid: u32,
+        /// `TARGET_FOLLOWED`, `CALLER_FOLLOWED`.
+        pub flags: u32,
+        /// Start of its leader.
+        pub start: u64,
+        /// Address of its descriptor table.
+        pub files: u64,
+    }
+}
+
+record! {
+    /// A call that gives a descriptor to another process.
+    pub struct CallGiven {
+        /// The call: `subject` is the caller's slot that it gives, read at entry, `result` the target's slot that was
+        /// filled, read at exit.
+        pub call: Call,
+        /// To whom.
+        pub target: Target,
+        /// The socket that was given, if it is one.
+        pub sock: Sock,
+        /// Local name of a unix socket.
+        pub local: UnixName,
+        /// Peer's name of a unix socket.
+        pub peer: UnixName,
     }
 }
 

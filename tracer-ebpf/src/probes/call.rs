@@ -8,7 +8,7 @@ use crate::{
     globals::config,
     kread::{copy, opaque, user, user_bytes, zero},
     maps::{ASKED, ASKED_SCRATCH, IN_FLIGHT, SCRATCH, SYSCALLS, Work, count},
-    probes::{found, outcome, passed, wanted},
+    probes::{addfd, found, outcome, passed, wanted},
     sock, table,
     task::{self, Scope},
 };
@@ -45,14 +45,15 @@ fn call_enter(ctx: BtfTracePointContext) -> i32 {
     let Some(entry) = traced(number) else { return 0 };
     let pid_tgid = bpf_get_current_pid_tgid();
     let scope = task::scope((pid_tgid >> 32) as u32);
-    if scope == Scope::None {
+    let arguments = Arguments::of(ctx.arg::<*const u64>(0));
+    let gives = addfd::is_request(entry, &arguments);
+    if scope == Scope::None && !gives {
         return 0;
     }
     if task::in_compat_call() {
         count(Counter::COMPAT_CALLS);
         return 0;
     }
-    let arguments = Arguments::of(ctx.arg::<*const u64>(0));
     if !wanted::by_arguments(entry, &arguments) || !wanted::by_objects(entry, &arguments, scope) {
         return 0;
     }
@@ -95,6 +96,9 @@ fn call_enter(ctx: BtfTracePointContext) -> i32 {
     if sends && !passed::keep_sent(call, tid, arguments.0[2]) {
         return 0;
     }
+    if gives && !addfd::keep(call, tid, scope, &arguments) {
+        return 0;
+    }
     if IN_FLIGHT.insert(tid, &*call, 0).is_err() {
         count(Counter::IN_FLIGHT_FULL);
     }
@@ -110,11 +114,12 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     let Some(entry) = traced(number) else { return 0 };
     let pid_tgid = bpf_get_current_pid_tgid();
     let scope = task::scope((pid_tgid >> 32) as u32);
-    if scope == Scope::None || task::in_compat_call() {
+    let arguments = Arguments::of(regs);
+    let gives = addfd::is_request(entry, &arguments);
+    if scope == Scope::None && !gives || task::in_compat_call() {
         return 0;
     }
     let ret: i64 = ctx.arg(1);
-    let arguments = Arguments::of(regs);
     // The questions that cost less than to look for the call. A call that reached its file is no `lseek` on a socket.
     if !wanted::by_arguments(entry, &arguments) || entry.class == Class::LSEEK.0 && ret >= 0 {
         return 0;
@@ -133,7 +138,8 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     } else {
         // The call was running when tracing began. Its arguments are still in place; what it named then is gone.
         // Of a change to `O_NONBLOCK`, entry decided whether it is one.
-        if wanted::sets_nonblock(entry, &arguments)
+        if gives
+            || wanted::sets_nonblock(entry, &arguments)
             || !wanted::by_objects(entry, &arguments, scope)
             || (scope == Scope::Sockets && entry.class == Class::CLOSE.0)
         {
@@ -156,7 +162,11 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
         }
     }
     call.call.ret = ret;
-    outcome::tell(work, tid, scope);
+    if gives {
+        addfd::tell(&mut work.flight, tid);
+    } else {
+        outcome::tell(work, tid, scope);
+    }
     // Asked of the record: the entry's class would be known for all of the above, which the verifier then walks anew for
     // each class.
     if matches!(Class(work.flight.call.class as u16), Class::BIND | Class::CONNECT | Class::SETSOCKOPT) {

@@ -13,6 +13,7 @@
 //! | `ring_overflow` | `io_uring_cqe_overflow` | 6.0 | completions that find the queue full |
 //! | `snapshot` | iterator `task_file` | 5.8 | reads tables without a race with `/proc` |
 
+mod addfd;
 mod call;
 pub(crate) mod fanotify;
 mod found;
@@ -24,4 +25,5 @@ mod ring;
 mod snapshot;
 mod wanted;
 
+pub(crate) use addfd::Search;
 pub(crate) use passed::{PASSING_LEN, Room, SENT_LEN, Walk};

@@ -4,7 +4,7 @@ use crate::{
     emit,
     globals::{config, offset},
     kread::{field, pointer, string, zero},
-    maps::{ASKED, FOLLOW, IN_FLIGHT, SENT},
+    maps::{ASKED, FOLLOW, IN_FLIGHT, SENT, TARGETS},
     table,
     task::{self, Scope},
 };
@@ -122,6 +122,7 @@ fn exit(_ctx: BtfTracePointContext) -> i32 {
     let _ = IN_FLIGHT.remove(header.tid);
     let _ = ASKED.remove(header.tid);
     let _ = SENT.remove(header.tid);
+    let _ = TARGETS.remove(header.tid);
     let task = task::current();
     let live: i32 = pointer(task, offset!(task_signal))
         .and_then(|signal| field(signal, offset!(signal_live)))

@@ -1,7 +1,7 @@
 //! Which uses of a traced call move descriptors. Every such call of every followed process pays for these questions, so
 //! the cheap ones come first.
 
-use super::{call::Arguments, fanotify};
+use super::{addfd, call::Arguments, fanotify};
 use crate::{file, kread::user, task::Scope};
 use tracer_abi::{Class, Entry};
 
@@ -54,11 +54,15 @@ const BPF_MAKES: u64 = 1
 
 /// Whether the arguments alone leave room for a use that moves descriptors.
 #[inline(always)]
-pub(super) fn by_arguments(entry: Entry, Arguments([first, second, third, _]): &Arguments) -> bool {
+pub(super) fn by_arguments(entry: Entry, arguments: &Arguments) -> bool {
+    let Arguments([first, second, third, _]) = arguments;
+    let addfd = addfd::is_request(entry, arguments);
     match Class(entry.class) {
         Class::FCNTL => matches!(*second as u32, F_DUPFD | F_SETFD | F_SETFL | F_DUPFD_CLOEXEC),
         Class::IOCTL => {
-            matches!(*second as u32, FIONCLEX | FIOCLEX | FIONBIO) || makes_descriptor(*second as u32)
+            matches!(*second as u32, FIONCLEX | FIOCLEX | FIONBIO)
+                || makes_descriptor(*second as u32)
+                || addfd
         }
         Class::UNSHARE => *first as u32 & CLONE_FILES != 0,
         Class::BPF => (*first as u32) < 64 && BPF_MAKES >> (*first as u32 & 63) & 1 == 1,

@@ -55,10 +55,11 @@ impl Pending {
     }
 }
 
-/// Forks and execs are told by other records, and what receives only where it received descriptors.
+/// Forks and execs are told by other records, what receives only where it received descriptors, and what gives one to
+/// another process when it is there.
 fn told_while_running(flight: &InFlight) -> bool {
     let class = u16::try_from(flight.call.class).map(Class);
     let elsewhere = [Class::FORK, Class::CLONE, Class::CLONE3, Class::EXEC];
-    let received = [Class::RECVMSG, Class::RECVMMSG, Class::READ, Class::READV];
+    let received = [Class::IOCTL, Class::RECVMSG, Class::RECVMMSG, Class::READ, Class::READV];
     class.is_ok_and(|class| !elsewhere.contains(&class) && !received.contains(&class))
 }

@@ -132,6 +132,7 @@ impl Session {
             Class::FCNTL | Class::IOCTL if kind == EventKind::Setfd => self.on_setfd(&doing, &mut event),
             Class::FCNTL | Class::IOCTL if kind == EventKind::Setfl => self.on_setfl(&doing, &mut event),
             Class::FORK | Class::EXEC | Class::UNSHARE => {}
+            Class::IOCTL if kind == EventKind::Pass => self.on_given(&doing, &mut event),
             Class::CLONE | Class::CLONE3 => self.on_clone(&doing, &mut event),
             Class::LSEEK => self.on_socket(&doing, &mut event),
             Class::RECVMSG | Class::RECVMMSG | Class::READ | Class::READV => {

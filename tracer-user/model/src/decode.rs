@@ -4,8 +4,8 @@ use crate::{
     address::{Address, family, unix_name},
     ids::{BootNs, ProcessKey},
     input::{
-        Body, Call, Exec, Exit, FileRef, Fork, Held, Input, Options, Origin, Queued, Row, Slot, Sock, State,
-        Table, Task, Thread,
+        Body, Call, Exec, Exit, FileRef, Fork, Given, Held, Input, Options, Origin, Queued, Row, Slot, Sock,
+        State, Table, Task, Thread,
     },
     names::{self, state},
     syscall::{Numbering, Syscall},
@@ -13,7 +13,7 @@ use crate::{
 };
 use core::{fmt, net::Ipv4Addr};
 use tracer_abi::{
-    CallFds, Change, Class, FORK_SHARES_FILES, Field, Header, InFlight, Kind, OPTION_LINGER,
+    CALLER_FOLLOWED, CallFds, Change, Class, FORK_SHARES_FILES, Field, Header, InFlight, Kind, OPTION_LINGER,
     OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY, PASSED_LOCAL, PASSED_PEER, PASSED_SOCK, Passed,
     RING_OPERATION, SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT, SnapshotRow, UNNUMBERED,
 };
@@ -88,6 +88,15 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
             Body::Call(Box::new(call))
         }
         Kind::CALL_FDS => Body::Call(Box::new(call_fds(bytes, numbering)?)),
+        Kind::CALL_GIVEN => {
+            let record: tracer_abi::CallGiven = read(bytes)?;
+            let (call, given) = call_given(&record, numbering)?;
+            if let Some(given) = given {
+                tell(header.ts, Body::Given(Box::new(given)));
+            }
+            let Some(call) = call else { return Ok(()) };
+            Body::Call(Box::new(call))
+        }
         Kind::FORK => {
             let record: tracer_abi::Fork = read(bytes)?;
             Body::Fork(Fork {
@@ -290,6 +299,34 @@ fn call_fds(bytes: &[u8], numbering: &Numbering) -> Result<Call, DecodeError> {
         }
     }
     Ok(call)
+}
+
+/// A call that gives a descriptor to another process, where the caller is followed; and what that process got, where it
+/// is.
+fn call_given(
+    record: &tracer_abi::CallGiven,
+    numbering: &Numbering,
+) -> Result<(Option<Call>, Option<Given>), DecodeError> {
+    let mut call = call(&record.call, numbering)?;
+    let filled = std::mem::take(&mut call.results).pop();
+    let sent = call.subject.as_ref().and_then(|slot| slot.file);
+    // The target may have emptied the slot again before the call returned.
+    let confirmed = filled.map(|slot| Slot { file: slot.file.filter(|file| Some(*file) == sent), ..slot });
+    let target = &record.target;
+    let mut sock = sock(&record.sock);
+    if let Some(sock) = &mut sock {
+        name_unix(sock, &record.local, &record.peer);
+    }
+    let given = confirmed.map(|slot| Given {
+        task: Task {
+            process: ProcessKey { pid: target.pid, start_ns: target.start },
+            tid: 0,
+            files: target.files,
+        },
+        slot,
+        sock,
+    });
+    Ok(((target.flags & CALLER_FOLLOWED != 0).then_some(call), given))
 }
 
 /// Reads a structure and goes on behind it.

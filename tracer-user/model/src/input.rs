@@ -63,6 +63,8 @@ pub enum Body {
     Table(Table),
     /// A thread whose table is not its leader's begins or ends.
     Thread(Thread),
+    /// Another process filled a slot of a process.
+    Given(Box<Given>),
 }
 
 /// Who did it.
@@ -206,6 +208,17 @@ pub struct Request {
     pub unconfirmed: bool,
     /// Which request a completion belongs to was concluded: several in flight have the same mark.
     pub doubtful: bool,
+}
+
+/// A descriptor that a process got from another one's call (`SECCOMP_IOCTL_NOTIF_ADDFD`, `seccomp_unotify(2)`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// Who got it; the thread is 0.
+    pub task: Task,
+    /// The slot, as it was when the other's call returned: without a file where it was emptied by then.
+    pub slot: Slot,
+    /// The socket in it.
+    pub sock: Option<Sock>,
 }
 
 /// A new process.

@@ -18,6 +18,8 @@ const FIOCLEX: u32 = 0x5451;
 const F_SETFL: u32 = 4;
 /// `FIONBIO` (include/uapi/asm-generic/ioctls.h).
 const FIONBIO: u32 = 0x5421;
+/// `SECCOMP_IOCTL_NOTIF_ADDFD` without the size that it carries (`EA_IOCTL`, kernel/seccomp.c).
+const ADDFD: u32 = 0x2103;
 /// `CLOSE_RANGE_CLOEXEC` (`include/uapi/linux/close_range.h`).
 pub(crate) const CLOSE_RANGE_CLOEXEC: u32 = 4;
 
@@ -41,6 +43,7 @@ pub(crate) fn event_kind(call: &Call) -> EventKind {
         Syscall::Setsockopt => EventKind::Setsockopt,
         Syscall::Fcntl => EventKind::Setfd,
         Syscall::Ioctl if matches!(request, FIOCLEX | FIONCLEX) => EventKind::Setfd,
+        Syscall::Ioctl if request & 0xffff == ADDFD => EventKind::Pass,
         // What is left of ioctl(2) are the requests that make a descriptor.
         Syscall::Ioctl
         | Syscall::Open

@@ -2,8 +2,13 @@
 
 use crate::{
     calls::Doing,
+    entity::{Closed, Opened},
     event::{Direction, Event, EventKind, Via},
+    input::{FileRef, Given, Slot},
+    kinds, lifecycle,
     session::Session,
+    tables::Content,
+    tell::Stamp,
 };
 
 impl Session {
@@ -24,7 +29,13 @@ impl Session {
     pub(crate) fn on_sent(&mut self, doing: &Doing<'_>, event: &mut Event) {
         event.direction = Some(Direction::Out);
         Self::name_passed(doing, event);
-        let ([slot], Some(table)) = (doing.call.results.as_slice(), doing.table) else { return };
+        if let [slot] = doing.call.results.as_slice() {
+            self.show_sent(doing, slot, event);
+        }
+    }
+
+    fn show_sent(&self, doing: &Doing<'_>, slot: &Slot, event: &mut Event) {
+        let Some(table) = doing.table else { return };
         let sent = slot.file.and_then(|file| self.world.tables.find(table, slot.fd, &file));
         if let Some(id) = sent.map(|kept| kept.descriptor.id) {
             self.show_file(event, id);
@@ -34,6 +45,54 @@ impl Session {
     fn name_passed(doing: &Doing<'_>, event: &mut Event) {
         event.fd = doing.descriptor();
         event.fds = doing.call.results.iter().map(|slot| slot.fd).collect();
+    }
+
+    /// A descriptor that goes to another process's table; what that process got is a line of its own.
+    pub(crate) fn on_given(&mut self, doing: &Doing<'_>, event: &mut Event) {
+        event.direction = Some(Direction::Out);
+        event.fd = doing.descriptor();
+        let Some(slot) = &doing.call.subject else { return };
+        event.fds = vec![slot.fd];
+        self.show_sent(doing, slot, event);
+    }
+
+    /// A process got a descriptor from another one's call. What was in the slot was replaced.
+    pub(crate) fn given(&mut self, stamp: &Stamp, given: &Given) {
+        let process = given.task.process;
+        self.succeed(stamp, process);
+        let table = self.world.table_of(&given.task, stamp.ts);
+        let slot = &given.slot;
+        let mut event = self.blank(stamp, process, EventKind::Pass, Via::Kernel);
+        event.direction = Some(Direction::In);
+        event.new_fd = Some(slot.fd);
+        event.fds = vec![slot.fd];
+        if let (Some(table), Some(file)) = (table, slot.file) {
+            event.cloexec = Some(slot.cloexec);
+            let old = self.world.tables.slot(table, slot.fd).filter(|kept| !kept.holds(&file));
+            if let Some(old) = old.map(|kept| kept.descriptor.id) {
+                self.world.end(old, stamp.ts, Closed::Replaced);
+            }
+            let content = self.content_given(stamp, given, file);
+            let by = (stamp.ts, Opened::By(EventKind::Pass));
+            if let Some(id) = self.world.fill((table, slot.fd), content, by) {
+                self.show_file(&mut event, id);
+            }
+        }
+        self.emit(event);
+    }
+
+    fn content_given(&mut self, stamp: &Stamp, given: &Given, file: FileRef) -> Content {
+        let name = &given.slot.name;
+        let known = self.world.tables.file(&file).map(|open| (open.kind, open.name.clone(), open.socket));
+        let (kind, name, mut socket) = known.unwrap_or_else(|| {
+            let kind = kinds::by_name(&file, name);
+            (kind, kinds::shown_name(kind, name).to_vec(), None)
+        });
+        if let Some(sock) = &given.sock {
+            let phase = lifecycle::phase_found(sock.state, &sock.local);
+            socket = Some(self.see(sock, file.ino, (stamp.ts, phase)));
+        }
+        Content { file, kind, name, cloexec: given.slot.cloexec, socket }
     }
 
     /// A `clone` that failed, or the descriptor that a successful one made: its fork is a line of its own.

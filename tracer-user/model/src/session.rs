@@ -154,6 +154,7 @@ impl Session {
             Body::Lost(lost) => self.lost(&stamp, *lost),
             Body::Table(table) => self.world.contents.note(table),
             Body::Thread(thread) => self.thread(&stamp, thread),
+            Body::Given(given) => self.given(&stamp, given),
         }
         if let Some(origin) = input.origin {
             self.loss.arrived(origin);

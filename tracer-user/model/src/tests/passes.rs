@@ -4,7 +4,7 @@ use super::make::{Bench, call, cloexec, file, named, slot, socket_file, task, un
 use crate::{
     event::{Direction, EventKind, FileKind, Via},
     ids::BootNs,
-    input::{Body, Fork},
+    input::{Body, Fork, Given, Slot},
     syscall::Syscall,
 };
 
@@ -93,4 +93,31 @@ fn an_lseek_fails_on_a_socket() {
         .call(call(100, Syscall::Lseek, -29).args(&[3]).subject(slot(3, socket_file(3))).sock(unix(1, 1)));
     assert_eq!((event.kind, event.fd, event.error), (EventKind::Lseek, Some(3), Some(29)));
     assert!(event.socket.is_some());
+}
+
+#[test]
+fn a_descriptor_that_a_supervisor_adds_replaces_what_was_there() {
+    const ADDFD: u32 = 0x4018_2103;
+    let mut bench = Bench::new();
+    bench.opens(100, 7, 7);
+    bench.call(call(110, Syscall::Openat, 5).by(2).result(slot(5, file(9))));
+    let ioctl = call(200, Syscall::Ioctl, 5).args(&[4, ADDFD]).subject(slot(7, file(7)));
+    let event = bench.call(ioctl);
+    assert_eq!((event.kind, event.direction, event.fd), (EventKind::Pass, Some(Direction::Out), Some(4)));
+    assert_eq!((event.fds.as_slice(), event.ino, event.new_fd), (&[7][..], Some(7), None));
+
+    let mut task = task(2);
+    task.tid = 0;
+    let given = |slot| super::make::input(200, Body::Given(Box::new(Given { task, slot, sock: None })));
+    let told = bench.tell(&given(cloexec(slot(5, file(7)))));
+    let [event] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((event.kind, event.via, event.call), (EventKind::Pass, Via::Kernel, None));
+    assert_eq!((event.direction, event.new_fd, event.cloexec), (Some(Direction::In), Some(5), Some(true)));
+    assert_eq!((bench.open(1), bench.open(2)), (vec![(7, 7)], vec![(5, 7)]));
+    assert_eq!(bench.descriptor(9).closed.map(|(_, how)| how), Some(crate::entity::Closed::Replaced));
+
+    // One that was closed again before the supervisor's call returned fills nothing.
+    let told = bench.tell(&given(Slot { file: None, ..slot(6, file(7)) }));
+    assert_eq!(told[0].new_fd, Some(6));
+    assert_eq!(bench.open(2), [(5, 7)]);
 }
