@@ -34,8 +34,8 @@ const OLDER: &[(&str, &[(&str, u64)])] = &[
         "6.1",
         &[
             ("call_exit", 85_000),
-            ("exec", 2_000),
-            ("fork", 8_500),
+            ("exec", 4_700),
+            ("fork", 26_500),
             ("ring_complete_values", 22_000),
             ("ring_overflow", 11_500),
             ("ring_refused", 10_500),
