@@ -59,7 +59,9 @@ pub(crate) fn tell(work: &mut Work, tid: u32, scope: Scope) {
         // The socket may be gone by now. What a close is about was decided at its entry.
         sk = 0;
     }
-    if sk == 0 && listener == 0 {
+    // What was asked for is told although there is no socket.
+    let asks = matches!(Class(call.call.class as u16), Class::BIND | Class::CONNECT) && scope == Scope::Whole;
+    if sk == 0 && listener == 0 && !asks {
         if scope == Scope::Whole || call.call.class == u32::from(Class::CLOSE.0) {
             emit::record::<Call>(Kind::CALL, &call.call.header, |record| {
                 copy(record, &raw const call.call);

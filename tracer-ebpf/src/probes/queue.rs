@@ -44,6 +44,12 @@ fn tell_state(ctx: &BtfTracePointContext) -> i32 {
         }
         return 0;
     };
+    if from as u16 == sock::TCP_LISTEN && to as u16 == sock::TCP_SYN_RECV {
+        // A connection that has just been made (`inet_csk_clone_lock`, net/ipv4/inet_connection_sock.c). What is kept at
+        // its address is an earlier socket, which was closed without a change of state.
+        let _ = SOCKETS.remove(sk);
+        return 0;
+    }
     // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period. The
     // socket's lock keeps its changes of state apart.
     let tracked = unsafe { *place };

@@ -86,6 +86,16 @@ impl Address {
         }
     }
 
+    /// The unspecified address in place of an internet address; what has no such stays as it is.
+    #[must_use]
+    pub fn unspecified(&self) -> Self {
+        match self {
+            Self::Inet(..) => Self::Inet(Ipv4Addr::UNSPECIFIED, 0),
+            Self::Inet6(..) => Self::Inet6(Ipv6Addr::UNSPECIFIED, 0),
+            other => other.clone(),
+        }
+    }
+
     /// Reads a `sockaddr` as a caller passes it (`bind(2)`, `connect(2)`); `None` where not even the family fits.
     #[must_use]
     pub fn from_sockaddr(bytes: &[u8]) -> Option<Self> {

@@ -343,7 +343,11 @@ impl Session {
             self.step(id, doing.ts, Phase::Listening, None);
         }
         let backlog = doing.call.args[1];
-        self.world.sockets.change(id, &mut self.world.revisions, |kept| kept.socket.backlog = Some(backlog));
+        self.world.sockets.change(id, &mut self.world.revisions, |kept| {
+            kept.socket.backlog = Some(backlog);
+            // A refused connect leaves the peer's address behind.
+            kept.socket.peer = kept.socket.peer.unspecified();
+        });
     }
 
     fn connects(&mut self, doing: &Doing<'_>, id: SocketId, error: Option<u32>) {

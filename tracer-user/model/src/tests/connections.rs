@@ -226,6 +226,21 @@ fn a_refused_connect_is_closed_with_its_error() {
 }
 
 #[test]
+fn a_socket_that_listens_after_a_refused_connect_has_no_peer() {
+    let mut bench = Bench::new();
+    let id = bench.makes_tcp(100, 3, 1);
+    bench.state_in(205, 1, (CLOSE, SYN_SENT), 0, tcp(1, SYN_SENT, ip(1, 40_000), ip(9, 80)));
+    bench.state(207, (SYN_SENT, CLOSE), 111, tcp(1, CLOSE, ip(1, 0), ip(9, 80)));
+    assert_eq!(bench.socket(id).peer, ip(9, 80));
+    // The kernel's socket forgets the port alone.
+    let listening = tcp(1, LISTEN, ip(0, 40_001), ip(9, 0));
+    let listen = call(310, Syscall::Listen, 0).enter(300).args(&[3, 5]).subject(slot(3, socket_file(1)));
+    let event = bench.call(listen.sock(listening));
+    assert_eq!((event.socket, event.peer), (Some(id), None));
+    assert_eq!(bench.socket(id).peer, unset());
+}
+
+#[test]
 fn a_non_blocking_connect_gets_its_verdict_later() {
     let mut bench = Bench::new();
     let id = bench.makes_tcp(100, 3, 1);
