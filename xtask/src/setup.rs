@@ -28,6 +28,7 @@ const TEST_PACKAGES: &[&str] = &[
     "curl",
     "chromium",
     "util-linux",
+    "iproute2",
     "rust-web-clippy",
     "qemu-system-x86",
     "busybox-static",

@@ -41,13 +41,15 @@ pub(crate) fn wait_within<T>(
     mut look: impl FnMut() -> Result<T>,
 ) -> Result<T> {
     let start = Instant::now();
+    let mut pause = Duration::from_millis(1);
     loop {
         match look() {
             Ok(found) => return Ok(found),
             Err(seen) if start.elapsed() > deadline => {
                 bail!("waited {} s for {what}; seen: {seen:#}", deadline.as_secs())
             }
-            Err(_) => thread::sleep(Duration::from_millis(20)),
+            Err(_) => thread::sleep(pause),
         }
+        pause = Duration::from_millis(20).min(pause * 2);
     }
 }

@@ -1,0 +1,224 @@
+//! At random instants everything that is traced is stopped, and what the daemon tells of every process is compared with
+//! what the kernel has: each descriptor, and each socket behind one.
+
+mod kernel;
+mod stopped;
+
+use crate::{
+    harness::{Api, Sockreel, signal_pid, wait_for},
+    programs,
+    real_servers::complete,
+};
+use anyhow::{Context as _, Result, ensure};
+use kernel::{Held, Socket};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, HashMap},
+    ffi::OsString,
+    fmt::Write as _,
+    fs,
+    path::Path,
+    thread,
+    time::Duration,
+};
+use stopped::Stopped;
+
+/// Programs that the interpreter runs again and again beside the servers.
+const PROGRAMS: usize = 200;
+/// The longest time between two instants, milliseconds.
+const APART_MS: u64 = 30;
+
+/// What was compared.
+#[derive(Debug, Default)]
+struct Size {
+    instants: usize,
+    processes: usize,
+    descriptors: usize,
+    sockets: usize,
+    listeners: usize,
+}
+
+#[test]
+fn at_any_instant_the_tables_are_the_kernels() -> Result<()> {
+    let instants = if std::env::var_os("SOCKREEL_FULL").is_some() { 1_000 } else { 40 };
+    let dir = tempfile::tempdir()?;
+    let reel = dir.path().join("reel");
+    let mut serve = Sockreel::start(dir.path(), "serve", arguments(dir.path())?)?;
+    let api = serve.api()?;
+    let marker: u32 =
+        wait_for("the workload", || Ok(fs::read_to_string(dir.path().join("marker"))?.parse()?))
+            .with_context(|| serve.stderr().unwrap_or_default())?;
+    let leader = serve.command("/usr/bin/python3")?.first().copied().context("no workload")?;
+
+    let mut size = Size::default();
+    let mut seen = 1;
+    let mut random = programs::seed()?;
+    for instant in 1..=instants {
+        // A linear congruential generator (Knuth, MMIX): when is all that it decides.
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        thread::sleep(Duration::from_millis((random >> 33) % APART_MS));
+        let stopped = Stopped::below(leader, marker)?;
+        let before = kernel::sockets(leader)?;
+        signal_pid(marker, Signal::SIGUSR1)?;
+        seen = drained(&api, instant, seen)?;
+        let mut differences = String::new();
+        let mut told_sockets = Vec::new();
+        size.instants += 1;
+        for pid in stopped.pids.iter().chain([&marker]) {
+            let Some(known) = kernel::held(*pid)? else { continue };
+            let answer = api.get(&format!("descriptors?pid={pid}"))?;
+            size.processes += 1;
+            size.descriptors += known.len();
+            for (fd, difference) in table_differences(&known, &answer)? {
+                writeln!(differences, "{pid}, descriptor {fd}: {difference}\n{}", history(&api, *pid, fd)?)?;
+            }
+            if answer["process"]["standing"] != "exact" {
+                writeln!(differences, "process {pid} stands as {}", answer["process"])?;
+            }
+            told_sockets.extend(answer["sockets"].as_array().cloned().unwrap_or_default());
+        }
+        let after = kernel::sockets(leader)?;
+        for told in &told_sockets {
+            let found = socket_differences(told, &before, &after, &mut size)?;
+            if !found.is_empty() {
+                writeln!(differences, "{told}: {}", found.join("; "))?;
+            }
+        }
+        ensure!(differences.is_empty(), "instant {instant} of {instants}:\n{differences}");
+        drop(stopped);
+    }
+    println!("{size:?}");
+    drop(api);
+    // Stopped, so that none of them starts another one meanwhile.
+    let stopped = Stopped::below(leader, marker)?;
+    for pid in stopped.pids.iter().chain([&marker]) {
+        signal_pid(*pid, Signal::SIGKILL)?;
+    }
+    let ended = serve.interrupt()?;
+    ensure!(ended.code == 0 || ended.code == 128 + 9, "{}: {}", ended.code, ended.err);
+    let dump = Sockreel::run(dir.path(), "dump", [OsString::from("dump"), "--json".into(), reel.into()])?;
+    let lines: Vec<Value> = dump.out.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let repairs = lines.iter().filter(|line| line["event"] == "repair" || line["via"] == "repair");
+    ensure!(repairs.clone().count() == 0, "repaired: {:?}", repairs.take(5).collect::<Vec<_>>());
+    complete(&lines)?;
+    println!("{} events", lines.len());
+    Ok(())
+}
+
+/// A daemon over the workload, in a network of its own.
+fn arguments(dir: &Path) -> Result<Vec<OsString>> {
+    let program = dir.join("programs");
+    programs::write(&programs::random(PROGRAMS)?, &program)?;
+    let mut args: Vec<OsString> =
+        ["serve", "--listen", "127.0.0.1:0", "--record"].map(OsString::from).to_vec();
+    args.extend([dir.join("reel").into(), "--".into()]);
+    args.extend(
+        ["unshare", "--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"].map(OsString::from),
+    );
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("suite/instants/workload.py");
+    args.extend(["/usr/bin/python3".into(), script.into(), dir.into()]);
+    args.extend([env!("CARGO_BIN_EXE_interpreter"), "drive"].map(OsString::from));
+    args.extend([program.into(), "/dev/null".into(), dir.into(), "forever".into()]);
+    Ok(args)
+}
+
+/// Waits until the stream has come to the marker's call; returns the number of the line behind it.
+fn drained(api: &Api, instant: usize, from: u64) -> Result<u64> {
+    let path = format!("/sockreel/mark/{instant}");
+    wait_for("the mark", || {
+        let answer = api.get(&format!("events?from_seq={from}&limit=1&filter=path:{path}"))?;
+        let seq = answer["events"][0]["seq"].as_u64();
+        Ok(seq.with_context(|| format!("no {path}"))? + 1)
+    })
+}
+
+fn table_differences(known: &BTreeMap<i64, Held>, answer: &Value) -> Result<Vec<(i64, String)>> {
+    let mut told = BTreeMap::new();
+    for row in answer["descriptors"].as_array().context("no descriptors")? {
+        let text =
+            |field: &str| row[field].as_str().map(str::to_owned).with_context(|| format!("no {field}"));
+        let held = Held {
+            kind: text("kind")?,
+            ino: text("ino")?.parse()?,
+            dev: text("dev")?,
+            cloexec: row["cloexec"] == true,
+        };
+        told.insert(row["fd"].as_i64().context("no fd")?, held);
+    }
+    let mut numbers: Vec<i64> = known.keys().chain(told.keys()).copied().collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    Ok(numbers
+        .into_iter()
+        .filter(|fd| known.get(fd) != told.get(fd))
+        .map(|fd| (fd, format!("told {:?}, but the kernel has {:?}", told.get(&fd), known.get(&fd))))
+        .collect())
+}
+
+/// What is told of a socket that is open, against the kernel before and after: its protocol's timers go on.
+fn socket_differences(
+    told: &Value,
+    before: &HashMap<u64, Socket>,
+    after: &HashMap<u64, Socket>,
+    size: &mut Size,
+) -> Result<Vec<String>> {
+    let ino: u64 = told["ino"].as_str().context("no ino")?.parse()?;
+    let family = told["family"].as_str().unwrap_or_default();
+    let protocol = if family == "unix" { family } else { told["protocol"].as_str().unwrap_or_default() };
+    if !["tcp", "udp", "unix"].contains(&protocol) {
+        return Ok(Vec::new());
+    }
+    size.sockets += 1;
+    let state = told["steps"].as_array().and_then(|steps| steps.last()?["state"].as_str());
+    let (Some(one), Some(other)) = (before.get(&ino), after.get(&ino)) else {
+        // The diagnostics show no internet socket that is neither bound nor connected.
+        let hidden = family != "unix" && state.is_none_or(|state| state == "CLOSE");
+        return Ok(if hidden { Vec::new() } else { vec![format!("the kernel shows no socket {ino}")] });
+    };
+    let mut differences = Vec::new();
+    let mut compare = |what: &str, told: Option<String>, one: Option<String>, other: Option<String>| {
+        if told != one && told != other {
+            differences.push(format!("{what} {told:?}, but the kernel has {one:?} and {other:?}"));
+        }
+    };
+    let text = |field: &str| told[field].as_str().map(str::to_owned);
+    let known = |what: fn(&Socket) -> Option<String>| (what(one), what(other));
+    let (then, now) = known(|socket| Some(socket.protocol.to_owned()));
+    compare("protocol", Some(protocol.to_owned()), then, now);
+    let (then, now) = known(|socket| Some(socket.ty.to_owned()));
+    compare("type", text("type"), then, now);
+    let (then, now) = known(|socket| socket.local.clone());
+    compare("local", text("local"), then, now);
+    if family != "unix" {
+        let (then, now) = known(|socket| socket.peer.clone());
+        compare("peer", text("peer"), then, now);
+    }
+    if protocol == "tcp" || state == Some("LISTEN") {
+        let (then, now) = known(|socket| Some(socket.state.to_owned()));
+        compare("state", state.map(str::to_owned), then, now);
+    }
+    if one.queue.is_some() {
+        size.listeners += 1;
+        let (then, now) = known(|socket| socket.queue.map(|(_, limit)| limit.to_string()));
+        compare("queue's limit", told["queue_limit"].as_u64().map(|limit| limit.to_string()), then, now);
+        // A unix listener's queue is read when it accepts, so it may be longer by now.
+        if protocol == "tcp" {
+            let (then, now) = known(|socket| socket.queue.map(|(len, _)| len.to_string()));
+            compare("queue's length", Some(told["queue_len"].as_u64().unwrap_or(0).to_string()), then, now);
+        }
+    }
+    Ok(differences)
+}
+
+/// The newest events of a slot.
+fn history(api: &Api, pid: u32, fd: i64) -> Result<String> {
+    let events = api.events()?;
+    let about = |event: &&Value| {
+        let fds = event["fds"].as_array().is_some_and(|fds| fds.iter().any(|one| one == fd));
+        event["pid"] == pid && (event["fd"] == fd || event["new_fd"] == fd || fds)
+            || event["event"] == "fork" && event["ret"] == pid
+    };
+    let found: Vec<String> = events.iter().filter(about).map(|event| format!("    {event}")).collect();
+    Ok(found[found.len().saturating_sub(12)..].join("\n"))
+}

@@ -1,0 +1,127 @@
+//! What the kernel has: `/proc/PID/fd`, `fdinfo`, and the socket diagnostics of `ss` (iproute2).
+
+use crate::harness::table;
+use anyhow::{Context as _, Result, ensure};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    os::unix::fs::MetadataExt as _,
+    process::Command,
+};
+
+/// `O_CLOEXEC` (include/uapi/asm-generic/fcntl.h), as `fdinfo` shows close-on-exec.
+const O_CLOEXEC: u32 = 0o2_000_000;
+
+/// Ends of what `ss` says of one socket: which directions are open.
+const DIRECTIONS: [&str; 4] = ["<->", "-->", "<--", "---"];
+
+/// A descriptor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) kind: String,
+    pub(super) ino: u64,
+    /// `major:minor`.
+    pub(super) dev: String,
+    pub(super) cloexec: bool,
+}
+
+/// The table of a stopped process; `None` where it has ended.
+pub(super) fn held(pid: u32) -> Result<Option<BTreeMap<i64, Held>>> {
+    let Ok(known) = table(pid) else { return Ok(None) };
+    let mut slots = BTreeMap::new();
+    for (fd, (kind, ino)) in known {
+        let dev = fs::metadata(format!("/proc/{pid}/fd/{fd}"))?.dev();
+        let dev = format!("{}:{}", libc::major(dev), libc::minor(dev));
+        let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}"))?;
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).context("no flags")?;
+        let cloexec = u32::from_str_radix(flags.trim(), 8)? & O_CLOEXEC != 0;
+        slots.insert(fd, Held { kind, ino, dev, cloexec });
+    }
+    Ok(Some(slots))
+}
+
+/// A socket as `ss` shows it, in the contract's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Socket {
+    /// `tcp`, `udp`, `unix`.
+    pub(super) protocol: &'static str,
+    /// `stream`, `dgram`, `seqpacket`.
+    pub(super) ty: &'static str,
+    pub(super) state: &'static str,
+    pub(super) local: Option<String>,
+    pub(super) peer: Option<String>,
+    /// For a listener: length and limit of its accept queue.
+    pub(super) queue: Option<(u64, u64)>,
+}
+
+/// The sockets of a process's network namespace, by inode.
+pub(super) fn sockets(pid: u32) -> Result<HashMap<u64, Socket>> {
+    let net = format!("--net=/proc/{pid}/ns/net");
+    let output = Command::new("nsenter")
+        .args([&net, "ss", "-H", "-O", "-n", "-a", "-e", "-t", "-u", "-x"])
+        .output()?;
+    ensure!(output.status.success(), "ss: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout)?;
+    let mut sockets = HashMap::new();
+    for line in text.lines() {
+        let words: Vec<&str> =
+            line.split_whitespace().take_while(|word| !DIRECTIONS.contains(word)).collect();
+        let [netid, state, length, limit, rest @ ..] = words.as_slice() else { continue };
+        let state = state_name(state).with_context(|| format!("unknown state in {line}"))?;
+        let queue = if state == "LISTEN" {
+            Some((length.parse().with_context(|| line.to_owned())?, limit.parse()?))
+        } else {
+            None
+        };
+        let (protocol, ty) = match *netid {
+            "tcp" => ("tcp", "stream"),
+            "udp" => ("udp", "dgram"),
+            "u_str" => ("unix", "stream"),
+            "u_dgr" => ("unix", "dgram"),
+            "u_seq" => ("unix", "seqpacket"),
+            _ => continue,
+        };
+        let (ino, local, peer) = if protocol == "unix" {
+            let [name @ .., ino, _, _] = rest else { continue };
+            let name = name.join(" ");
+            (
+                ino.parse().with_context(|| line.to_owned())?,
+                (name != "*").then(|| format!("unix:{name}")),
+                None,
+            )
+        } else {
+            let [local, peer, details @ ..] = rest else { continue };
+            let ino = details.iter().find_map(|word| word.strip_prefix("ino:"));
+            // What no descriptor points to has no inode.
+            let Some(ino) = ino else { continue };
+            (ino.parse().with_context(|| line.to_owned())?, internet(local), internet(peer))
+        };
+        sockets.insert(ino, Socket { protocol, ty, state, local, peer, queue });
+    }
+    Ok(sockets)
+}
+
+/// `*` is the unspecified address of a dual-stack socket.
+fn internet(shown: &str) -> Option<String> {
+    let (ip, port) = shown.rsplit_once(':')?;
+    let ip = if ip == "*" { "[::]" } else { ip };
+    (port != "*").then(|| format!("{ip}:{port}"))
+}
+
+/// The kernel's name for what `ss` calls a state (misc/ss.c, `sstate_name`).
+fn state_name(shown: &str) -> Option<&'static str> {
+    Some(match shown {
+        "ESTAB" => "ESTABLISHED",
+        "SYN-SENT" => "SYN_SENT",
+        "SYN-RECV" => "SYN_RECV",
+        "FIN-WAIT-1" => "FIN_WAIT1",
+        "FIN-WAIT-2" => "FIN_WAIT2",
+        "TIME-WAIT" => "TIME_WAIT",
+        "UNCONN" => "CLOSE",
+        "CLOSE-WAIT" => "CLOSE_WAIT",
+        "LAST-ACK" => "LAST_ACK",
+        "LISTEN" => "LISTEN",
+        "CLOSING" => "CLOSING",
+        _ => return None,
+    })
+}
