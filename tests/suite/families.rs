@@ -6,6 +6,10 @@ use crate::{
     real_servers::complete,
 };
 use anyhow::{Context as _, Result, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -161,7 +165,10 @@ fn every_family_is_told_in_its_own_terms() -> Result<()> {
     options(&facts, &events)?;
     nonblocking(&facts, &events)?;
     asked(&facts, &events)?;
-    ensure!(serve.interrupt()?.code == 0, "serve did not end well");
+    // The program's end is passed on (128 and the number of SIGTERM, as a shell has it).
+    kill(Pid::from_raw(i32::try_from(pid.parse::<u32>()?)?), Signal::SIGTERM)?;
+    let code = serve.interrupt()?.code;
+    ensure!(code == 128 + 15, "serve ended with {code}");
     Ok(())
 }
 
