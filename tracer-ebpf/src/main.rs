@@ -1,7 +1,8 @@
 //! The kernel programs of sockreel.
 //!
 //! They run on BTF tracepoints and on one iterator, so they need neither tracefs nor kprobes. What they state as fact
-//! is read from kernel objects; the caller's memory fills `asked` and paths alone. One file a family of probes.
+//! is read from kernel objects; the caller's memory fills `asked` and paths, and holds numbers of descriptors that the table
+//! then confirms. One file a family of probes.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch, core_intrinsics)]
