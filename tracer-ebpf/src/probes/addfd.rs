@@ -48,9 +48,9 @@ pub(super) fn keep(call: &mut InFlight, tid: u32, scope: Scope, arguments: &Argu
     let listener = call.call.subject.file.file;
     // The listener's own name (`init_listener`, kernel/seccomp.c).
     file::name(listener, &mut call.call.result.name);
-    let [a, b, c, d, e, f, g, h, ..] = call.call.result.name;
+    let name = call.call.result.name.first_chunk().copied().map(u64::from_ne_bytes);
     file::clear_slot(&mut call.call.result);
-    if u64::from_ne_bytes([a, b, c, d, e, f, g, h]) != u64::from_ne_bytes(*b"seccomp ") {
+    if name != Some(u64::from_ne_bytes(*b"seccomp ")) {
         return false;
     }
     // `struct seccomp_notif_addfd`: `id`, `flags`, `srcfd`, `newfd`, `newfd_flags`.
