@@ -173,7 +173,7 @@ fn socket_differences(
     let state = told["steps"].as_array().and_then(|steps| steps.last()?["state"].as_str());
     let (Some(one), Some(other)) = (before.get(&ino), after.get(&ino)) else {
         // The diagnostics show no internet socket that is neither bound nor connected.
-        let hidden = family != "unix" && state.is_none_or(|state| state == "CLOSE");
+        let hidden = family != "unix" && state.is_none_or(|state| ["CLOSE", "UNCONN"].contains(&state));
         return Ok(if hidden { Vec::new() } else { vec![format!("the kernel shows no socket {ino}")] });
     };
     let mut differences = Vec::new();
