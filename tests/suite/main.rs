@@ -14,6 +14,7 @@ mod harness;
 mod instants;
 mod kernels;
 mod loss;
+mod order;
 mod programs;
 mod queues;
 mod real_servers;

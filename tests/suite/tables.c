@@ -210,6 +210,42 @@ static void threads_of_their_own(void) {
     pthread_join(threads[number], NULL);
 }
 
+#define TAKING_TURNS 3
+#define TURNS 999
+
+static int turn, passed_on = -1;
+
+/* In its turn, on its CPU, closes what the one before it made and makes another. */
+static void *takes_turns(void *number) {
+  int own = (int)(intptr_t)number;
+  cpu_set_t all, one;
+  CPU_ZERO(&one);
+  must(sched_getaffinity(0, sizeof all, &all) == 0, "sched_getaffinity");
+  for (int cpu = 0, left = own % CPU_COUNT(&all); cpu < CPU_SETSIZE; cpu++)
+    if (CPU_ISSET(cpu, &all) && left-- == 0)
+      CPU_SET(cpu, &one);
+  must(sched_setaffinity(0, sizeof one, &one) == 0, "sched_setaffinity");
+  for (int now; (now = __atomic_load_n(&turn, __ATOMIC_ACQUIRE)) < TURNS;) {
+    if (now % TAKING_TURNS != own) {
+      sched_yield();
+      continue;
+    }
+    if (passed_on >= 0)
+      close(passed_on);
+    passed_on = dup(0);
+    __atomic_store_n(&turn, now + 1, __ATOMIC_RELEASE);
+  }
+  return NULL;
+}
+
+static void take_turns(void) {
+  pthread_t threads[TAKING_TURNS];
+  for (intptr_t number = 0; number < TAKING_TURNS; number++)
+    must(pthread_create(&threads[number], NULL, takes_turns, (void *)number) == 0, "pthread_create");
+  for (int number = 0; number < TAKING_TURNS; number++)
+    pthread_join(threads[number], NULL);
+}
+
 /* Changes a table that a child shares, in step with lines of input: says the child's number, the number of a descriptor that it
  * opened, and that it closed it. */
 static int changes_a_childs_table(void) {
@@ -240,6 +276,8 @@ int main(int argc, char **argv) {
     forks(count);
   else if (strcmp(argv[1], "execs") == 0)
     execs(count);
+  else if (strcmp(argv[1], "turns") == 0)
+    take_turns();
   else
     threads_of_their_own();
   still(argv[2]);
