@@ -9,6 +9,7 @@ mod check;
 mod client_side;
 mod compat;
 mod descriptors;
+mod ends;
 mod families;
 mod harness;
 mod instants;

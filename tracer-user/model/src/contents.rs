@@ -7,18 +7,19 @@
 
 use crate::{
     entity::{Closed, Descriptor, Opened},
-    ids::{BootNs, ProcessKey, TableId},
-    input::{FileRef, Held, Slot, Table},
+    event::{EventKind, Via},
+    ids::{BootNs, TableId},
+    input::{FileRef, Held, LossCause, Slot, Table},
     kinds,
     session::Session,
     tables::Content,
-    trust::UNKNOWN_FILE,
+    tell::Stamp,
     world::World,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How long a file's own telling may be on its way, nanoseconds.
-const WAIT_NS: u64 = 200_000_000;
+const WAIT_NS: u64 = 1_000_000_000;
 
 /// Tables that were read and whose call has not been told. Beyond, their calls were lost, and the loss was told.
 const READ: usize = 1024;
@@ -213,13 +214,15 @@ impl Session {
             doubted.extend(users.map(|kept| kept.process.key));
         }
         for process in doubted {
-            self.doubt(process, UNKNOWN_FILE, now);
             self.repair_wanted = true;
+            let cause = LossCause::UnknownFile;
+            self.world
+                .processes
+                .change(process, &mut self.world.revisions, |kept| kept.doubt(cause.name(), now));
+            let stamp = Stamp { ts: now, origin: None, late: false };
+            let mut event = self.blank(&stamp, process, EventKind::Lost, Via::Kernel);
+            event.cause = Some(cause);
+            self.emit(event);
         }
-    }
-
-    /// A process's table may be wrong; a repair that begins later settles it.
-    pub(crate) fn doubt(&mut self, process: ProcessKey, why: &'static str, ts: BootNs) {
-        self.world.processes.change(process, &mut self.world.revisions, |kept| kept.doubt(why, ts));
     }
 }

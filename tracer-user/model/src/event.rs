@@ -251,3 +251,11 @@ pub struct Event {
     /// Which operation it was was concluded among several with the same mark.
     pub doubtful: bool,
 }
+
+impl Event {
+    /// Whether it is of a process: a loss of records is of none, a doubt about a table is.
+    #[must_use]
+    pub const fn is_of_process(&self) -> bool {
+        !matches!(self.kind, EventKind::Lost) || matches!(self.cause, Some(LossCause::UnknownFile))
+    }
+}

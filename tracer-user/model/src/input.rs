@@ -397,6 +397,8 @@ pub enum LossCause {
     Unknown,
     /// System calls of followed processes made through the 32-bit entry, which are not decoded.
     CompatCall,
+    /// No record: a table holds a file of which nothing told.
+    UnknownFile,
 }
 
 impl LossCause {
@@ -410,6 +412,7 @@ impl LossCause {
             Self::Malformed => "malformed",
             Self::Unknown => "unknown",
             Self::CompatCall => "compat_call",
+            Self::UnknownFile => "unknown_file",
         }
     }
 }

@@ -167,6 +167,8 @@ impl Session {
         if let Some((id, true, changed)) = current {
             if self.complete(id, content, changed < stamp.ts) && known {
                 *outcome.differences.entry(key).or_default() += 1;
+                let path = row.slot.name.clone();
+                outcome.told.push(Told { stamp: *stamp, process: key, id, repair: true, path });
             }
             return;
         }

@@ -21,9 +21,6 @@ use std::collections::VecDeque;
 /// How long the close of a slot that a snapshot misses may be on its way, nanoseconds.
 const GRACE_NS: u64 = 300_000_000;
 
-/// Why a table is doubtful that holds a file of which no call has told.
-pub(crate) const UNKNOWN_FILE: &str = "unknown_file";
-
 /// Something that a snapshot missed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Missed {

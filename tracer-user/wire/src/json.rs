@@ -8,7 +8,7 @@ use crate::{
 use std::{borrow::Cow, io::Write as _};
 use tracer_model::{
     address::Address,
-    event::{Direction, Event, EventKind, FileKind, Side},
+    event::{Direction, Event, FileKind, Side},
     ids::{ProcessKey, SocketId},
     input::LossCause,
     names,
@@ -27,7 +27,7 @@ macro_rules! field {
 
 /// Appends to `line` what [`Line::new`](crate::line::Line::new) of the event serializes to, byte for byte.
 pub fn write(event: &Event, line: &mut Vec<u8>) {
-    let process = (event.kind != EventKind::Lost).then_some(event.process);
+    let process = event.is_of_process().then_some(event.process);
     let kind = event.socket_kind;
     let yes = |is: bool| is.then_some(true);
     line.extend_from_slice(b"{\"seq\":");

@@ -6,7 +6,7 @@ use serde_with::skip_serializing_none;
 use std::borrow::Cow;
 use tracer_model::{
     address::Address,
-    event::{Event, EventKind, SocketKind},
+    event::{Event, SocketKind},
     ids::BootNs,
     names,
 };
@@ -171,7 +171,7 @@ impl Line {
     /// The line of an event.
     #[must_use]
     pub fn new(event: &Event) -> Self {
-        let of_process = event.kind != EventKind::Lost;
+        let of_process = event.is_of_process();
         let kind = event.socket_kind;
         Self {
             seq: event.seq,

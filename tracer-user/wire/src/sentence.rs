@@ -235,6 +235,10 @@ fn queued(event: &Event) -> String {
 }
 
 fn lost(event: &Event) -> String {
+    if event.cause == Some(LossCause::UnknownFile) {
+        let pid = event.process.pid;
+        return format!("━━━ DOUBT: a descriptor of process {pid} holds a file that nothing told of ━━━");
+    }
     let count = event.count.unwrap_or_default();
     let records = if count == 1 { "record" } else { "records" };
     let cause = match event.cause {
@@ -243,7 +247,7 @@ fn lost(event: &Event) -> String {
         Some(LossCause::MapFull) => "a table in the kernel was full",
         Some(LossCause::Malformed) => "they could not be read",
         Some(LossCause::CompatCall) => "calls through the 32-bit entry are not decoded",
-        Some(LossCause::Unknown) | None => "the cause is unknown",
+        Some(LossCause::Unknown | LossCause::UnknownFile) | None => "the cause is unknown",
     };
     let cpu = event.origin.map(|origin| format!(" on CPU {}", origin.cpu)).unwrap_or_default();
     format!("━━━ LOST {count} {records}{cpu}: {cause} ━━━")

@@ -7,12 +7,12 @@ use crate::{
     entity::{Closed, Opened, Standing},
     event::{EventKind, Via},
     ids::BootNs,
-    input::{Body, FileRef, Held, Input, Reason, Table, Task, Thread},
+    input::{Body, FileRef, Held, Input, LossCause, Reason, Table, Task, Thread},
     syscall::Syscall,
 };
 
-/// 200 ms.
-const WAIT: u64 = 200_000_000;
+/// 1 s.
+const WAIT: u64 = 1_000_000_000;
 /// Table of the threads here.
 const OWN: u64 = 0xe000;
 
@@ -132,7 +132,11 @@ fn a_file_that_nobody_tells_of_makes_the_table_doubtful_until_it_is_read() {
     assert_eq!(standing(&bench, 2), Standing::Exact);
     bench.anchor(199 + WAIT);
     assert!(!bench.session.take_repair_wanted());
-    bench.anchor(200 + WAIT);
+    let doubts = bench.anchor(200 + WAIT);
+    assert_eq!(
+        doubts.iter().map(|event| (event.kind, event.process, event.cause)).collect::<Vec<_>>(),
+        [(EventKind::Lost, key(2), Some(LossCause::UnknownFile))]
+    );
     assert_eq!(standing(&bench, 2), Standing::Doubtful { why: "unknown_file", since: BootNs(200 + WAIT) });
     assert_eq!(standing(&bench, 1), Standing::Exact);
     assert!(bench.session.take_repair_wanted());
