@@ -128,15 +128,15 @@ fn a_number_that_is_used_again_while_its_close_lingers() -> Result<()> {
     ensure!(returned["ret"] == 0 && runs["socket"] == returned["socket"], "{runs}\n{returned}");
     let time =
         |event: &Value, field: &str| event[field].as_u64().with_context(|| format!("no {field} in {event}"));
-    let (opened, closed) = (time(open, "ts_ns")?, time(returned, "ts_ns")?);
-    let began = closed - time(returned, "dur_ns")?;
-    ensure!(began < opened && opened < closed, "{open}\n{returned}");
+    let (opened, ended_at) = (time(open, "ts_ns")?, time(returned, "ts_ns")?);
+    let began = ended_at - time(returned, "dur_ns")?;
+    ensure!(began < opened && opened < ended_at, "{open}\n{returned}");
     ensure!(time(open, "seq")? < time(returned, "seq")?, "{open}\n{returned}");
     // While the close still ran, the number was the other file's.
-    let between = api.table(pid, Some(u128::from(opened.midpoint(closed))))?;
+    let between = api.table(pid, Some(u128::from(opened.midpoint(ended_at))))?;
     ensure!(between.get(&number).is_some_and(|(kind, _)| kind == "char_device"), "{between:?}");
     let ended = serve.interrupt()?;
     ensure!(ended.err.contains(" 0 lost, 0 doubtful, 0 repaired; "), "{}", ended.err);
-    println!("the close ran for {} ms", (closed - began) / 1_000_000);
+    println!("the close ran for {} ms", (ended_at - began) / 1_000_000);
     Ok(())
 }
