@@ -177,6 +177,11 @@ impl Sockets {
             lifecycle::leave_peer(socket);
             socket.peer = peer;
             changed = true;
+        } else if sock.state == state::LISTEN && !socket.peer.is_unset() {
+            // Whoever refused a connection before is no peer of a listener.
+            lifecycle::leave_peer(socket);
+            socket.peer.clone_from(&sock.peer);
+            changed = true;
         }
         if socket.ino == 0 && ino != 0 {
             socket.ino = ino;

@@ -77,3 +77,26 @@ fn a_listener_that_was_shut_down_listens_again() {
     assert_eq!((bench.socket(id).backlog, bench.socket(id).ended), (Some(5), None));
     assert_eq!(bench.session.sockets().count(), 1);
 }
+
+#[test]
+fn who_refused_a_connection_is_no_peer_of_the_listener_that_the_socket_becomes() {
+    let mut bench = Bench::new();
+    let id = bench.makes_tcp(100, 3, 1);
+    let refused = |state| tcp(1, state, ip(1, 40_000), ip(1, 81));
+    bench.state_in(200, 1, (CLOSE, SYN_SENT), 0, refused(SYN_SENT));
+    bench.state(210, (SYN_SENT, CLOSE), 111, refused(CLOSE));
+    connect(&mut bench, 220, -111, ip(1, 81), tcp(1, CLOSE, unset(), unset()));
+    assert_eq!(bench.socket(id).peer, ip(1, 81));
+    bench.state_in(300, 1, (CLOSE, LISTEN), 0, listener(1, 80));
+    bench.call(
+        call(305, Syscall::Listen, 0).args(&[3, 5]).subject(slot(3, socket_file(1))).sock(listener(1, 80)),
+    );
+    assert_eq!(bench.socket(id).peer, unset());
+    let life = [
+        (Phase::Created, None),
+        (Phase::Connecting, Some(81)),
+        (Phase::Closed, None),
+        (Phase::Listening, None),
+    ];
+    assert_eq!(rounds(&bench, id), life);
+}
