@@ -33,6 +33,7 @@ const OLDER: &[(&str, &[(&str, u64)])] = &[
     (
         "6.1",
         &[
+            ("call_enter", 45_000),
             ("call_exit", 85_000),
             ("exec", 4_700),
             ("fork", 26_500),
