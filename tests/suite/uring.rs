@@ -1,12 +1,13 @@
 //! Operations of io_urings against what the program that submitted them wrote down: strace sees none of them.
 
 use crate::{
-    harness::{Sockreel, lines, table, wait_for},
+    harness::{Group, Sockreel, lines, signal_pid, table, wait_for},
     real_servers::complete,
 };
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::sys::signal::Signal;
 use serde_json::Value;
-use std::{ffi::OsString, fs, path::Path};
+use std::{collections::BTreeMap, ffi::OsString, fs, path::Path, process::Command};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_uring-server");
 
@@ -16,7 +17,7 @@ fn compare(mode: &str) -> Result<()> {
     let (log, out) = (dir.path().join("log.json"), dir.path().join("out.jsonl"));
     let mut args: Vec<OsString> = vec!["trace".into(), "--json".into(), "-o".into(), out.clone().into()];
     args.extend(["--".into(), SERVER.into(), log.clone().into()]);
-    args.extend((!mode.is_empty()).then(|| mode.into()));
+    args.push(mode.into());
     let ended = Sockreel::run(dir.path(), "uring", args)?;
     ensure!(ended.code == 0, "{}: {}", ended.code, ended.err);
     println!("{} operations compared, mode {mode:?}", same_operations(&log, &out)?);
@@ -49,7 +50,7 @@ pub(crate) fn same_operations(log: &Path, out: &Path) -> Result<usize> {
 
 #[test]
 fn operations_of_a_ring_are_told_as_the_program_logged_them() -> Result<()> {
-    compare("")
+    compare("plain")
 }
 
 #[test]
@@ -62,33 +63,75 @@ fn operations_that_workers_run_are_the_processs() -> Result<()> {
     compare("async")
 }
 
-#[test]
-fn the_table_of_a_ring_server_is_the_kernels() -> Result<()> {
-    for mode in ["sqpoll", "async"] {
-        let dir = tempfile::tempdir()?;
-        let log = dir.path().join("log.json");
-        let args: [OsString; 8] = [
-            "serve".into(),
-            "--listen".into(),
-            "127.0.0.1:0".into(),
-            "--".into(),
-            SERVER.into(),
-            log.clone().into(),
-            mode.into(),
-            "hold".into(),
-        ];
-        let mut sockreel = Sockreel::start(dir.path(), "serve", args)?;
-        let api = sockreel.api()?;
-        let pids = sockreel.command(SERVER)?;
-        let pid = *pids.first().context("no server")?;
-        wait_for("the server's log", || Path::new(&log).exists().then_some(()).context("not written"))?;
-        let kernels = table(pid)?;
-        wait_for("the server's table", || {
-            let told = api.table(pid, None)?;
-            ensure!(told == kernels, "told {told:?}\nbut the kernel has {kernels:?}");
-            Ok(())
-        })?;
-        sockreel.interrupt()?;
+/// Starts the server in `mode` under `serve`, or has `serve` attach to one that runs, and compares what it holds.
+fn same_tables(mode: &str, attach: bool) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let log = dir.path().join("log.json");
+    let server: [OsString; 4] = [SERVER.into(), log.clone().into(), mode.into(), "hold".into()];
+    let written = || log.exists().then_some(()).context("not written");
+    let mut args: Vec<OsString> = ["serve", "--listen", "127.0.0.1:0"].map(OsString::from).into();
+    let mut before = None;
+    if attach {
+        let group = Group::start("uring-server", Command::new(SERVER).args(&server[1..]))?;
+        wait_for("the server's log", written)?;
+        args.extend(["-p".into(), group.pid().to_string().into()]);
+        before = Some(group);
+    } else {
+        args.push("--".into());
+        args.extend(server);
     }
+    let mut sockreel = Sockreel::start(dir.path(), "serve", args)?;
+    let api = sockreel.api()?;
+    let pid = match &before {
+        Some(group) => group.pid(),
+        None => *sockreel.command(SERVER)?.first().context("no server")?,
+    };
+    wait_for("the server's log", written)?;
+    let (kernels, entries) = (table(pid)?, direct_entries(pid)?);
+    ensure!(!entries.is_empty(), "the server has no direct descriptor");
+    wait_for("the server's table", || {
+        let told = api.table(pid, None)?;
+        ensure!(told == kernels, "told {told:?}\nbut the kernel has {kernels:?}");
+        let answer = api.get(&format!("descriptors?pid={pid}"))?;
+        let direct = answer["direct"].as_array().context("no direct")?;
+        let direct: BTreeMap<i64, String> = direct
+            .iter()
+            .map(|entry| {
+                let inode = entry["ino"].as_str().context("no ino")?.to_owned();
+                Ok((entry["direct"].as_i64().context("no index")?, inode))
+            })
+            .collect::<Result<_>>()?;
+        ensure!(direct == entries, "direct are told {direct:?}, but the kernel has {entries:?}");
+        Ok(())
+    })?;
+    signal_pid(pid, Signal::SIGTERM)?;
+    sockreel.interrupt()?;
     Ok(())
+}
+
+/// Entries of the file table of a process's ring, index to inode: what the kernel writes of it (`__io_uring_show_fdinfo`,
+/// io_uring/fdinfo.c). The server has sockets in it alone.
+fn direct_entries(pid: u32) -> Result<BTreeMap<i64, String>> {
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+        let text = fs::read_to_string(entry?.path())?;
+        let Some((_, files)) = text.split_once("UserFiles:") else { continue };
+        let (files, _) = files.split_once("UserBufs:").context("no end of the files")?;
+        let entry = |line: &str| {
+            let (index, socket) = line.trim().split_once(": socket:[")?;
+            Some((index.parse().ok()?, socket.trim_end_matches(']').to_owned()))
+        };
+        return Ok(files.lines().filter_map(entry).collect());
+    }
+    bail!("{pid} has no ring")
+}
+
+#[test]
+fn what_a_ring_server_holds_is_what_the_kernel_says() -> Result<()> {
+    same_tables("sqpoll", false)?;
+    same_tables("async", false)
+}
+
+#[test]
+fn what_a_ring_server_held_before_is_found() -> Result<()> {
+    same_tables("plain", true)
 }

@@ -53,6 +53,13 @@ pub(crate) fn is_fanotify(name: *const u8) -> bool {
     unsafe { name.cast::<[u8; 8]>().read_unaligned() == *b"[fanotif" }
 }
 
+/// Whether a file is an io_uring, likewise (`io_uring_get_file`, io_uring/io_uring.c).
+#[inline(always)]
+pub(crate) fn is_ring(name: *const u8) -> bool {
+    // SAFETY: as in `is_fanotify`.
+    unsafe { name.cast::<[u8; 8]>().read_unaligned() == *b"[io_urin" }
+}
+
 /// Copies the last part of an open file's path.
 #[inline(always)]
 pub(crate) fn name(file: u64, to: &mut [u8; NAME_LEN]) {
@@ -146,24 +153,35 @@ pub(crate) fn is_unix_socket(fd: i32) -> bool {
 /// Lowest bits of a file's address in a ring's file table, which hold flags (`FFS_MASK`, io_uring/filetable.h).
 const FILE_FLAGS: u64 = 7;
 
+/// Address of the file in an entry of a ring's file table; 0 for none.
+#[inline(always)]
+fn direct(ring: u64, index: u32) -> u64 {
+    let len: u32 = field(ring, offset!(ring_files_len)).unwrap_or(0);
+    if index >= len {
+        return 0;
+    }
+    let array = pointer(ring, offset!(ring_files)).unwrap_or(0);
+    let entry = pointer(array + u64::from(index) * 8, 0).unwrap_or(0);
+    if offset!(ring_node_file) == Offsets::ABSENT {
+        entry & !FILE_FLAGS
+    } else {
+        pointer(entry, offset!(ring_node_file)).unwrap_or(0) & !FILE_FLAGS
+    }
+}
+
+/// Whether an entry of a ring's file table is filled.
+#[inline(always)]
+pub(crate) fn has_direct(ring: u64, index: u32) -> bool {
+    direct(ring, index) != 0
+}
+
 /// Reads an entry of a ring's file table (`io_rsrc_node_lookup`, io_uring/rsrc.h) into `slot`, its index in place of a
 /// number; the name only where it is wanted.
 #[inline(never)]
 pub(crate) fn read_direct(ring: u64, index: u32, slot: &mut Slot, with_name: bool) {
     clear_slot(slot);
     slot.fd = index as i32;
-    let len: u32 = field(ring, offset!(ring_files_len)).unwrap_or(0);
-    if index >= len {
-        return;
-    }
-    let array = pointer(ring, offset!(ring_files)).unwrap_or(0);
-    let Some(entry) = pointer(array + u64::from(index) * 8, 0) else { return };
-    let entry = if offset!(ring_node_file) == Offsets::ABSENT {
-        entry
-    } else {
-        pointer(entry, offset!(ring_node_file)).unwrap_or(0)
-    };
-    let file = entry & !FILE_FLAGS;
+    let file = direct(ring, index);
     if file == 0 {
         return;
     }

@@ -11,8 +11,8 @@ use core::ffi::c_void;
 // `AtomicU64::fetch_add` is not there for a target without compare-and-swap; the instruction is.
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use tracer_abi::{
-    Asked, Counter, Entry, Follow, InFlight, RingFlight, RingMark, RingMarked, SLEEPING_LEN,
-    SYSCALL_TABLE_LEN, Sleeping, SnapshotRow, Sock, Target, Tracked,
+    Asked, Counter, Entry, Follow, Header, InFlight, RingFlight, RingMark, RingMarked, SLEEPING_LEN,
+    SYSCALL_TABLE_LEN, Sleeping, Slot, SnapshotRow, Sock, Target, Tracked,
 };
 
 /// Records on their way to user space. User space sets the size.
@@ -169,6 +169,29 @@ pub(crate) static MARKS: HashMap<RingMark, RingMarked> = HashMap::with_max_entri
 /// Room for an operation that is too large for the stack.
 #[map]
 pub(crate) static REQUEST_SCRATCH: PerCpuArray<RingWork> = PerCpuArray::with_max_entries(1, 0);
+
+/// Where the walks through rings' file tables stand: a tracepoint's and the iterator's.
+#[map]
+pub(crate) static RING_LIST: PerCpuArray<RingWalk> = PerCpuArray::with_max_entries(2, 0);
+
+/// Where a walk through a ring's file table stands.
+#[repr(C)]
+pub(crate) struct RingWalk {
+    /// Head of its records.
+    pub(crate) header: Header,
+    /// The ring.
+    pub(crate) ring: u64,
+    /// The ring's own number, then the index of an entry.
+    pub(crate) fd: i32,
+    /// Set where a snapshot found it.
+    pub(crate) found: u32,
+    /// `RING_LIST_*`.
+    pub(crate) part: u32,
+    /// What is told next.
+    pub(crate) slot: Slot,
+    /// The socket in it.
+    pub(crate) sock: Sock,
+}
 
 /// An operation under work, and the sockets that are read when it completes.
 #[repr(C)]

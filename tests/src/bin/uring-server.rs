@@ -1,6 +1,6 @@
 //! A server that does everything by an io_uring and writes down what came of it: no tracer of system calls sees that.
 //!
-//! `uring-server LOG [sqpoll|async] [hold]` writes one JSON object a completion, in the words of sockreel's lines, and
+//! `uring-server LOG [plain|sqpoll|async] [hold]` writes one JSON object a completion, in the words of sockreel's lines, and
 //! with `hold` waits to be ended.
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::{
     env, fs, mem,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
-    os::fd::{FromRawFd as _, IntoRawFd as _, RawFd},
+    os::fd::{AsRawFd as _, FromRawFd as _, IntoRawFd as _, RawFd},
     thread,
 };
 
@@ -36,10 +36,11 @@ struct Server {
 
 fn main() -> Result<()> {
     let mut arguments = env::args().skip(1);
-    let log = arguments.next().context("usage: uring-server LOG [sqpoll|async] [hold]")?;
+    let log = arguments.next().context("usage: uring-server LOG [plain|sqpoll|async] [hold]")?;
     let (mut builder, mut flags, mut hold) = (IoUring::builder(), Flags::empty(), false);
     for argument in arguments {
         match argument.as_str() {
+            "plain" => {}
             // The kernel's own thread reads the queue; it sleeps after 50 ms without work.
             "sqpoll" => drop(builder.setup_sqpoll(50)),
             "async" => flags = Flags::ASYNC,
@@ -61,6 +62,7 @@ fn main() -> Result<()> {
     server.multishot(listener, port)?;
     server.chains(listener, port)?;
     server.direct()?;
+    server.register(listener)?;
     fs::write(format!("{log}.new"), Value::Array(server.log).to_string())?;
     fs::rename(format!("{log}.new"), &log)?;
     if hold {
@@ -119,6 +121,7 @@ impl Server {
 
     fn note(&mut self, call: &str, result: i32, fields: &mut Value) {
         fields["call"] = json!(call);
+        fields["ring"] = json!(self.ring.as_raw_fd());
         fields["ret"] = json!(result);
         self.log.push(fields.take());
     }
@@ -409,6 +412,16 @@ impl Server {
             let entry = opcode::Close::new(Fixed(*index)).build();
             let fields = json!({"event": "close", "direct": index});
             ensure!(self.run("IORING_OP_CLOSE", entry, fields)? == *expected);
+        }
+        Ok(())
+    }
+
+    /// A call fills and empties entries as well.
+    fn register(&mut self, listener: RawFd) -> Result<()> {
+        let ring = self.ring.as_raw_fd();
+        for (fd, event) in [(listener, "register"), (-1, "close")] {
+            self.ring.submitter().register_files_update(6, &[fd])?;
+            self.log.push(json!({"event": event, "direct": 6, "ring": ring, "kind": "socket"}));
         }
         Ok(())
     }

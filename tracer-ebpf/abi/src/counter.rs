@@ -26,6 +26,8 @@ impl Counter {
     pub const TABLE_BEYOND: Self = Self(8);
     /// Records that were written without a number.
     pub const PARTS: Self = Self(9);
+    /// Entries of a ring's file table beyond those that are listed.
+    pub const DIRECT_BEYOND: Self = Self(10);
     /// How many counters there are.
-    pub const COUNT: u32 = 10;
+    pub const COUNT: u32 = 11;
 }

@@ -29,6 +29,7 @@ pub use record::{
     UNNUMBERED, UnixName,
 };
 pub use ring::{
-    RING_ANY_SLOT, RING_DOUBTFUL, RING_OPERATION, RING_RESULT_DIRECT, RING_SUBJECT_DIRECT, RING_UNCONFIRMED,
-    RingAddr, RingCall, RingFlight, RingMark, RingMarked, RingPath, RingRef,
+    RING_ANY_SLOT, RING_DOUBTFUL, RING_LIST_BEGINS, RING_LIST_ENDS, RING_LIST_ENTRY, RING_LIST_LEN,
+    RING_OPERATION, RING_RESULT_DIRECT, RING_SUBJECT_DIRECT, RING_UNCONFIRMED, RingAddr, RingCall,
+    RingFlight, RingMark, RingMarked, RingPath, RingRef, RingSlot,
 };

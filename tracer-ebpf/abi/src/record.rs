@@ -90,6 +90,8 @@ impl Kind {
     pub const RING_ADDR: Self = Self(65);
     /// [`RingPath`](crate::RingPath).
     pub const RING_PATH: Self = Self(66);
+    /// [`RingSlot`](crate::RingSlot).
+    pub const RING_SLOT: Self = Self(67);
 }
 
 record! {

@@ -3,7 +3,7 @@
 use crate::{
     Class,
     layout::record,
-    record::{Call, CallAddr, CallPath, CallSock, PATH_LEN},
+    record::{Call, CallAddr, CallPath, CallSock, Header, PATH_LEN, Slot, Sock},
 };
 
 /// Set in [`Call::nr`] where it is the number of an operation, not of a system call.
@@ -83,6 +83,34 @@ record! {
         pub base: CallPath,
         /// The request.
         pub request: RingRef,
+    }
+}
+
+/// The list of a ring's file table begins: [`RingSlot::slot`] is the ring's own descriptor.
+pub const RING_LIST_BEGINS: u32 = 0;
+/// One entry of it.
+pub const RING_LIST_ENTRY: u32 = 1;
+/// It ends: entries that are not in it are empty.
+pub const RING_LIST_ENDS: u32 = 2;
+/// Entries of a ring's file table that are listed.
+pub const RING_LIST_LEN: u32 = 4096;
+
+record! {
+    /// The file table of a ring, as it was found or as it was changed, without numbers: a record when the list begins, one for each entry that
+    /// is not empty, and one when it ends.
+    pub struct RingSlot {
+        /// Head.
+        pub header: Header,
+        /// Address of the ring.
+        pub ring: u64,
+        /// `RING_LIST_*`.
+        pub part: u32,
+        /// Set where a snapshot found it.
+        pub found: u32,
+        /// The entry, its index in place of a number.
+        pub slot: Slot,
+        /// The socket in it, if it is one.
+        pub sock: Sock,
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `exit` | `sched_process_exit` | 5.5 | runs for every way to die |
 //! | `state`, `state_again` | `inet_sock_set_state` | 5.11 | every TCP state passes here; a child is in its queue when established |
 //! | `ring_submit` | `io_uring_submit_req`, before 6.4 `io_uring_submit_sqe` | 6.0 | a number is empty from here on, if it is closed |
+//! | `ring_create`, `ring_register` | `io_uring_create`, `io_uring_register` | 6.0 | a ring has its number, its file table is changed |
 //! | `ring_refused` | `io_uring_req_failed` | 6.0 | a request that is refused keeps its number no longer than this |
 //! | `ring_complete`, `ring_complete_values` | `io_uring_complete` | 6.0 | carries the result; arguments changed in 6.16 |
 //! | `ring_overflow` | `io_uring_cqe_overflow` | 6.0 | completions that find the queue full |
@@ -22,6 +23,7 @@ mod passed;
 mod process;
 mod queue;
 mod ring;
+mod ring_files;
 mod snapshot;
 mod wanted;
 

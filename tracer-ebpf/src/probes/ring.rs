@@ -9,6 +9,7 @@ use crate::{
     globals::offset,
     kread::{Block, copy, field, kernel_bytes, opaque, pointer, string, user_bytes, zero},
     maps::{MARKS, REQUEST_SCRATCH, REQUESTS, RingWork, SOCKETS, count},
+    probes::ring_files,
     sock,
     task::{self, Scope},
 };
@@ -30,6 +31,9 @@ const ACCEPT_MULTISHOT: u32 = 1;
 
 /// One more than the highest address family (include/linux/socket.h).
 const AF_MAX: u16 = 46;
+
+/// `IORING_OP_FILES_UPDATE` (include/uapi/linux/io_uring.h): does what io_uring_register(2) does.
+const FILES_UPDATE: u8 = 20;
 
 /// Bytes of a `struct io_kiocb` that hold what is read of it.
 const REQUEST: usize = 128;
@@ -161,6 +165,9 @@ fn completed(ring: u64, request: u64, user_data: u64, result: i32) {
         scope
     } else {
         let opcode: u8 = field(request, offset!(req_opcode)).unwrap_or(0);
+        if opcode == FILES_UPDATE {
+            ring_files::tell(ring, -1);
+        }
         let class = Class::of_operation(opcode);
         if class == Class::NONE {
             return;

@@ -5,13 +5,13 @@ use crate::{
     globals::{config, offset},
     kread::field,
     maps::{LISTENER, ROW, ROW_PATH_LEN},
-    probes::fanotify,
+    probes::{fanotify, ring_files},
     sock,
     task::{self, Scope},
 };
 use aya_ebpf::helpers::generated::{bpf_d_path, bpf_seq_write, bpf_sock_from_file};
 use core::ffi::c_void;
-use tracer_abi::{SLOT_PRESENT, SnapshotRow};
+use tracer_abi::{SLOT_PRESENT, SnapshotRow, Sock};
 
 /// `struct bpf_iter__task_file` (kernel/bpf/task_iter.c).
 #[repr(C)]
@@ -29,6 +29,12 @@ struct Meta {
     seq: *mut c_void,
     session_id: u64,
     seq_num: u64,
+}
+
+/// Follows a socket's states. A function of its own: the program calls others that need the stack.
+#[inline(never)]
+fn follow_states(sock: &Sock, pid: u32, start: u64) {
+    sock::track(sock, pid, start, 0);
 }
 
 #[unsafe(link_section = "iter/task_file")]
@@ -67,7 +73,7 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     sock::unix_name(unix, &mut row.local);
     sock::unix_name(sock::unix_peer(unix), &mut row.peer);
     if sk != 0 && sock::has_states(&row.sock) && row.sock.state != sock::TCP_CLOSE {
-        sock::track(&row.sock, pid, start, 0);
+        follow_states(&row.sock, pid, start);
         if row.sock.state == sock::TCP_LISTEN {
             // SAFETY: the file is the context's.
             unsafe { know_children(file) };
@@ -96,6 +102,20 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     // SAFETY: the buffer has room for more.
     if file::is_fanotify(unsafe { (&raw const (*buffer).path).cast::<u8>().add(b"anon_inode:".len()) }) {
         fanotify::wake(file as u64);
+    }
+    // SAFETY: likewise.
+    let is_ring =
+        file::is_ring(unsafe { (&raw const (*buffer).path).cast::<u8>().add(b"anon_inode:".len()) });
+    if is_ring && scope == Scope::Whole {
+        let ring: u64 = field(file as u64, offset!(file_private)).unwrap_or(0);
+        ring_files::tell_found(ring, fd as i32, |header| {
+            // Field by field: a whole header would need room on the stack.
+            header.ts = row.ts;
+            header.pid = row.pid;
+            header.tid = 0;
+            header.start = row.start;
+            header.files = row.files;
+        });
     }
     // SAFETY: the row and its path are in the buffer; the kernel checks the room in its own and asks again.
     unsafe {

@@ -27,6 +27,7 @@ const TABLES: &[(Counter, LossCause)] = &[
     (Counter::SOCKETS_FULL, LossCause::MapFull),
     (Counter::PROCESSES_FULL, LossCause::MapFull),
     (Counter::REQUESTS_FULL, LossCause::MapFull),
+    (Counter::DIRECT_BEYOND, LossCause::MapFull),
     (Counter::PASSED_BEYOND, LossCause::MapFull),
     (Counter::TABLE_BEYOND, LossCause::MapFull),
     (Counter::COMPAT_CALLS, LossCause::CompatCall),

@@ -55,6 +55,18 @@ const PROGRAMS: &[Probe] = &[
         tells: "operations of io_urings that are refused",
         without: Some(NO_RINGS),
     },
+    Probe {
+        names: &["ring_create"],
+        tracepoint: "io_uring_create",
+        tells: "new io_urings",
+        without: Some(NO_RINGS),
+    },
+    Probe {
+        names: &["ring_register"],
+        tracepoint: "io_uring_register",
+        tells: "changes of the file tables of io_urings",
+        without: Some(NO_RINGS),
+    },
     Probe { names: &["fork"], tracepoint: "sched_process_fork", tells: "new processes", without: None },
     Probe { names: &["exec"], tracepoint: "sched_process_exec", tells: "executed programs", without: None },
     Probe { names: &["exit"], tracepoint: "sched_process_exit", tells: "ended processes", without: None },

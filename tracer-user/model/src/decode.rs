@@ -4,8 +4,8 @@ use crate::{
     address::{Address, family, unix_name},
     ids::{BootNs, ProcessKey},
     input::{
-        Body, Call, Exec, Exit, FileRef, Fork, Given, Held, Input, Options, Origin, Queued, Row, Slot, Sock,
-        State, Table, Task, Thread,
+        Body, Call, Exec, Exit, FileRef, Fork, Given, Held, Input, ListPart, Options, Origin, Queued,
+        RingPart, Row, Slot, Sock, State, Table, Task, Thread,
     },
     names::{self, state},
     syscall::{Numbering, Syscall},
@@ -15,7 +15,8 @@ use core::{fmt, net::Ipv4Addr};
 use tracer_abi::{
     CALLER_FOLLOWED, CallFds, Change, Class, FORK_SHARES_FILES, Field, Header, InFlight, Kind, OPTION_LINGER,
     OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY, PASSED_LOCAL, PASSED_PEER, PASSED_SOCK, Passed,
-    RING_OPERATION, SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT, SnapshotRow, UNNUMBERED,
+    RING_LIST_BEGINS, RING_LIST_ENTRY, RING_OPERATION, RingSlot, SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT,
+    SnapshotRow, UNNUMBERED,
 };
 
 /// `O_NONBLOCK` (open(2)).
@@ -73,6 +74,7 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
             let call = call_path(&record.base, numbering)?;
             Body::Call(Box::new(uring::operation(call, &record.request)))
         }
+        Kind::RING_SLOT => Body::Ring(Box::new(ring_part(&read(bytes)?, &header))),
         Kind::CALL_STATES => {
             let record: tracer_abi::CallStates = read(bytes)?;
             let mut call = call(&record.call, numbering)?;
@@ -358,6 +360,16 @@ fn call_path(record: &tracer_abi::CallPath, numbering: &Numbering) -> Result<Cal
     let mut call = call(&record.call, numbering)?;
     call.path = Some(first(&record.path, record.path_len).to_vec());
     Ok(call)
+}
+
+fn ring_part(record: &RingSlot, header: &Header) -> RingPart {
+    let slot = slot(&record.slot);
+    let part = match (record.part, slot) {
+        (RING_LIST_BEGINS, slot) => ListPart::Begins(slot),
+        (RING_LIST_ENTRY, Some(slot)) => ListPart::Entry(slot, sock(&record.sock)),
+        _ => ListPart::Ends,
+    };
+    RingPart { task: task(header), ring: record.ring, found: record.found != 0, part }
 }
 
 fn task(header: &Header) -> Task {

@@ -58,6 +58,8 @@ named! {
         Snapshot "snapshot",
         /// Something was lost.
         Lost "lost",
+        /// An entry of a ring's file table was filled or emptied by io_uring_register(2) or `IORING_OP_FILES_UPDATE`.
+        Register "register",
         /// A table was wrong after a loss and was set right.
         Repair "repair",
     }

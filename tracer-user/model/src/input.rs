@@ -65,6 +65,8 @@ pub enum Body {
     Thread(Thread),
     /// Another process filled a slot of a process.
     Given(Box<Given>),
+    /// Part of the list of a ring's file table.
+    Ring(Box<RingPart>),
 }
 
 /// Who did it.
@@ -219,6 +221,31 @@ pub struct Given {
     pub slot: Slot,
     /// The socket in it.
     pub sock: Option<Sock>,
+}
+
+/// Part of the list of an io_uring's file table: of what is there when the ring is made or found, and after
+/// io_uring_register(2) or `IORING_OP_FILES_UPDATE` changed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RingPart {
+    /// Who made the ring, changed it or has it open.
+    pub task: Task,
+    /// Kernel address of the ring.
+    pub ring: u64,
+    /// A snapshot found it.
+    pub found: bool,
+    /// Which part.
+    pub part: ListPart,
+}
+
+/// Parts of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ListPart {
+    /// It begins; the ring's own descriptor, where that is known.
+    Begins(Option<Slot>),
+    /// An entry that is filled, its index in place of a number.
+    Entry(Slot, Option<Sock>),
+    /// It ends: other entries are empty.
+    Ends,
 }
 
 /// A new process.

@@ -155,6 +155,7 @@ impl Session {
             Body::Table(table) => self.world.contents.note(table),
             Body::Thread(thread) => self.thread(&stamp, thread),
             Body::Given(given) => self.given(&stamp, given),
+            Body::Ring(part) => self.ring_part(&stamp, part),
         }
         if let Some(origin) = input.origin {
             self.loss.arrived(origin);
@@ -242,6 +243,20 @@ impl Session {
     #[must_use]
     pub fn table_at(&self, table: TableId, at: BootNs) -> Vec<&Descriptor> {
         self.world.tables.table_at(table, at)
+    }
+
+    /// What the file tables of a process's rings held at an instant: the ring's number and the entries, each with its index
+    /// as `fd`.
+    #[must_use]
+    pub fn ring_tables_at(&self, process: &Process, at: BootNs) -> Vec<(Option<i32>, Vec<&Descriptor>)> {
+        let rings = self.world.rings.of(process.table);
+        rings.map(|(fd, table)| (fd, self.world.tables.table_at(table, at))).collect()
+    }
+
+    /// Whether a table is a ring's file table.
+    #[must_use]
+    pub fn is_ring_table(&self, table: TableId) -> bool {
+        self.world.rings.at(table).is_some()
     }
 
     /// Every kept socket, in the order in which they were first seen.

@@ -114,7 +114,9 @@ impl Session {
     /// Tells the end of a descriptor that ended without a call.
     pub(crate) fn tell_end(&mut self, stamp: &Stamp, process: ProcessKey, id: DescriptorId, via: Via) {
         let mut event = self.blank(stamp, process, EventKind::Close, via);
-        event.fd = self.world.tables.get(id).map(|kept| kept.descriptor.fd);
+        if let Some(kept) = self.world.tables.get(id) {
+            self.show_place(&mut event, &kept.descriptor);
+        }
         self.show_file(&mut event, id);
         event.closed_first = self.closed_first(&event);
         self.emit(event);
@@ -137,7 +139,7 @@ impl Session {
         let mut event = self.blank(stamp, process, kind, via);
         self.show_file(&mut event, id);
         if let Some(kept) = self.world.tables.get(id) {
-            event.fd = Some(kept.descriptor.fd);
+            self.show_place(&mut event, &kept.descriptor);
             event.cloexec = Some(kept.descriptor.cloexec);
             let path = path.unwrap_or_else(|| kept.descriptor.name.clone());
             event.path = Some(path).filter(|path| !path.is_empty());

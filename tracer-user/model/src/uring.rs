@@ -2,13 +2,18 @@
 //! entries have an index in place of a number.
 
 use crate::{
-    event::Event,
-    ids::TableId,
-    input::{Call, Request},
+    entity::{Closed, Descriptor, Opened},
+    event::{Event, EventKind, Via},
+    ids::{BootNs, TableId},
+    input::{Call, FileRef, ListPart, Request, RingPart, Slot, Sock},
+    kinds, lifecycle,
     session::Session,
+    tables::Content,
+    tell::Stamp,
     world::World,
 };
 use foldhash::HashMap;
+use std::collections::BTreeSet;
 use tracer_abi::{Class, RING_DOUBTFUL, RING_RESULT_DIRECT, RING_SUBJECT_DIRECT, RING_UNCONFIRMED, RingRef};
 
 /// Rings that are known, by kernel address.
@@ -17,11 +22,31 @@ pub(crate) struct Rings(HashMap<u64, Ring>);
 
 /// An io_uring.
 #[derive(Debug)]
-struct Ring {
+pub(crate) struct Ring {
     /// Its file table.
     table: TableId,
-    /// The number that it was given in the table of the process that made it.
-    fd: Option<i32>,
+    /// The table of the process that uses it, and the number that it has there.
+    user: TableId,
+    pub(crate) fd: Option<i32>,
+    /// The ring's own open file: the ring ends with its last descriptor.
+    file: Option<FileRef>,
+    /// When the list that is being read began, and the entries that are in it.
+    listed: Option<(BootNs, BTreeSet<i32>)>,
+}
+
+impl Rings {
+    /// The ring that has that file table.
+    pub(crate) fn at(&self, table: TableId) -> Option<&Ring> {
+        self.0.values().find(|ring| ring.table == table)
+    }
+
+    /// Numbers and file tables of the rings that the processes of a table use, by number.
+    pub(crate) fn of(&self, user: TableId) -> impl Iterator<Item = (Option<i32>, TableId)> + use<> {
+        let mut rings: Vec<_> =
+            self.0.values().filter(|ring| ring.user == user).map(|ring| (ring.fd, ring.table)).collect();
+        rings.sort_unstable();
+        rings.into_iter()
+    }
 }
 
 /// A call as it is told of an operation.
@@ -51,14 +76,26 @@ pub(crate) fn stays(call: &Call) -> bool {
 
 impl World {
     /// The file table of the ring at that kernel address.
-    fn ring_table(&mut self, ring: u64) -> TableId {
+    fn ring_table(&mut self, ring: u64, user: TableId) -> TableId {
         if let Some(known) = self.rings.0.get(&ring) {
             return known.table;
         }
         let table = self.tables.add(ring);
         self.tables.join(table);
-        self.rings.0.insert(ring, Ring { table, fd: None });
+        self.rings.0.insert(ring, Ring { table, user, fd: None, file: None, listed: None });
         table
+    }
+
+    /// A descriptor of a ring ended: rings without one are gone, and what their file tables held with them.
+    pub(crate) fn end_rings(&mut self, ts: BootNs, how: Closed) {
+        let gone = |ring: &Ring| ring.file.is_some_and(|file| self.tables.file(&file).is_none());
+        let mut ended: Vec<(u64, TableId)> =
+            self.rings.0.iter().filter(|(_, ring)| gone(ring)).map(|(at, ring)| (*at, ring.table)).collect();
+        ended.sort_unstable();
+        for (address, table) in ended {
+            self.rings.0.remove(&address);
+            self.leave(table, ts, how);
+        }
     }
 }
 
@@ -82,7 +119,8 @@ impl Session {
         table: Option<TableId>,
     ) -> (Option<TableId>, Option<TableId>) {
         let (Some(request), Some(own)) = (call.request, table) else { return (table, table) };
-        let mut choose = |direct: bool| Some(if direct { self.world.ring_table(request.ring) } else { own });
+        let mut choose =
+            |direct: bool| Some(if direct { self.world.ring_table(request.ring, own) } else { own });
         (choose(request.subject_direct), choose(request.result_direct))
     }
 
@@ -99,6 +137,81 @@ impl Session {
         if request.result_direct {
             event.new_fd = None;
             event.new_direct = call.results.first().map(|slot| slot.fd);
+        }
+    }
+
+    /// A part of the list of a ring's file table.
+    pub(crate) fn ring_part(&mut self, stamp: &Stamp, part: &RingPart) {
+        let process = part.task.process;
+        self.succeed(stamp, process);
+        let Some(user) = self.world.table_of(&part.task, stamp.ts) else { return };
+        let table = self.world.ring_table(part.ring, user);
+        let Some(ring) = self.world.rings.0.get_mut(&part.ring) else { return };
+        match &part.part {
+            ListPart::Begins(slot) => {
+                if let Some((slot, file)) = slot.as_ref().and_then(|slot| Some((slot, slot.file?))) {
+                    (ring.user, ring.fd, ring.file) = (user, Some(slot.fd), Some(file));
+                }
+                ring.listed = Some((stamp.ts, BTreeSet::new()));
+            }
+            ListPart::Entry(slot, sock) => {
+                if let Some((_, listed)) = &mut ring.listed {
+                    listed.insert(slot.fd);
+                }
+                self.ring_entry(stamp, part, (table, slot), sock.as_ref());
+            }
+            ListPart::Ends => {
+                let Some((began, listed)) = ring.listed.take() else { return };
+                for id in self.world.tables.open(table, 0, i32::MAX) {
+                    let missed = self.world.tables.get(id).is_some_and(|kept| {
+                        kept.descriptor.opened < began && !listed.contains(&kept.descriptor.fd)
+                    });
+                    if missed {
+                        self.world.end(id, stamp.ts, Closed::Close);
+                        self.tell_end(stamp, process, id, Via::IoUring);
+                    }
+                }
+            }
+        }
+    }
+
+    /// An entry of a ring's file table is filled; told where that was not known.
+    fn ring_entry(
+        &mut self,
+        stamp: &Stamp,
+        part: &RingPart,
+        (table, slot): (TableId, &Slot),
+        sock: Option<&Sock>,
+    ) {
+        let Some(file) = slot.file else { return };
+        if self.world.tables.slot(table, slot.fd).is_some_and(|kept| kept.holds(&file)) {
+            return;
+        }
+        let known = self.world.tables.file(&file).map(|open| (open.kind, open.name.clone(), open.socket));
+        let (kind, name, mut socket) = known.unwrap_or_else(|| {
+            let kind = kinds::by_name(&file, &slot.name);
+            (kind, kinds::shown_name(kind, &slot.name).to_vec(), None)
+        });
+        if let (None, Some(sock)) = (socket, sock.filter(|sock| sock.sk != 0)) {
+            let phase = lifecycle::phase_found(sock.state, &sock.local);
+            socket = Some(self.see(sock, file.ino, (stamp.ts, phase)));
+        }
+        let (how, told) = if part.found {
+            (Opened::Snapshot, (EventKind::Snapshot, Via::Snapshot))
+        } else {
+            (Opened::By(EventKind::Register), (EventKind::Register, Via::IoUring))
+        };
+        let content = Content { file, kind, name, cloexec: false, socket };
+        if let Some(id) = self.world.fill((table, slot.fd), content, (stamp.ts, how)) {
+            self.tell_slot(stamp, part.task.process, id, told, None);
+        }
+    }
+
+    /// Says which slot a descriptor is in: a number of a process's table, or an entry of a ring's.
+    pub(crate) fn show_place(&self, event: &mut Event, descriptor: &Descriptor) {
+        match self.world.rings.at(descriptor.table) {
+            Some(ring) => (event.ring, event.direct) = (ring.fd, Some(descriptor.fd)),
+            None => event.fd = Some(descriptor.fd),
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     contents::Contents,
     emptied::Emptied,
     entity::{Closed, Opened, Process, Standing},
+    event::FileKind,
     ids::{BootNs, DescriptorId, ProcessKey, TableId},
     input::{FileRef, Task},
     processes::Processes,
@@ -287,8 +288,12 @@ impl World {
     /// Ends an open descriptor.
     pub(crate) fn end(&mut self, id: DescriptorId, at: BootNs, how: Closed) {
         let keep = self.limits.kept_descriptors;
+        let is_ring = self.tables.get(id).is_some_and(|kept| kept.descriptor.kind == FileKind::IoUring);
         if let Some(socket) = self.tables.end(id, (at, how), keep, &mut self.revisions) {
             self.sockets.release(socket, at, &mut self.revisions);
+        }
+        if is_ring {
+            self.end_rings(at, how);
         }
     }
 

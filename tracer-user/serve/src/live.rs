@@ -278,7 +278,13 @@ impl Portion {
                 from: place.rev,
                 to: changes.to,
                 processes: changes.processes.into_iter().map(|process| Process::new(process, t0)).collect(),
-                descriptors: changes.descriptors.into_iter().map(|slot| Descriptor::new(slot, t0)).collect(),
+                // The page shows numbers; entries of rings' file tables have none.
+                descriptors: changes
+                    .descriptors
+                    .into_iter()
+                    .filter(|slot| !session.is_ring_table(slot.table))
+                    .map(|slot| Descriptor::new(slot, t0))
+                    .collect(),
                 sockets: changes.sockets.into_iter().map(|socket| Socket::new(socket, t0)).collect(),
                 events,
                 skipped: last_seq.saturating_sub(place.seq).saturating_sub(told),

@@ -148,6 +148,31 @@ pub struct Descriptor {
     pub socket: Option<String>,
 }
 
+/// A descriptor without a number: an entry of an io_uring's file table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Direct {
+    /// `d7`.
+    pub id: String,
+    /// The number that the ring has, where that is known.
+    pub ring: Option<i32>,
+    /// Index in the ring's file table.
+    pub direct: i32,
+    /// Open file description (`f12`).
+    pub file: String,
+    /// Kind of the file, as in events.
+    pub kind: String,
+    /// Path or name; empty for a socket. Not markup: hostile text.
+    pub name: String,
+    /// Inode number, decimal.
+    pub ino: String,
+    /// When it was filled.
+    pub opened: i64,
+    /// How: an event's name or `snapshot`.
+    pub opened_by: String,
+    /// The socket behind it.
+    pub socket: Option<String>,
+}
+
 /// A step in a socket's life: what it is from `t` on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Step {
@@ -239,6 +264,8 @@ pub struct Descriptors {
     pub at: i64,
     /// The descriptors at that instant, by number: of the process's own table, then of each table of its threads.
     pub descriptors: Vec<Descriptor>,
+    /// Entries of the file tables of its io_urings at that instant, by ring and index.
+    pub direct: Vec<Direct>,
     /// The sockets behind them.
     pub sockets: Vec<Socket>,
 }

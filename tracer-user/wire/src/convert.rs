@@ -1,7 +1,7 @@
 //! From the model's entities to the types of the API. Times become offsets from the session's `t0`.
 
 use crate::{
-    api::{Descriptor, LostCount, Process, Socket, Step},
+    api::{Descriptor, Direct, LostCount, Process, Socket, Step},
     errno,
     line::{lossy, state},
     number::offset,
@@ -65,6 +65,25 @@ impl Descriptor {
             opened_by: descriptor.opened_by.name().to_owned(),
             closed: descriptor.closed.map(|(closed, _)| offset(closed, t0)),
             closed_by: descriptor.closed.map(|(_, how)| how.name().to_owned()),
+            socket: descriptor.socket.map(|id| id.to_string()),
+        }
+    }
+}
+
+impl Direct {
+    /// An entry of the file table of the ring with that number as the API gives it.
+    #[must_use]
+    pub fn new(ring: Option<i32>, descriptor: &entity::Descriptor, t0: BootNs) -> Self {
+        Self {
+            id: descriptor.id.to_string(),
+            ring,
+            direct: descriptor.fd,
+            file: descriptor.file.to_string(),
+            kind: descriptor.kind.name().to_owned(),
+            name: lossy(&descriptor.name),
+            ino: descriptor.ino.to_string(),
+            opened: offset(descriptor.opened, t0),
+            opened_by: descriptor.opened_by.name().to_owned(),
             socket: descriptor.socket.map(|id| id.to_string()),
         }
     }

@@ -255,7 +255,11 @@ fn lost(event: &Event) -> String {
 
 /// The slot that the event is about.
 fn slot(event: &Event) -> String {
-    event.fd.or(event.new_fd).map_or_else(|| "a descriptor".to_owned(), |fd| format!("fd {fd}"))
+    match (event.fd.or(event.new_fd), event.direct.or(event.new_direct)) {
+        (Some(fd), _) => format!("fd {fd}"),
+        (None, Some(index)) => format!("direct {index}"),
+        (None, None) => "a descriptor".to_owned(),
+    }
 }
 
 /// The slot and the address of the socket in it.
@@ -266,9 +270,10 @@ fn subject(event: &Event) -> String {
 
 /// The slot that the call filled.
 fn made(event: &Event) -> String {
-    match (event.fds.as_slice(), event.new_fd) {
-        ([_, _, ..], _) => numbers(&event.fds),
-        (_, Some(fd)) => format!("fd {fd}"),
+    match (event.fds.as_slice(), event.new_fd, event.new_direct) {
+        ([_, _, ..], ..) => numbers(&event.fds),
+        (_, Some(fd), _) => format!("fd {fd}"),
+        (.., Some(index)) => format!("direct {index}"),
         _ => slot(event),
     }
 }

@@ -106,7 +106,8 @@ fn call(event: &Event) -> String {
         };
     };
     let mut arguments = Vec::new();
-    let fd = event.fd.map(|fd| fd.to_string());
+    let direct = event.direct.map(|index| format!("direct {index}"));
+    let fd = event.fd.map(|fd| fd.to_string()).or(direct);
     match event.kind {
         EventKind::Socket | EventKind::Socketpair => {
             arguments.extend(event.socket_kind.map(socket_arguments));

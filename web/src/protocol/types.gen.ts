@@ -91,9 +91,58 @@ at: number,
  */
 descriptors: Array<Descriptor>,
 /**
+ * Entries of the file tables of its io_urings at that instant, by ring and index.
+ */
+direct: Array<Direct>,
+/**
  * The sockets behind them.
  */
 sockets: Array<Socket>, };
+
+/**
+ * A descriptor without a number: an entry of an io_uring's file table.
+ */
+export type Direct = {
+/**
+ * `d7`.
+ */
+id: string,
+/**
+ * The number that the ring has, where that is known.
+ */
+ring: number | null,
+/**
+ * Index in the ring's file table.
+ */
+direct: number,
+/**
+ * Open file description (`f12`).
+ */
+file: string,
+/**
+ * Kind of the file, as in events.
+ */
+kind: string,
+/**
+ * Path or name; empty for a socket. Not markup: hostile text.
+ */
+name: string,
+/**
+ * Inode number, decimal.
+ */
+ino: string,
+/**
+ * When it was filled.
+ */
+opened: number,
+/**
+ * How: an event's name or `snapshot`.
+ */
+opened_by: string,
+/**
+ * The socket behind it.
+ */
+socket: string | null, };
 
 /**
  * `GET /api/v1/events?from_seq=&limit=&filter=&from=&to=`.

@@ -1,10 +1,10 @@
 //! Operations of io_urings: completions, entries of a ring's file table, what is never confirmed.
 
-use super::make::{Bench, Making, call, file, ip, listener, named, slot, socket_file, tcp};
+use super::make::{Bench, Making, call, file, input, ip, listener, named, slot, socket_file, task, tcp};
 use crate::{
     entity::Closed,
     event::{EventKind, Via},
-    input::Request,
+    input::{Body, Input, ListPart, Request, RingPart, Slot},
     syscall::Syscall,
 };
 
@@ -103,4 +103,41 @@ fn many_operations_of_one_thread_run_at_once() {
     let early = bench.call(operation(950, Syscall::RingAccept, -125).enter(50).args(&[3]));
     assert_eq!((late.call_id, early.call_id), (None, None));
     assert_eq!((late.dur_ns, early.dur_ns), (Some(800), Some(900)));
+}
+
+fn part(ts: u64, found: bool, part: ListPart) -> Input {
+    input(ts, Body::Ring(Box::new(RingPart { task: task(1), ring: 0x9000, found, part })))
+}
+
+#[test]
+fn a_list_fills_and_empties_entries_and_tells_what_was_not_known() {
+    let mut bench = Bench::new();
+    bench.opens(50, 3, 9);
+    let ring = named(3, file(9), "[io_uring]");
+    let list = |ts, found, entries: &[Slot]| {
+        let mut inputs = vec![part(ts, found, ListPart::Begins(Some(ring.clone())))];
+        inputs.extend(entries.iter().map(|entry| part(ts, found, ListPart::Entry(entry.clone(), None))));
+        inputs.push(part(ts, found, ListPart::Ends));
+        inputs
+    };
+    let tell = |bench: &mut Bench, inputs: Vec<Input>| -> Vec<_> {
+        let events = inputs.iter().flat_map(|input| bench.tell(input)).collect::<Vec<_>>();
+        events.iter().map(|event| (event.kind, event.via, event.ring, event.direct, event.fd)).collect()
+    };
+    let (one, two) = (slot(0, file(1)), slot(5, file(2)));
+    assert_eq!(
+        tell(&mut bench, list(100, true, &[one.clone(), two.clone()])),
+        [
+            (EventKind::Snapshot, Via::Snapshot, Some(3), Some(0), None),
+            (EventKind::Snapshot, Via::Snapshot, Some(3), Some(5), None),
+        ]
+    );
+    assert_eq!(tell(&mut bench, list(200, true, &[one.clone(), two.clone()])), [], "nothing changed");
+    assert_eq!(
+        tell(&mut bench, list(300, false, &[slot(1, file(4)), two])),
+        [
+            (EventKind::Register, Via::IoUring, Some(3), Some(1), None),
+            (EventKind::Close, Via::IoUring, Some(3), Some(0), None),
+        ]
+    );
 }

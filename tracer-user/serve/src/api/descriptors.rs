@@ -11,7 +11,7 @@ use tracer_model::{
     session::Session,
 };
 use tracer_wire::{
-    api::{Descriptor, Descriptors, Process, Socket},
+    api::{Descriptor, Descriptors, Direct, Process, Socket},
     number::offset,
 };
 
@@ -76,13 +76,20 @@ fn table(session: &Session, process: &entity::Process, at: BootNs) -> Descriptor
     let t0 = session.t0();
     let tables = std::iter::once(&process.table).chain(&process.thread_tables);
     let descriptors: Vec<_> = tables.flat_map(|table| session.table_at(*table, at)).collect();
-    let mut sockets: Vec<_> = descriptors.iter().filter_map(|descriptor| descriptor.socket).collect();
+    let rings = session.ring_tables_at(process, at);
+    let entries = rings.iter().flat_map(|(_, entries)| entries);
+    let mut sockets: Vec<_> =
+        descriptors.iter().chain(entries).filter_map(|descriptor| descriptor.socket).collect();
     sockets.sort_unstable();
     sockets.dedup();
     Descriptors {
         process: Process::new(process, t0),
         at: offset(at, t0),
         descriptors: descriptors.into_iter().map(|descriptor| Descriptor::new(descriptor, t0)).collect(),
+        direct: rings
+            .iter()
+            .flat_map(|(ring, entries)| entries.iter().map(|entry| Direct::new(*ring, entry, t0)))
+            .collect(),
         sockets: sockets
             .into_iter()
             .filter_map(|id| session.socket(id))
