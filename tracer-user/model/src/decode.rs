@@ -11,7 +11,10 @@ use crate::{
     syscall::{Numbering, Syscall},
     uring,
 };
-use core::{fmt, net::Ipv4Addr};
+use core::{
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 use tracer_abi::{
     CALLER_FOLLOWED, CallFds, Change, Class, FORK_SHARES_FILES, Field, Header, InFlight, Kind, OPTION_LINGER,
     OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY, PASSED_LOCAL, PASSED_PEER, PASSED_SOCK, Passed,
@@ -460,9 +463,16 @@ fn peer(record: &tracer_abi::Sock) -> Address {
             let groups = group.checked_sub(1).and_then(|bit| 1_u32.checked_shl(bit)).unwrap_or(0);
             Address::Netlink { portid, groups }
         }
+        // Without a port there is no peer (`inet_getname`, net/ipv4/af_inet.c): after a refused connection the kernel keeps
+        // the address alone.
+        Address::Inet(_, 0) if record.ty != SOCK_RAW => Address::Inet(Ipv4Addr::UNSPECIFIED, 0),
+        Address::Inet6(_, 0) if record.ty != SOCK_RAW => Address::Inet6(Ipv6Addr::UNSPECIFIED, 0),
         address => address,
     }
 }
+
+/// `SOCK_RAW` (socket(2)).
+const SOCK_RAW: u16 = 3;
 
 fn address(number: u16, bytes: &[u8; 16], port: u16) -> Address {
     let word = |index: usize| u32::read(bytes.get(index * 4..).unwrap_or_default()).unwrap_or(0);
