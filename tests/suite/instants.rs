@@ -35,6 +35,8 @@ struct Size {
     instants: usize,
     processes: usize,
     descriptors: usize,
+    /// Tables that a thread has and its leader does not.
+    of_threads: usize,
     sockets: usize,
     listeners: usize,
 }
@@ -69,9 +71,23 @@ fn at_any_instant_the_tables_are_the_kernels() -> Result<()> {
             let Some(known) = kernel::held(*pid)? else { continue };
             let answer = api.get(&format!("descriptors?pid={pid}"))?;
             size.processes += 1;
+            let told = told_tables(&answer)?;
+            let own = answer["process"]["table"]
+                .as_str()
+                .and_then(|own| told.get(own))
+                .cloned()
+                .unwrap_or_default();
             size.descriptors += known.len();
-            for (fd, difference) in table_differences(&known, &answer)? {
+            for (fd, difference) in table_differences(&known, &own) {
                 writeln!(differences, "{pid}, descriptor {fd}: {difference}\n{}", history(&api, *pid, fd)?)?;
+            }
+            let threads = kernel::tables_of_threads(*pid)?;
+            size.of_threads += threads.iter().filter(|thread| **thread != known).count();
+            for thread in threads.iter().filter(|thread| !told.values().any(|told| told == *thread)) {
+                writeln!(differences, "{pid}: a thread has {thread:?}, told is {told:?}")?;
+            }
+            for told in told.values().filter(|told| **told != known && !threads.contains(told)) {
+                writeln!(differences, "{pid}: told is {told:?}, which no thread has")?;
             }
             if answer["process"]["standing"] != "exact" {
                 writeln!(differences, "process {pid} stands as {}", answer["process"])?;
@@ -133,8 +149,11 @@ fn drained(api: &Api, instant: usize, from: u64) -> Result<u64> {
     })
 }
 
-fn table_differences(known: &BTreeMap<i64, Held>, answer: &Value) -> Result<Vec<(i64, String)>> {
-    let mut told = BTreeMap::new();
+type Table = BTreeMap<i64, Held>;
+
+/// The tables of a process, its own and those of its threads.
+fn told_tables(answer: &Value) -> Result<BTreeMap<String, Table>> {
+    let mut tables: BTreeMap<String, Table> = BTreeMap::new();
     for row in answer["descriptors"].as_array().context("no descriptors")? {
         let text =
             |field: &str| row[field].as_str().map(str::to_owned).with_context(|| format!("no {field}"));
@@ -144,16 +163,18 @@ fn table_differences(known: &BTreeMap<i64, Held>, answer: &Value) -> Result<Vec<
             dev: text("dev")?,
             cloexec: row["cloexec"] == true,
         };
-        told.insert(row["fd"].as_i64().context("no fd")?, held);
+        tables.entry(text("table")?).or_default().insert(row["fd"].as_i64().context("no fd")?, held);
     }
+    Ok(tables)
+}
+
+fn table_differences(known: &Table, told: &Table) -> Vec<(i64, String)> {
     let mut numbers: Vec<i64> = known.keys().chain(told.keys()).copied().collect();
     numbers.sort_unstable();
     numbers.dedup();
-    Ok(numbers
-        .into_iter()
-        .filter(|fd| known.get(fd) != told.get(fd))
-        .map(|fd| (fd, format!("told {:?}, but the kernel has {:?}", told.get(&fd), known.get(&fd))))
-        .collect())
+    let differs = |fd: &i64| known.get(fd) != told.get(fd);
+    let tell = |fd| (fd, format!("told {:?}, but the kernel has {:?}", told.get(&fd), known.get(&fd)));
+    numbers.into_iter().filter(differs).map(tell).collect()
 }
 
 /// What is told of a socket that is open, against the kernel before and after: its protocol's timers go on.
@@ -211,14 +232,24 @@ fn socket_differences(
     Ok(differences)
 }
 
-/// The newest events of a slot.
+/// The newest events of a slot, of every process that uses or used its table.
 fn history(api: &Api, pid: u32, fd: i64) -> Result<String> {
-    let events = api.events()?;
+    let answer = api.get("processes")?;
+    let processes = answer["processes"].as_array().context("no processes")?;
+    let of_pid = processes.iter().rev().find(|process| process["pid"] == pid).context("no such process")?;
+    let related: Vec<&Value> = processes
+        .iter()
+        .filter(|process| process["table"] == of_pid["table"])
+        .map(|process| &process["id"])
+        .collect();
     let about = |event: &&Value| {
         let fds = event["fds"].as_array().is_some_and(|fds| fds.iter().any(|one| one == fd));
-        event["pid"] == pid && (event["fd"] == fd || event["new_fd"] == fd || fds)
-            || event["event"] == "fork" && event["ret"] == pid
+        let kind = event["event"].as_str().unwrap_or_default();
+        let whole = ["fork", "exec", "exit", "unshare"].contains(&kind);
+        (related.contains(&&event["process"]) && (whole || event["fd"] == fd || event["new_fd"] == fd || fds))
+            || related.contains(&&event["child"])
     };
+    let events = api.events()?;
     let found: Vec<String> = events.iter().filter(about).map(|event| format!("    {event}")).collect();
-    Ok(found[found.len().saturating_sub(12)..].join("\n"))
+    Ok(format!("    {related:?} use the table\n{}", found[found.len().saturating_sub(16)..].join("\n")))
 }

@@ -40,6 +40,17 @@ pub(super) fn held(pid: u32) -> Result<Option<BTreeMap<i64, Held>>> {
     Ok(Some(slots))
 }
 
+/// The table of every thread but the leader.
+pub(super) fn tables_of_threads(pid: u32) -> Result<Vec<BTreeMap<i64, Held>>> {
+    let mut tables = Vec::new();
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let tid: u32 = task?.file_name().to_string_lossy().parse()?;
+        // A thread's directory is there by its own number too (proc_pid(5)).
+        tables.extend(if tid == pid { None } else { held(tid)? });
+    }
+    Ok(tables)
+}
+
 /// A socket as `ss` shows it, in the contract's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Socket {
