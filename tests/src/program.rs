@@ -266,7 +266,8 @@ pub enum Op {
 }
 
 impl Op {
-    /// Whether it can run at the same time as others: it changes who takes part in nothing.
+    /// Whether it can run at the same time as others: it changes who takes part in nothing. What another thread opens while
+    /// a range is closed is not known for certain, so that runs alone.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         !matches!(
@@ -278,6 +279,7 @@ impl Op {
                 | Self::Exit
                 | Self::Exec { .. }
                 | Self::Table
+                | Self::CloseRange { .. }
         )
     }
 }
