@@ -14,7 +14,7 @@ use crate::{
 };
 use foldhash::HashMap;
 use std::collections::BTreeSet;
-use tracer_abi::{Class, RING_DOUBTFUL, RING_RESULT_DIRECT, RING_SUBJECT_DIRECT, RING_UNCONFIRMED, RingRef};
+use tracer_abi::Class;
 
 /// Rings that are known, by kernel address.
 #[derive(Debug, Default)]
@@ -46,24 +46,6 @@ impl Rings {
             self.0.values().filter(|ring| ring.user == user).map(|ring| (ring.fd, ring.table)).collect();
         rings.sort_unstable();
         rings.into_iter()
-    }
-}
-
-/// A call as it is told of an operation.
-pub(crate) fn operation(call: Call, request: &RingRef) -> Call {
-    let is = |flag: u32| request.flags & flag != 0;
-    let unconfirmed = is(RING_UNCONFIRMED);
-    Call {
-        ret: call.ret.filter(|_| !unconfirmed),
-        request: Some(Request {
-            ring: request.ring,
-            user_data: request.user_data,
-            subject_direct: is(RING_SUBJECT_DIRECT),
-            result_direct: is(RING_RESULT_DIRECT),
-            unconfirmed,
-            doubtful: is(RING_DOUBTFUL),
-        }),
-        ..call
     }
 }
 

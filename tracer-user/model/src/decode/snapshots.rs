@@ -1,0 +1,42 @@
+//! Rows of a snapshot.
+
+use super::{
+    DecodeError, read, slot,
+    sockets::{name_unix, sock},
+    until_zero,
+};
+use crate::{
+    ids::{BootNs, ProcessKey},
+    input::{Body, Input, Row, Slot},
+};
+use tracer_abi::{Field, SnapshotRow};
+
+/// `O_NONBLOCK` (open(2)).
+const O_NONBLOCK: u32 = 0o4000;
+
+/// Reads one row of the snapshot and says how many bytes it took.
+pub fn row(bytes: &[u8]) -> Result<(Input, usize), DecodeError> {
+    let record: SnapshotRow = read(bytes)?;
+    let end = SnapshotRow::SIZE + usize::try_from(record.path_len).map_err(|_| DecodeError::Short)?;
+    let path = bytes.get(SnapshotRow::SIZE..end).ok_or(DecodeError::Short)?;
+    let body = Body::Row(Box::new(slot_row(&record, path.to_vec())?));
+    Ok((Input { ts: BootNs(record.ts), origin: None, late: false, body }, end))
+}
+
+pub(super) fn slot_row(record: &SnapshotRow, name: Vec<u8>) -> Result<Row, DecodeError> {
+    let slot = slot(&record.slot).ok_or(DecodeError::Short)?;
+    let mut sock = sock(&record.sock);
+    if let Some(sock) = &mut sock {
+        name_unix(sock, &record.local, &record.peer);
+    }
+    Ok(Row {
+        process: ProcessKey { pid: record.pid, start_ns: record.start },
+        parent: record.parent,
+        files: record.files,
+        comm: until_zero(&record.comm),
+        fd_limit: record.fd_limit,
+        slot: Slot { name, nonblock: record.open_flags & O_NONBLOCK != 0, ..slot },
+        sock,
+        open_flags: record.open_flags,
+    })
+}
