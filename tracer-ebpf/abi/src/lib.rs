@@ -9,27 +9,35 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod call;
 mod class;
 mod config;
 mod counter;
 mod layout;
+mod process;
 mod record;
 mod ring;
+mod snapshot;
+mod socket;
 
+pub use call::{
+    Asked, CALLER_FOLLOWED, CHANGES_LEN, Call, CallAddr, CallFds, CallGiven, CallPair, CallPath, CallSock,
+    CallStates, InFlight, PASSED_LOCAL, PASSED_PEER, PASSED_SOCK, PATH_LEN, Passed, SOCKADDR_LEN,
+    TARGET_FOLLOWED, Target,
+};
 pub use class::{Class, Entry, SLEEPING_LEN, SYSCALL_TABLE_LEN, Sleeping};
 pub use config::{Config, Offsets, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT};
 pub use counter::Counter;
 pub use layout::Field;
+pub use process::{Exec, Exit, FORK_SHARES_FILES, Follow, Fork, TABLE_SLOTS, Table, Thread};
 pub use record::{
-    Asked, CALLER_FOLLOWED, CHANGES_LEN, Call, CallAddr, CallFds, CallGiven, CallPair, CallPath, CallSock,
-    CallStates, Change, Exec, Exit, FORK_SHARES_FILES, FileRef, Follow, Fork, Found, Header, InFlight, Kind,
-    NAME_LEN, OPTION_LINGER, OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY, PASSED_LOCAL, PASSED_PEER,
-    PASSED_SOCK, PATH_LEN, Passed, Queued, SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT, SOCKADDR_LEN, Slot,
-    SnapshotRow, Sock, State, TABLE_SLOTS, TARGET_FOLLOWED, Table, Target, Thread, Tracked, UNIX_PATH_LEN,
-    UNNUMBERED, UnixName,
+    FileRef, Header, Kind, NAME_LEN, OPTION_LINGER, OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY,
+    SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT, Slot, Sock, UNIX_PATH_LEN, UNNUMBERED, UnixName,
 };
 pub use ring::{
     RING_ANY_SLOT, RING_DOUBTFUL, RING_LIST_BEGINS, RING_LIST_ENDS, RING_LIST_ENTRY, RING_LIST_LEN,
     RING_OPERATION, RING_RESULT_DIRECT, RING_SUBJECT_DIRECT, RING_UNCONFIRMED, RingAddr, RingCall,
     RingFlight, RingMark, RingMarked, RingPath, RingRef, RingSlot,
 };
+pub use snapshot::{Found, SnapshotRow};
+pub use socket::{Change, Queued, State, Tracked};

@@ -2,8 +2,9 @@
 
 use crate::{
     Class,
+    call::{Call, CallAddr, CallPath, CallSock, PATH_LEN},
     layout::record,
-    record::{Call, CallAddr, CallPath, CallSock, Header, PATH_LEN, Slot, Sock},
+    record::{Header, Slot, Sock},
 };
 
 /// Set in [`Call::nr`] where it is the number of an operation, not of a system call.
