@@ -30,6 +30,7 @@ mod pending;
 mod processes;
 mod reconcile;
 mod revisions;
+mod socket_calls;
 mod sockets;
 mod states;
 mod store;
