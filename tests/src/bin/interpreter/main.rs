@@ -8,6 +8,8 @@
 mod actor;
 mod call;
 mod memory;
+mod message;
+mod steps;
 
 use crate::{
     actor::{Actor, Shared, handle_interrupts, limit},
