@@ -66,9 +66,16 @@ impl Toolchain {
             .env("CARGO_ENCODED_RUSTFLAGS", flags)
             .env_remove("RUSTUP_TOOLCHAIN")
             .env_remove("RUSTC_WORKSPACE_WRAPPER")
+            .env_remove("CARGO_INCREMENTAL")
             .args([verb, "-Z", "build-std=core", "--package", "tracer-ebpf", "--bin", "sockreel-ebpf"])
             .args(["--release", "--target", "bpfel-unknown-none", "--target-dir"])
             .arg(root().join("target/ebpf"));
+        // A profile that is meant for the program makes other kernel programs, which the verifier may refuse.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("CARGO_PROFILE_") {
+                command.env_remove(name);
+            }
+        }
         command
     }
 
