@@ -1,9 +1,10 @@
 //! What can be typed. Nothing here does anything: it is checked for meaning that needs no look at the machine.
 
-use crate::select::Select;
+use crate::{ask::Asking, select::Select};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
-use tracer_wire::filter::Filter;
+use tracer_answers::who;
+use tracer_wire::{answers::who::target, filter::Filter};
 
 /// Sees what sockets and descriptors of real servers do, as it happens.
 #[derive(Debug, Parser)]
@@ -33,6 +34,8 @@ pub(crate) enum Verb {
     Open(Open),
     /// Print a recording as trace printed it, without privileges
     Dump(Dump),
+    /// Tell who holds a port or a unix socket, since when, and how each holder came by it
+    Who(Who),
     /// Tell what this machine allows, what is missing, what that costs, and the command that mends it
     Doctor(Doctor),
 }
@@ -64,6 +67,11 @@ pub(crate) enum When {
     Always,
     /// Not at all
     Never,
+}
+
+/// A port or a unix socket, and how it was written.
+fn address(text: &str) -> Result<(String, who::Target), String> {
+    target(text).map(|target| (text.to_owned(), target)).map_err(|error| error.to_string())
 }
 
 /// How often something is done; `None`: never.
@@ -167,6 +175,15 @@ pub(crate) struct Dump {
     pub(crate) recording: PathBuf,
     #[command(flatten)]
     pub(crate) printing: Printing,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Who {
+    /// A port (80, 127.0.0.1:80, [::1]:80) or a unix socket (/run/x.sock, @abstract)
+    #[arg(value_name = "PORT|PATH", value_parser = address)]
+    pub(crate) of: (String, who::Target),
+    #[command(flatten)]
+    pub(crate) asking: Asking,
 }
 
 #[derive(Args, Debug)]

@@ -185,13 +185,13 @@ fn answer_until_closed<S: Source>(
     while progress == Progress::More && !questions.is_closed() {
         for _ in 0..ANSWERS_AT_A_TIME {
             let Ok(question) = questions.try_recv() else { break };
-            question(engine.session());
+            question(engine.known());
         }
         progress = engine.step(ANSWER_WITHIN)?;
     }
     // A recording was read to its end: only questions are left.
     while let Some(question) = questions.blocking_recv() {
-        question(engine.session());
+        question(engine.known());
     }
     engine.finish()
 }

@@ -10,6 +10,7 @@ use std::{
     io,
     time::{Duration, Instant},
 };
+use tracer_answers::known::Known;
 use tracer_model::{
     input::Input,
     session::{Limits, Session},
@@ -24,7 +25,7 @@ const RECORDING_EVERY: Duration = Duration::from_secs(1);
 /// The session, what feeds it, and what becomes of its events.
 pub(crate) struct Engine<S> {
     source: S,
-    session: Session,
+    known: Known,
     batch: Vec<Input>,
     output: Option<Output>,
     recording: Option<Recording>,
@@ -55,7 +56,7 @@ impl<S: Source> Engine<S> {
         let now = Instant::now();
         Self {
             source,
-            session: Session::new(limits),
+            known: Known::new(limits),
             batch: Vec::new(),
             output,
             recording,
@@ -67,7 +68,12 @@ impl<S: Source> Engine<S> {
 
     /// What the model knows.
     pub(crate) fn session(&self) -> &Session {
-        &self.session
+        self.known.session()
+    }
+
+    /// The same, and what was counted along the way.
+    pub(crate) fn known(&self) -> &Known {
+        &self.known
     }
 
     /// Nothing becomes of the events any more.
@@ -96,7 +102,7 @@ impl<S: Source> Engine<S> {
             }
         });
         finished.context("tracing did not end as it should")?;
-        let (totals, account) = (self.session.totals(), self.source.account());
+        let (totals, account) = (self.known.session().totals(), self.source.account());
         Ok(Summary { totals, account, recorded, incomplete: self.incomplete })
     }
 
@@ -104,7 +110,7 @@ impl<S: Source> Engine<S> {
         let batch = std::mem::take(&mut self.batch);
         for input in &batch {
             self.record(|writer| writer.write(input));
-            for event in self.session.ingest(input) {
+            for event in self.known.ingest(input) {
                 if let Some(output) = &mut self.output
                     && let Err(error) = output.write(event)
                 {
@@ -114,7 +120,7 @@ impl<S: Source> Engine<S> {
         }
         self.batch = batch;
         self.batch.clear();
-        if self.session.take_repair_wanted() {
+        if self.known.session_mut().take_repair_wanted() {
             self.source.repair();
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! The program: what was typed becomes a source, a session and what is done with its events.
 
+mod ask;
 mod cli;
 mod command;
 mod daemon;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         cli::Verb::Serve(args) => verbs::serve::run(args),
         cli::Verb::Open(args) => verbs::open::run(args),
         cli::Verb::Dump(args) => verbs::dump::run(args),
+        cli::Verb::Who(args) => verbs::who::run(args),
         cli::Verb::Doctor(args) => verbs::doctor::run(&args),
     };
     outcome.unwrap_or_else(|error| exit::report(&error))

@@ -2,7 +2,7 @@
 
 use crate::cli::Door;
 use anyhow::{Context as _, Result, ensure};
-use std::{fs::File, io::Read as _};
+use std::{fs::File, io::Read as _, path::Path};
 
 /// Length below which a token could be guessed.
 const TOKEN_MIN: usize = 16;
@@ -24,9 +24,14 @@ pub(crate) struct Token {
 impl Token {
     /// The token in the user's file, or a new one.
     pub(crate) fn new(door: &Door) -> Result<Self> {
-        let Some(path) = &door.token_file else {
-            return Ok(Self { text: format!("{:032x}", u128::from_ne_bytes(random()?)), made_up: true });
-        };
+        match &door.token_file {
+            Some(path) => Self::read(path),
+            None => Ok(Self { text: format!("{:032x}", u128::from_ne_bytes(random()?)), made_up: true }),
+        }
+    }
+
+    /// The token in a file.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
         let mut text = String::new();
         File::open(path)

@@ -39,6 +39,20 @@ const NAP: Duration = Duration::from_millis(10);
 /// How long the end waits for records that are being written.
 const END_NS: u64 = 200_000_000;
 
+/// Runs the snapshot's iterator and gives out its rows; false where one of them could not be read.
+pub(crate) fn rows(programs: &mut Programs, mut row: impl FnMut(Input)) -> Result<bool, CaptureError> {
+    let mut bytes = Vec::new();
+    let mut file = programs.snapshot().map_err(CaptureError::Snapshot)?;
+    file.read_to_end(&mut bytes).map_err(CaptureError::Snapshot)?;
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        let Ok((input, len)) = decode::row(rest) else { return Ok(false) };
+        row(input);
+        rest = rest.get(len..).unwrap_or_default();
+    }
+    Ok(true)
+}
+
 /// Tracing under way. Dropping it detaches everything.
 ///
 /// Snapshots are taken one after the other: one is judged before the next is read. After a loss comes a repair, for a process
@@ -109,18 +123,10 @@ impl Capture {
         self.begin();
         let began = boot_now();
         self.note(began, Body::SnapshotBegin(reason));
-        let mut bytes = Vec::new();
-        let mut file = self.programs.snapshot().map_err(CaptureError::Snapshot)?;
-        file.read_to_end(&mut bytes).map_err(CaptureError::Snapshot)?;
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            let Ok((input, len)) = decode::row(rest) else {
-                // No record: it does not stand in the account.
-                self.tell_lost(boot_now(), Lost { count: 1, cause: LossCause::Malformed, cpu: None });
-                break;
-            };
-            self.order.push(input);
-            rest = rest.get(len..).unwrap_or_default();
+        let whole = rows(&mut self.programs, |input| self.order.push(input))?;
+        if !whole {
+            // No record: it does not stand in the account.
+            self.tell_lost(boot_now(), Lost { count: 1, cause: LossCause::Malformed, cpu: None });
         }
         let ended = boot_now().0;
         // At the start there is nothing to compare with.

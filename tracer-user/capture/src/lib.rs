@@ -5,6 +5,7 @@ mod btf;
 mod capture;
 mod clock;
 mod doctor;
+mod glance;
 mod health;
 mod numbering;
 mod offsets;
@@ -16,6 +17,7 @@ mod selection;
 
 pub use capture::Capture;
 pub use doctor::findings;
+pub use glance::{GlanceError, glance};
 pub use selection::Selection;
 
 use std::time::Duration;

@@ -99,11 +99,12 @@ pub(crate) struct Programs {
     pub(crate) since: BootNs,
 }
 
-pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
+/// Creates the maps and opens the object; no program is in the kernel yet. Names what this kernel does not have.
+fn open(selection: &Selection, ring_bytes: u32) -> Result<(Ebpf, Btf, Vec<String>), AttachError> {
     if OBJECT.is_empty() {
         return Err(AttachError::NoPrograms);
     }
-    let config = config(&settings.selection)?;
+    let config = config(selection)?;
     let (offsets, absent) = offsets::resolve()?;
     let btf = Btf::from_sys_fs().map_err(|cause| AttachError::NoBtf(cause.to_string()))?;
     let (offsets, config) = (PodOf(offsets), PodOf(config));
@@ -111,15 +112,27 @@ pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
         .btf(Some(&btf))
         .override_global("OFFSETS", &offsets, true)
         .override_global("CONFIG", &config, true)
-        .map_max_entries("EVENTS", settings.ring_bytes)
+        .map_max_entries("EVENTS", ring_bytes)
         .load(OBJECT)
         .map_err(|cause| refused("load the kernel programs", &cause))?;
+    follow_pids(&mut ebpf, selection).map_err(|cause| refused("select processes", &cause))?;
+    Ok((ebpf, btf, absent.iter().map(|name| format!("this kernel has no {name}")).collect()))
+}
+
+/// The snapshot's iterator alone: nothing is attached.
+pub(crate) fn iterator(selection: &Selection, ring_bytes: u32) -> Result<Programs, AttachError> {
+    let (mut ebpf, btf, missing) = open(selection, ring_bytes)?;
+    load_iterator(&mut ebpf, &btf).map_err(|cause| refused("load the snapshot's iterator", &cause))?;
+    let report = Report { missing, ..Report::default() };
+    Ok(Programs { ebpf, report, links: Links::new(), since: clock::boot_now() })
+}
+
+pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
+    let (mut ebpf, btf, missing) = open(&settings.selection, settings.ring_bytes)?;
     fill_syscalls(&mut ebpf).map_err(|cause| refused("fill the table of system calls", &cause))?;
-    follow_pids(&mut ebpf, &settings.selection).map_err(|cause| refused("select processes", &cause))?;
 
     let since = clock::boot_now();
-    let (mut report, mut links) = (Report::default(), Links::new());
-    report.missing.extend(absent.iter().map(|name| format!("this kernel has no {name}")));
+    let (mut report, mut links) = (Report { missing, ..Report::default() }, Links::new());
     for program in PROGRAMS {
         match attach_one(&mut ebpf, program, &btf, &mut links) {
             Ok(tracepoint) => report.attached.push(format!("{} ({tracepoint})", program.tells)),

@@ -6,10 +6,11 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
 };
+use tracer_answers::known::Known;
 use tracer_model::session::Session;
 
 /// A question: answered by the engine between two batches of input.
-pub type Question = Box<dyn FnOnce(&Session) + Send>;
+pub type Question = Box<dyn FnOnce(&Known) + Send>;
 
 /// Questions that may wait at one time. Every client of the live stream has one at most, as has every request.
 const QUEUE: usize = 64;
@@ -43,16 +44,24 @@ pub fn channel() -> (Handle, mpsc::Receiver<Question>) {
 }
 
 impl Handle {
-    /// Asks, and waits at most two seconds for the answer.
+    /// Asks the model, and waits at most two seconds for the answer.
     pub async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Session) -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
+        self.ask_all(|known| question(known.session())).await
+    }
+
+    /// The same of all that is known.
+    pub(crate) async fn ask_all<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Known) -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
         let (answer, answered) = oneshot::channel();
-        let question: Question = Box::new(move |session| {
+        let question: Question = Box::new(move |known| {
             // Whoever asked may have gone.
             if !answer.is_closed() {
-                let _ = answer.send(question(session));
+                let _ = answer.send(question(known));
             }
         });
         let exchange = async {

@@ -1,5 +1,6 @@
 //! The server over a session that is fed by hand.
 
+mod answers;
 mod api;
 mod auth;
 mod bench;

@@ -5,3 +5,4 @@ pub(crate) mod dump;
 pub(crate) mod open;
 pub(crate) mod serve;
 pub(crate) mod trace;
+pub(crate) mod who;

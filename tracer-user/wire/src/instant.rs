@@ -1,7 +1,7 @@
 //! A moment as people and scripts write it: RFC 3339, nanoseconds since the Unix epoch, or `-30s` before now.
 
 use jiff::{SignedDuration, Timestamp};
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 use tracer_model::ids::BootNs;
 
 /// A moment, absolute or counted back from now.
@@ -31,6 +31,16 @@ impl Instant {
             Self::Ago(ago_ns) => i128::from(now.0).saturating_sub(ago_ns),
         };
         BootNs(u64::try_from(boot.max(0)).unwrap_or(u64::MAX))
+    }
+}
+
+/// In a form that is read as the same moment.
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Epoch(epoch_ns) => write!(f, "{}", (*epoch_ns).max(0)),
+            Self::Ago(ago_ns) => write!(f, "-{ago_ns}ns"),
+        }
     }
 }
 
@@ -64,6 +74,9 @@ mod tests {
         assert_eq!("-30s".parse(), Ok(Instant::Ago(30_000_000_000)));
         assert_eq!("-1h30m".parse(), Ok(Instant::Ago(5_400_000_000_000)));
         assert_eq!("-250ms".parse(), Ok(Instant::Ago(250_000_000)));
+        for moment in [Instant::Epoch(1_795_435_391_000_000_001), Instant::Ago(250_000_001)] {
+            assert_eq!(moment.to_string().parse(), Ok(moment));
+        }
     }
 
     #[test]

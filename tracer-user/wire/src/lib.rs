@@ -2,6 +2,7 @@
 //! against unless a conversion here says so.
 #![forbid(unsafe_code)]
 
+pub mod answers;
 pub mod api;
 pub mod convert;
 pub mod errno;

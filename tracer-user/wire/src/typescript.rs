@@ -1,6 +1,6 @@
 //! The page's view of the API types, as one TypeScript file.
 
-use crate::{api, line::Line};
+use crate::{answers, api, line::Line};
 use std::collections::BTreeMap;
 use ts_rs::{Config, TS, TypeVisitor};
 
@@ -16,6 +16,7 @@ pub fn declarations() -> String {
     types.visit::<api::Descriptors>();
     types.visit::<api::Events>();
     types.visit::<api::Problem>();
+    types.visit::<answers::who::Who>();
     types.visit::<Line>();
     let head = "// Generated from tracer-user/wire by `BLESS=1 cargo test -p tracer-wire`; do not edit.\n";
     let declarations: String = types.by_name.into_values().collect();

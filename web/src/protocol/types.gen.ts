@@ -1,6 +1,23 @@
 // Generated from tracer-user/wire by `BLESS=1 cargo test -p tracer-wire`; do not edit.
 
 /**
+ * What an answer rests on.
+ */
+export type Basis = {
+/**
+ * The instant that it is about.
+ */
+at: When,
+/**
+ * What was looked at: `every process`, or what is followed, as the user asked for it.
+ */
+scope: string,
+/**
+ * What it cannot know, in sentences.
+ */
+caveats: Array<string>, };
+
+/**
  * Page to server.
  */
 export type ClientMessage = { "kind": "hello",
@@ -156,6 +173,81 @@ events: Array<Line>,
  * `from_seq` of the next page; null at the end.
  */
 next_seq: number | null, };
+
+/**
+ * A socket and who holds it.
+ */
+export type Held = {
+/**
+ * The socket.
+ */
+socket: Socket,
+/**
+ * Since when it has the address; absent where it had it when tracing began.
+ */
+bound?: When,
+/**
+ * Since when it listens, likewise.
+ */
+listening?: When,
+/**
+ * Who holds it.
+ */
+holders: Array<Holder>,
+/**
+ * Who held it before.
+ */
+former: Array<Holder>,
+/**
+ * When it ended.
+ */
+ended?: When, };
+
+/**
+ * A process that holds or held something through a descriptor.
+ */
+export type Holder = {
+/**
+ * `pid@start`.
+ */
+process: string,
+/**
+ * Thread group id.
+ */
+pid: number,
+/**
+ * Name.
+ */
+comm: string,
+/**
+ * Number of the descriptor.
+ */
+fd: number,
+/**
+ * Close-on-exec.
+ */
+cloexec: boolean,
+/**
+ * Since when; at the latest, where `how` is `snapshot` or `repair`.
+ */
+since: When,
+/**
+ * How it came by it: the call's event (`socket`, `accept`, `dup`, ...), `fork` (inherited), `pass` (over `SCM_RIGHTS`, by
+ * pidfd_getfd(2) or a seccomp supervisor), `snapshot` (it had it when tracing began), `repair` (a check found it).
+ */
+how: string,
+/**
+ * Whom it has it from: the process that forked it, or that passed it.
+ */
+from?: Party,
+/**
+ * When it ceased to hold it.
+ */
+until?: When,
+/**
+ * How: `close`, `dup`, `exec`, `exit`, `repair`.
+ */
+until_by?: string, };
 
 /**
  * `GET /api/v1/info`: what this session is.
@@ -456,6 +548,23 @@ cause: string,
  * How many.
  */
 count: number, };
+
+/**
+ * A process in an answer.
+ */
+export type Party = {
+/**
+ * `pid@start`.
+ */
+process: string,
+/**
+ * Thread group id.
+ */
+pid: number,
+/**
+ * Name.
+ */
+comm: string, };
 
 /**
  * Body of every error answer.
@@ -803,3 +912,49 @@ error: string | null,
  * The peer that it was about, where the socket has had another one since: a socket can be connected again.
  */
 peer?: string, };
+
+/**
+ * A moment.
+ */
+export type When = {
+/**
+ * Nanoseconds since the Unix epoch, as in a line.
+ */
+ts_ns: number,
+/**
+ * Nanoseconds since the session's `t0`.
+ */
+t: number,
+/**
+ * The event that tells of it, where that is kept.
+ */
+seq?: number, };
+
+/**
+ * Who holds a port or a unix path.
+ */
+export type Who = {
+/**
+ * What was asked for.
+ */
+target: string,
+/**
+ * Listeners, and other sockets that have the address, in the order in which they were made.
+ */
+sockets: Array<Held>,
+/**
+ * Sockets that had it and are gone, newest first.
+ */
+before: Array<Held>,
+/**
+ * Sockets with this address that no process holds: the kernel brings their connections to an end.
+ */
+ownerless: Array<Held>,
+/**
+ * Connections that listeners of this address took in and that are open.
+ */
+connections: number,
+/**
+ * What the answer rests on.
+ */
+basis: Basis, };

@@ -1,5 +1,6 @@
 //! `/api/v1/`: one file a resource. The OpenAPI document is collected from the handlers themselves.
 
+pub(crate) mod answers;
 pub(crate) mod descriptors;
 pub(crate) mod events;
 pub(crate) mod info;
@@ -49,6 +50,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .routes(routes!(descriptors::descriptors))
         .routes(routes!(events::events))
         .routes(routes!(live::live))
+        .routes(routes!(answers::who::who))
         .split_for_parts();
     router.route("/api/v1/openapi.json", get(move || std::future::ready(Json(document))))
 }

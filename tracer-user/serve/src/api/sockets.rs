@@ -5,6 +5,7 @@ use crate::{problem::Problem, server::App};
 use axum::{Json, extract::State};
 use serde::Deserialize;
 use std::{borrow::Cow, sync::Arc};
+use tracer_answers::view::socket_at;
 use tracer_model::{
     entity,
     ids::{BootNs, SocketId},
@@ -105,7 +106,8 @@ impl Wanted {
         let mut found = Vec::new();
         for socket in session.sockets().filter(|socket| Some(socket.id) > last).take(PORTION) {
             seen = Some(socket.id);
-            let then = at.map_or_else(|| Some(Cow::Borrowed(socket)), |at| as_of(socket, at).map(Cow::Owned));
+            let then =
+                at.map_or_else(|| Some(Cow::Borrowed(socket)), |at| socket_at(socket, at).map(Cow::Owned));
             found.extend(
                 then.filter(|socket| self.fits(socket)).map(|socket| Socket::new(&socket, session.t0())),
             );
@@ -126,16 +128,4 @@ impl Wanted {
             && self.port.is_none_or(port)
             && self.listener.is_none_or(|wanted| socket.listener == Some(wanted))
     }
-}
-
-/// A socket as it was at a moment; `None` where it did not exist.
-fn as_of(socket: &entity::Socket, at: BootNs) -> Option<entity::Socket> {
-    let steps: Vec<_> = socket.steps.iter().filter(|step| step.ts <= at).cloned().collect();
-    let existed = !steps.is_empty() && socket.ended.is_none_or(|ended| ended > at);
-    existed.then(|| entity::Socket {
-        steps,
-        accepted: socket.accepted.filter(|accepted| *accepted <= at),
-        ended: None,
-        ..socket.clone()
-    })
 }

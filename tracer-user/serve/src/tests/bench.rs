@@ -16,11 +16,12 @@ use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tower::ServiceExt as _;
+use tracer_answers::known::Known;
 use tracer_model::{
     address::Address,
     ids::{BootNs, ProcessKey},
     input::{Body, Call, FileRef, Input, LossCause, Lost, Options, Slot, Sock, Task},
-    session::{Limits, Session},
+    session::Limits,
     syscall::Syscall,
 };
 use tracer_wire::api::Source;
@@ -48,14 +49,14 @@ impl Engine {
         let (handle, mut questions) = channel();
         let (inputs, mut fed) = mpsc::channel::<Feed>(1);
         tokio::spawn(async move {
-            let mut session = Session::new(Limits::default());
-            session.ingest(&at(0, Body::Anchor { epoch_minus_boot_ns: EPOCH_MINUS_BOOT_NS }));
+            let mut known = Known::new(Limits::default());
+            known.ingest(&at(0, Body::Anchor { epoch_minus_boot_ns: EPOCH_MINUS_BOOT_NS }));
             loop {
                 tokio::select! {
-                    Some(question) = questions.recv() => question(&session),
+                    Some(question) = questions.recv() => question(&known),
                     Some((inputs, done)) = fed.recv() => {
                         for input in &inputs {
-                            session.ingest(input);
+                            known.ingest(input);
                         }
                         done.send(()).unwrap();
                     }

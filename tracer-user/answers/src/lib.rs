@@ -1,0 +1,16 @@
+//! Answers: the questions people bring to a server's sockets, answered from the model at an instant.
+//!
+//! Pure as the model is: no I/O, no clock. An answer is a function of a [`View`](view::View), which is a session at an
+//! instant; what it needs of counts over time stands in the [`Tallies`](tallies::Tallies). The command line, the API and the
+//! page ask the same functions, of a live session, a recording or a snapshot alike.
+//!
+//! Every answer names its evidence (the events that it rests on) and its [`Caveat`](caveat::Caveat)s (what it cannot know).
+#![forbid(unsafe_code)]
+
+pub mod caveat;
+pub mod holders;
+pub mod known;
+pub mod moment;
+pub mod tallies;
+pub mod view;
+pub mod who;

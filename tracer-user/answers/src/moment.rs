@@ -1,0 +1,58 @@
+//! Moments, and the events that tell of them.
+
+use tracer_model::{event::Event, history::History, ids::BootNs};
+
+/// A moment, with the event that is its evidence where that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// When.
+    pub ts: BootNs,
+    /// The event.
+    pub event: Option<Evidence>,
+}
+
+/// An event that something rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Its number.
+    pub seq: u64,
+    /// The moment in nanoseconds since the Unix epoch, as the event's line counts them.
+    pub epoch_ns: u64,
+}
+
+impl Moment {
+    /// A moment that no kept event tells of.
+    #[must_use]
+    pub const fn bare(ts: BootNs) -> Self {
+        Self { ts, event: None }
+    }
+
+    /// The moment of an event.
+    #[must_use]
+    pub const fn of(event: &Event) -> Self {
+        Self::told_by(event.ts, event)
+    }
+
+    /// A moment that an event tells of, which came when its call returned.
+    #[must_use]
+    pub const fn told_by(ts: BootNs, event: &Event) -> Self {
+        let epoch_ns = event.epoch_ns.saturating_sub(event.ts.0.saturating_sub(ts.0));
+        Self { ts, event: Some(Evidence { seq: event.seq, epoch_ns }) }
+    }
+
+    /// A moment with the event that tells of it, if any does.
+    #[must_use]
+    pub fn with(ts: BootNs, event: Option<&Event>) -> Self {
+        event.map_or(Self::bare(ts), |event| Self::told_by(ts, event))
+    }
+}
+
+/// Events that are looked at for one of a certain time: those of one moment stand together, and a late one stands a little
+/// behind its time.
+const LOOK_AHEAD: usize = 512;
+
+/// The first kept event at or soon after that time that fits.
+pub(crate) fn event_from(history: &History, ts: BootNs, fits: impl Fn(&Event) -> bool) -> Option<Event> {
+    let first = history.first_seq_at(ts);
+    history.events(first).take(LOOK_AHEAD).find(|event| event.ts >= ts && fits(event))
+}

@@ -1,0 +1,169 @@
+//! Who holds a port or a unix path.
+
+use crate::{
+    caveat::Caveat,
+    holders::Holder,
+    moment::Moment,
+    view::{View, phase},
+};
+use std::{borrow::Cow, net::IpAddr};
+use tracer_model::{
+    address::{Address, family},
+    entity::{Phase, Socket},
+    event::{Event, EventKind},
+    names::state,
+};
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Sockets with this local port, and with this address or any where one is named.
+    Port(Option<IpAddr>, u16),
+    /// Sockets with this name: a path, or an abstract name, which begins with a zero byte (unix(7)).
+    Unix(Vec<u8>),
+}
+
+/// Who holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who<'a> {
+    /// Listeners, and other sockets that have the address, in the order in which they were made.
+    pub sockets: Vec<Held<'a>>,
+    /// Sockets that had it and are gone, newest first.
+    pub before: Vec<Held<'a>>,
+    /// Sockets with this address that no process holds: the kernel brings their connections to an end.
+    pub ownerless: Vec<Held<'a>>,
+    /// Connections that listeners of this address took in and that are open.
+    pub connections: usize,
+    /// What the answer cannot know.
+    pub caveats: Vec<Caveat>,
+}
+
+/// A socket and who holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held<'a> {
+    /// The socket, as it was.
+    pub socket: Cow<'a, Socket>,
+    /// Since when it has the address; `None` where it had it when tracing began.
+    pub bound: Option<Moment>,
+    /// Since when it listens, likewise.
+    pub listening: Option<Moment>,
+    /// Who holds it.
+    pub holders: Vec<Holder<'a>>,
+    /// Who held it before.
+    pub former: Vec<Holder<'a>>,
+    /// When it ended.
+    pub ended: Option<Moment>,
+}
+
+/// Ended sockets of an address that are told.
+const BEFORE: usize = 16;
+
+impl Target {
+    fn fits(&self, address: &Address) -> bool {
+        match (self, address) {
+            (Self::Port(ip, port), Address::Inet(local, at)) => {
+                port == at && ip.is_none_or(|ip| local.is_unspecified() || ip == IpAddr::V4(*local))
+            }
+            (Self::Port(ip, port), Address::Inet6(local, at)) => {
+                port == at
+                    && ip.is_none_or(|ip| {
+                        local.is_unspecified() || ip.to_canonical() == IpAddr::V6(*local).to_canonical()
+                    })
+            }
+            (Self::Unix(wanted), Address::Unix(name)) => wanted == name,
+            _ => false,
+        }
+    }
+}
+
+/// Who holds it at the view's instant.
+#[must_use]
+pub fn who<'a>(view: &View<'a>, target: &Target) -> Who<'a> {
+    let mut here = Vec::new();
+    let mut gone = Vec::new();
+    for socket in view.session().sockets().filter(|socket| target.fits(&socket.local)) {
+        match view.socket(socket) {
+            Some(socket) => here.push(socket),
+            None if socket.ended.is_some_and(|ended| ended <= view.at()) => gone.push(socket),
+            None => {}
+        }
+    }
+    let listening: Vec<_> = here
+        .iter()
+        .filter(|socket| phase(socket) == Phase::Listening)
+        .map(|socket| (socket.netns, socket.kind.protocol))
+        .collect();
+    // A connection that came in through a listener has its address without holding it.
+    let came_in = |socket: &Socket| {
+        socket.listener.is_some()
+            || (listening.contains(&(socket.netns, socket.kind.protocol))
+                && phase(socket) != Phase::Listening
+                && is_connected(socket))
+    };
+    gone.retain(|socket| socket.listener.is_none());
+    gone.sort_by_key(|socket| std::cmp::Reverse((socket.ended, socket.id)));
+    gone.truncate(BEFORE);
+    let told = |id| here.iter().any(|socket| socket.id == id) || gone.iter().any(|socket| socket.id == id);
+    let holders = view.holders(told);
+    let held = |socket: Cow<'a, Socket>| {
+        let (now, former) = holders.of(view, socket.id);
+        let step = |phase| moment_of(view, &socket, phase);
+        Held {
+            bound: step(Phase::Bound),
+            listening: step(Phase::Listening),
+            holders: now,
+            former,
+            ended: None,
+            socket,
+        }
+    };
+    let mut answer = Who {
+        sockets: Vec::new(),
+        before: Vec::new(),
+        ownerless: Vec::new(),
+        connections: 0,
+        caveats: Vec::new(),
+    };
+    for socket in here {
+        if phase(&socket) == Phase::Queued {
+            continue;
+        }
+        let connection = came_in(&socket);
+        let held = held(socket);
+        if held.holders.is_empty() {
+            answer.ownerless.push(held);
+        } else if connection {
+            answer.connections += 1;
+        } else {
+            answer.sockets.push(held);
+        }
+    }
+    answer.before = gone
+        .into_iter()
+        .map(|socket| Held { ended: socket.ended.map(Moment::bare), ..held(Cow::Borrowed(socket)) })
+        .collect();
+    let processes = answer.sockets.iter().flat_map(|held| &held.holders).map(|holder| holder.process.key);
+    answer.caveats = view.caveats(processes);
+    answer
+}
+
+fn is_connected(socket: &Socket) -> bool {
+    socket.kind.family != family::UNIX
+        && socket.steps.last().and_then(|step| step.state).is_some_and(|now| now != state::CLOSE)
+        && matches!(phase(socket), Phase::Connected | Phase::HalfClosed | Phase::Closing)
+}
+
+/// When a socket came to that phase first, where that was seen: what a snapshot found was so before.
+fn moment_of(view: &View<'_>, socket: &Socket, phase: Phase) -> Option<Moment> {
+    let step = socket.steps.iter().find(|step| step.phase == phase)?;
+    let about = |event: &Event| event.socket == Some(socket.id);
+    let found = |event: &Event| matches!(event.kind, EventKind::Snapshot | EventKind::Repair);
+    if view.event_at(step.ts, |event| about(event) && found(event)).is_some() {
+        return None;
+    }
+    // A TCP listener's state changes within the call, which is told when it returns.
+    let wanted = if phase == Phase::Listening { EventKind::Listen } else { EventKind::Bind };
+    let call = |event: &Event| about(event) && event.kind == wanted && event.error.is_none();
+    let event = view.event_from(step.ts, call).or_else(|| view.event_at(step.ts, about));
+    Some(Moment::with(step.ts, event.as_ref()))
+}

@@ -1,0 +1,56 @@
+//! `/api/v1/answers/`: one file an answer. What they share is here: the instant, and the view of it.
+
+pub(crate) mod who;
+
+use super::parameter::{moment, on_clock_of};
+use crate::{handle::Unavailable, problem::Problem, server::App};
+use tracer_answers::{tallies::Tallies, view::View};
+use tracer_model::ids::BootNs;
+use tracer_wire::instant::Instant;
+
+/// Events that one question counts: the engine is kept for a few milliseconds, however long the history is.
+const PORTION: usize = 5_000;
+
+/// Asks for an answer about now, or about the instant that `at` names.
+pub(crate) async fn answer<T: Send + 'static>(
+    app: &App,
+    at: Option<&str>,
+    answer: impl FnOnce(&View<'_>) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let Some(at) = moment("at", at)? else {
+        let now = app.handle.ask_all(move |known| {
+            let (session, tallies) = (known.session(), known.tallies());
+            answer(&View::new(session, session.now(), &tallies))
+        });
+        return Ok(now.await?);
+    };
+    Ok(past(app, at, answer).await?)
+}
+
+/// Tallies of the past are counted anew from the kept events, in portions.
+async fn past<T: Send + 'static>(
+    app: &App,
+    at: Instant,
+    answer: impl FnOnce(&View<'_>) -> T + Send + 'static,
+) -> Result<T, Unavailable> {
+    let bounds = app.handle.ask(move |session| {
+        let at = on_clock_of(session, at);
+        let history = session.history();
+        (at, history.first_seq(), history.first_seq_at(BootNs(at.0.saturating_add(1))))
+    });
+    let (at, mut next, end) = bounds.await?;
+    let mut tallies = Tallies::default();
+    while next < end {
+        let counted = app.handle.ask(move |session| {
+            let events = session.history().events(next).take(PORTION).take_while(|event| event.seq < end);
+            // What is not kept any longer is left out.
+            let seen = events.fold(None, |_, event| {
+                tallies.take(&event);
+                Some(event.seq + 1)
+            });
+            (tallies, seen.unwrap_or(end))
+        });
+        (tallies, next) = counted.await?;
+    }
+    app.handle.ask(move |session| answer(&View::new(session, at, &tallies))).await
+}

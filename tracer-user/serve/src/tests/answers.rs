@@ -1,0 +1,72 @@
+//! The answers.
+
+use super::bench::{Bench, EPOCH_MINUS_BOOT_NS, PROCESS, T0, accept, close, listener, loss};
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+/// Events: 1 socket at 100, 2 bind at 120, 3 listen at 140, 4 accept at 200, 5 lost, 6 close of the listener, which begins
+/// at 290.
+async fn web_server() -> Bench {
+    let bench = Bench::new();
+    let mut inputs = listener();
+    inputs.extend([accept(200, 9, 41), loss(210, 12), close(300, 3, 1)]);
+    bench.engine.feed(inputs).await;
+    bench
+}
+
+/// So many nanoseconds after the session began, and the event of that moment.
+fn when(t: u64, seq: u64) -> Value {
+    let ts_ns = EPOCH_MINUS_BOOT_NS.cast_unsigned() + T0 + t;
+    json!({"ts_ns": ts_ns, "t": t, "seq": seq})
+}
+
+fn at(t: u64) -> i64 {
+    EPOCH_MINUS_BOOT_NS + i64::try_from(T0 + t).unwrap()
+}
+
+#[tokio::test]
+async fn who_holds_a_port_since_when_and_how() {
+    let bench = web_server().await;
+    let who = bench.get(&format!("/api/v1/answers/who?of=80&at={}", at(250))).await.json();
+    let [held] = who["sockets"].as_array().unwrap().as_slice() else { panic!("{who}") };
+    assert_eq!((&held["bound"], &held["listening"]), (&when(120, 2), &when(140, 3)));
+    assert_eq!(held["socket"]["local"], "127.0.0.1:80");
+    let holder = json!({"process": PROCESS, "pid": 812, "comm": "", "fd": 3, "cloexec": false, "since": when(100, 1),
+                        "how": "socket"});
+    assert_eq!((&held["holders"], &held["former"]), (&json!([holder]), &json!([])));
+    assert_eq!((&who["connections"], &who["before"]), (&json!(1), &json!([])));
+    let basis = &who["basis"];
+    assert_eq!((&basis["scope"], &basis["at"]["t"]), (&json!("pid 812"), &json!(250)));
+    assert!(basis["caveats"][0].as_str().unwrap().starts_with("12 records were lost"), "{basis}");
+}
+
+#[tokio::test]
+async fn who_held_it_before_and_what_was_not_yet() {
+    let bench = web_server().await;
+    let who = bench.get("/api/v1/answers/who?of=:80").await.json();
+    assert_eq!((&who["sockets"], &who["connections"]), (&json!([]), &json!(1)));
+    let former = &who["ownerless"][0]["former"][0];
+    assert_eq!((&former["until"], &former["until_by"]), (&when(290, 6), &json!("close")));
+    // Before it listens, and before any record was lost.
+    let early = bench.get(&format!("/api/v1/answers/who?of=127.0.0.1:80&at={}", at(130))).await.json();
+    assert_eq!(early["sockets"][0]["listening"], Value::Null);
+    assert_eq!(early["basis"]["caveats"], json!([]));
+    let other = bench.get("/api/v1/answers/who?of=127.0.0.2:80").await.json();
+    assert_eq!((&other["sockets"], &other["before"]), (&json!([]), &json!([])));
+    let nothing = bench.get("/api/v1/answers/who?of=80&at=2020-01-01T00:00:00Z").await.json();
+    assert!(nothing["basis"]["caveats"][0].as_str().unwrap().starts_with("nothing is known"), "{nothing}");
+}
+
+#[tokio::test]
+async fn a_bad_parameter_is_named_with_the_way_out() {
+    let bench = web_server().await;
+    for (query, says) in [
+        ("of=http", "parameter \\\"of\\\": \\\"http\\\" is neither a port"),
+        ("of=80&at=now", "parameter \\\"at\\\""),
+        ("", "of"),
+    ] {
+        let answer = bench.get(&format!("/api/v1/answers/who?{query}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
+        assert!(answer.body.contains(says), "{query}: {}", answer.body);
+    }
+}

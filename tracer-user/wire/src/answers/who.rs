@@ -1,0 +1,221 @@
+//! Who holds a port or a unix path: `/api/v1/answers/who`, `sockreel who`.
+
+use super::{Basis, Holder, Terms, When};
+use crate::{api::Socket, escape::Escaped};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+use std::{fmt::Write as _, net::IpAddr};
+use tracer_answers::{
+    view::View,
+    who::{self, Target},
+};
+use ts_rs::TS;
+use utoipa::ToSchema;
+
+/// Who holds a port or a unix path.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Who {
+    /// What was asked for.
+    pub target: String,
+    /// Listeners, and other sockets that have the address, in the order in which they were made.
+    pub sockets: Vec<Held>,
+    /// Sockets that had it and are gone, newest first.
+    pub before: Vec<Held>,
+    /// Sockets with this address that no process holds: the kernel brings their connections to an end.
+    pub ownerless: Vec<Held>,
+    /// Connections that listeners of this address took in and that are open.
+    pub connections: u64,
+    /// What the answer rests on.
+    pub basis: Basis,
+}
+
+/// A socket and who holds it.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+#[ts(optional_fields)]
+pub struct Held {
+    /// The socket.
+    pub socket: Socket,
+    /// Since when it has the address; absent where it had it when tracing began.
+    pub bound: Option<When>,
+    /// Since when it listens, likewise.
+    pub listening: Option<When>,
+    /// Who holds it.
+    pub holders: Vec<Holder>,
+    /// Who held it before.
+    pub former: Vec<Holder>,
+    /// When it ended.
+    pub ended: Option<When>,
+}
+
+/// What cannot be read as a port or a unix path.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is neither a port (80, :80, 127.0.0.1:80, [::1]:80) nor a unix socket (/run/x.sock, ./x.sock, @abstract, \
+     unix:NAME)"
+)]
+pub struct TargetError(String);
+
+/// Reads a target as people write it.
+pub fn target(text: &str) -> Result<Target, TargetError> {
+    let error = || TargetError(text.to_owned());
+    if let Some(name) = text.strip_prefix("unix:") {
+        return unix(name).ok_or_else(error);
+    }
+    if text.contains('/') || text.starts_with('@') {
+        return unix(text).ok_or_else(error);
+    }
+    let (ip, port) = match text.rsplit_once(':') {
+        None | Some(("" | "*", _)) => (None, text.rsplit(':').next().unwrap_or(text)),
+        Some((ip, port)) => (Some(ip.trim_start_matches('[').trim_end_matches(']')), port),
+    };
+    let ip = ip.map(str::parse::<IpAddr>).transpose().map_err(|_| error())?;
+    match port.parse() {
+        Ok(port) if port > 0 => Ok(Target::Port(ip, port)),
+        _ => Err(error()),
+    }
+}
+
+fn unix(name: &str) -> Option<Target> {
+    let name = match name.strip_prefix('@') {
+        Some(name) => [b"\0", name.as_bytes()].concat(),
+        None => name.as_bytes().to_vec(),
+    };
+    (!name.is_empty()).then_some(Target::Unix(name))
+}
+
+impl Who {
+    /// The answer as the API gives it; `asked` is the target as it was written.
+    #[must_use]
+    pub fn new(view: &View<'_>, asked: &str, target: &Target, scope: &str) -> Self {
+        let who::Who { sockets, before, ownerless, connections, caveats } = who::who(view, target);
+        let terms = Terms::new(view);
+        let t0 = view.session().t0();
+        let held = |held: &who::Held<'_>| Held {
+            socket: Socket::new(&held.socket, t0),
+            bound: held.bound.map(|moment| terms.when(moment)),
+            listening: held.listening.map(|moment| terms.when(moment)),
+            holders: held.holders.iter().map(|holder| terms.holder(holder)).collect(),
+            former: held.former.iter().map(|holder| terms.holder(holder)).collect(),
+            ended: held.ended.map(|moment| terms.when(moment)),
+        };
+        Self {
+            target: asked.to_owned(),
+            sockets: sockets.iter().map(held).collect(),
+            before: before.iter().map(held).collect(),
+            ownerless: ownerless.iter().map(held).collect(),
+            connections: u64::try_from(connections).unwrap_or(u64::MAX),
+            basis: terms.basis(view, scope, &caveats),
+        }
+    }
+
+    /// The answer for people.
+    #[must_use]
+    pub fn text(&self, zone: &TimeZone) -> String {
+        let mut text = String::new();
+        if self.sockets.is_empty() {
+            let _ = writeln!(text, "no process holds {}", Escaped(self.target.as_bytes()));
+        }
+        for held in &self.sockets {
+            text.push_str(&held.text(zone));
+        }
+        if self.connections > 0 {
+            let _ = writeln!(text, "connections taken in and open: {}", self.connections);
+        }
+        for (head, sockets) in [("without an owner", &self.ownerless), ("before", &self.before)] {
+            if !sockets.is_empty() {
+                let _ = writeln!(text, "{head}");
+            }
+            for held in sockets {
+                text.push_str(&held.text(zone));
+            }
+        }
+        text + &self.basis.text(zone)
+    }
+}
+
+/// What a socket is, in one line as ss(8) begins it.
+fn headline(socket: &Socket) -> String {
+    let kind = match (socket.family.as_str(), &socket.protocol) {
+        ("inet6", Some(protocol)) => format!("{protocol}6"),
+        (_, Some(protocol)) => protocol.clone(),
+        (family, None) => format!("{family} {}", socket.ty),
+    };
+    let last = socket.steps.last();
+    let state = last.and_then(|step| step.state.clone()).or_else(|| last.map(|step| step.phase.clone()));
+    let local = socket.local.as_deref().unwrap_or("*");
+    let mut line = format!("{kind}  {}  {}", state.unwrap_or_default(), Escaped(local.as_bytes()));
+    if let Some(peer) = &socket.peer {
+        let _ = write!(line, " -> {}", Escaped(peer.as_bytes()));
+    }
+    line
+}
+
+impl Held {
+    fn text(&self, zone: &TimeZone) -> String {
+        let socket = &self.socket;
+        let mut text = headline(socket) + "\n";
+        let since = |what: &str, moment: Option<When>| {
+            moment.map(|when| format!("{what} since {}{}", when.text(zone), when.evidence()))
+        };
+        let listens = socket.steps.iter().any(|step| step.phase == "listening");
+        let mut facts: Vec<String> = Vec::new();
+        match since("listening", self.listening) {
+            Some(fact) => facts.push(fact),
+            None if listens => facts.push("listening since before tracing began".to_owned()),
+            None => facts.extend(since("bound", self.bound)),
+        }
+        facts.extend(self.ended.map(|when| format!("gone since {}", when.text(zone))));
+        facts.push(format!("inode {}", socket.ino));
+        facts.push(format!("network namespace {}", socket.netns));
+        facts.extend(socket.backlog.map(|backlog| format!("backlog {}", backlog.cast_signed())));
+        if let (Some(len), Some(limit)) = (socket.queue_len, socket.queue_limit) {
+            facts.push(format!("accept queue {len} of {limit}"));
+        }
+        if !socket.options.is_empty() {
+            facts.push(format!("options {}", socket.options.join(" ")));
+        }
+        let _ = writeln!(text, "    {}", facts.join(", "));
+        if !self.holders.is_empty() {
+            text.push_str(&Holder::table(&self.holders, 4, zone));
+        }
+        if !self.former.is_empty() {
+            text.push_str("    held before by\n");
+            text.push_str(&Holder::table(&self.former, 4, zone));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::target;
+    use tracer_answers::who::Target;
+
+    #[test]
+    fn ports_and_paths_read_as_people_write_them() {
+        let loopback = Some([127, 0, 0, 1].into());
+        for (text, wanted) in [
+            ("80", Target::Port(None, 80)),
+            (":80", Target::Port(None, 80)),
+            ("*:80", Target::Port(None, 80)),
+            ("127.0.0.1:80", Target::Port(loopback, 80)),
+            ("[::1]:443", Target::Port(Some("::1".parse().unwrap()), 443)),
+            ("/run/x.sock", Target::Unix(b"/run/x.sock".to_vec())),
+            ("unix:x.sock", Target::Unix(b"x.sock".to_vec())),
+            ("@name", Target::Unix(b"\0name".to_vec())),
+            ("unix:@name", Target::Unix(b"\0name".to_vec())),
+        ] {
+            assert_eq!(target(text), Ok(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_an_error_that_shows_the_forms() {
+        for text in ["", "0", "65536", "http", "localhost:80", "unix:", "-1", "127.0.0.1"] {
+            let error = target(text).unwrap_err().to_string();
+            assert!(error.contains("[::1]:80") && error.contains(&format!("{text:?}")), "{error}");
+        }
+    }
+}
