@@ -1,7 +1,7 @@
 import { render } from "preact";
 import { App } from "./interact/app.ts";
 import { startTheme } from "./interact/theme.ts";
-import { browserWorld } from "./net/live.ts";
+import { daemon, kept } from "./net/source.ts";
 import "./styles/base.css";
 import "./styles/toolbar.css";
 import "./styles/stage.css";
@@ -18,7 +18,7 @@ if (url.searchParams.has("token")) {
   history.replaceState(null, "", url);
 }
 
-const app = new App();
+const app = new App((await kept()) ?? daemon());
 app.sharing.awaits(location.hash);
 startTheme(app);
 const root = document.getElementById("app");
@@ -30,4 +30,6 @@ if (root) {
     root,
   );
 }
-app.connect(browserWorld());
+app.start();
+// For whoever looks closer, from the browser's console.
+Object.defineProperty(globalThis, "sockreel", { value: app });

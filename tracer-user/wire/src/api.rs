@@ -270,7 +270,7 @@ pub struct Descriptors {
     pub sockets: Vec<Socket>,
 }
 
-/// `GET /api/v1/events?from_seq=&limit=&filter=&from=&to=`.
+/// `GET /api/v1/events?from_seq=&to_seq=&limit=&filter=&from=&to=`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Events {
     /// Lines as `sockreel dump --json` prints them.

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { HOSTILE, nginx } from "../../test/fake/nginx.ts";
 import { FakeSession } from "../../test/fake/session.ts";
-import { layRows, type Row } from "../layout/rows.ts";
+import { layRows } from "../layout/lay.ts";
+import type { Row } from "../layout/rows.ts";
 import { Session } from "../store/session.ts";
 import { describe as describeRow } from "../views/rowtext.ts";
 import { exitWord } from "./sentences.ts";
@@ -11,7 +12,13 @@ function rows(fake: FakeSession, expanded = new Map<string, boolean>()) {
   const session = new Session();
   session.apply({ kind: "hello", info: fake.info, resumed: false });
   session.apply(fake.change(0, 0));
-  const laid = layRows({ entities: session.entities, edge: fake.now, filter: undefined, expanded });
+  const laid = layRows("slots", {
+    entities: session.entities,
+    failures: session.failures,
+    edge: fake.now,
+    filter: undefined,
+    expanded,
+  });
   const sentence = (row: Row) => describeRow(session.entities, row, fake.now).sentence;
   return { rows: laid.rows, sentences: laid.rows.map(sentence), session };
 }

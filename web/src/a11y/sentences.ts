@@ -1,7 +1,8 @@
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import type { Descriptor, Process, Socket, Step } from "../protocol/types.gen.ts";
-import type { Entities } from "../store/entities.ts";
+import { childEnd, type Entities } from "../store/entities.ts";
+import type { Failure } from "../store/failures.ts";
 
 /** Facts in the words that people read and screen readers speak. Texts of hostile origin are escaped here. */
 
@@ -147,18 +148,6 @@ export function childSentence(entities: Entities, child: Socket, edge: number): 
   return parts.join(", ");
 }
 
-/** When the last descriptor of a child was emptied, or the child ended without one; `undefined` while it lives. */
-export function childEnd(entities: Entities, child: Socket): number | undefined {
-  const holders = entities.holders(child.id);
-  if (holders.length === 0) return child.ended ?? undefined;
-  let last = 0;
-  for (const holder of holders) {
-    if (holder.closed === null) return undefined;
-    last = Math.max(last, holder.closed);
-  }
-  return last;
-}
-
 /** `exact`, `repaired (3 differences)`, `doubtful: ring buffer full`. */
 export function standing(process: Process): string {
   if (process.standing === "repaired") {
@@ -191,4 +180,11 @@ export function exitWord(status: number | null): string {
 /** Durations of what still goes on change once a second, so that names do not flicker. */
 function wholeSeconds(ns: number): string {
   return ns < 1e9 ? "less than 1 s" : duration(Math.floor(ns / 1e9) * 1e9).replace(/\.\d+ s$/, " s");
+}
+
+/** `bind on fd 5 to 0.0.0.0:443 failed: EADDRINUSE` */
+export function failureSentence({ call, fd, asked, path, error }: Failure): string {
+  const on = fd === undefined ? "" : ` on fd ${fd}`;
+  const to = asked ?? path;
+  return `${call}${on}${to === undefined ? "" : ` to ${visible(to)}`} failed: ${visible(error)}`;
 }

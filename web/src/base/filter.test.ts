@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { type Field, type Fields, parseFilter } from "./filter.ts";
-
-type Line = Readonly<Record<string, unknown>>;
+import { lineFields } from "../net/linefields.ts";
+import type { Line } from "../protocol/types.gen.ts";
+import { type Fields, parseFilter } from "./filter.ts";
+import { Clock } from "./time.ts";
 
 interface Vectors {
   readonly lines: Readonly<Record<string, Line>>;
@@ -18,27 +19,11 @@ const VECTORS = JSON.parse(
   ),
 ) as Vectors;
 
-const several = (value: unknown): never[] => (value === undefined ? [] : [value].flat()) as never[];
-const text = (key: string): Field<Line> => ({ text: (line) => several(line[key]) });
-const number = (key: string): Field<Line> => ({ number: (line) => several(line[key]) });
-/** A flag that is left out of a line is false, `cloexec` aside. */
-const flag = (key: string): Field<Line> => ({
-  flag: (line) => several(line[key] ?? (key === "cloexec" ? undefined : false)),
-});
-
+/** The page's own keys; the command line knows every kind of event besides, and refuses others. */
 const FIELDS: Fields<Line> = {
-  seq: number("seq"),
-  ts_ns: { number: (line) => [BigInt(line.ts_ns as string)] },
-  event: { text: (line) => several(line.event), known: ["accept", "connect", "bind", "close", "lost"] },
-  ...Object.fromEntries(
-    ["pid", "fd", "fds", "ret", "new_fd", "wait_ns", "dur_ns", "count"].map((key) => [key, number(key)]),
-  ),
-  ...Object.fromEntries(["pending", "cloexec", "late"].map((key) => [key, flag(key)])),
-  ...Object.fromEntries(
-    "process comm call error path socket listener family type protocol local peer asked cause via"
-      .split(" ")
-      .map((key) => [key, text(key)]),
-  ),
+  ...lineFields(new Clock("0")),
+  ts_ns: { number: (line) => [BigInt(line.ts_ns)] },
+  event: { text: (line) => [line.event], known: ["accept", "connect", "bind", "close", "lost"] },
 };
 
 describe("the vectors of the command line", () => {

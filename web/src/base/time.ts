@@ -39,6 +39,8 @@ export function count(n: number): string {
   return n.toLocaleString("en-US");
 }
 
+const AGO: Readonly<Record<string, number>> = { ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
+
 /** Wall clock of a session. */
 export class Clock {
   readonly #t0: bigint;
@@ -69,6 +71,26 @@ export class Clock {
   /** The offset of a moment given in nanoseconds since the Unix epoch. */
   offset(epoch: bigint): number {
     return Number(epoch - this.#t0);
+  }
+
+  /**
+   * The offset of a moment as people write it: a local time of day (of the day of `now`), a time before `now` (`-30s`),
+   * RFC 3339, or nanoseconds since the Unix epoch. `undefined` where it is none of these.
+   */
+  read(text: string, now: number): number | undefined {
+    const words = text.trim();
+    const [, amount, unit] = words.match(/^-(\d+(?:\.\d+)?)(ms|s|m|h)$/) ?? [];
+    if (amount !== undefined && unit !== undefined) return now - Number(amount) * (AGO[unit] ?? 0);
+    if (/^\d{16,19}$/.test(words)) return this.offset(BigInt(words));
+    const [, h, m, s, fraction = ""] = words.match(/^(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?$/) ?? [];
+    if (h !== undefined && m !== undefined) {
+      const day = new Date(Number(this.epoch(now) / 1_000_000n));
+      day.setHours(Number(h), Number(m), Number(s ?? 0), 0);
+      return this.offset(BigInt(day.getTime()) * 1_000_000n + BigInt(fraction.padEnd(9, "0")));
+    }
+    if (!/^\d{4}-\d\d-\d\d[T ]/.test(words)) return undefined;
+    const parsed = Date.parse(words);
+    return Number.isNaN(parsed) ? undefined : this.offset(BigInt(parsed) * 1_000_000n);
   }
 
   /** Distance from offset 0 to the day's midnight in local time, so that ticks fall on round wall-clock times. */

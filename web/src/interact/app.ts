@@ -1,12 +1,17 @@
 import { Frames } from "../base/frames.ts";
 import { count } from "../base/time.ts";
+import { neighbour } from "../layout/changes.ts";
 import { type RowFilter, readRowFilter } from "../layout/filter.ts";
-import { layRows, type Row } from "../layout/rows.ts";
-import { type Link, Live, type World } from "../net/live.ts";
-import { fetchEvents } from "../net/rest.ts";
+import { layRows } from "../layout/lay.ts";
+import type { Mode, Row } from "../layout/rows.ts";
+import type { Link } from "../net/live.ts";
+import type { Source } from "../net/source.ts";
 import type { Process, ServerMessage } from "../protocol/types.gen.ts";
+import { Rate } from "../store/rate.ts";
 import { Session } from "../store/session.ts";
+import { Exporting } from "./exporting.ts";
 import { Feed } from "./feed.ts";
+import { Past } from "./past.ts";
 import { Ranging } from "./range.ts";
 import { Selecting } from "./select.ts";
 import { Sharing } from "./share.ts";
@@ -25,14 +30,17 @@ export class App {
   readonly state = new State();
   readonly viewport = new Viewport();
   readonly feed = new Feed(this);
+  readonly past = new Past(this);
   readonly selecting = new Selecting(this);
   readonly ranging = new Ranging(this);
   readonly sharing = new Sharing(this);
+  readonly exporting = new Exporting(this);
   /** The row filter; `filterProblem` says why there is none while the box has text. */
   #filter: RowFilter | undefined;
   readonly #expanded = new Map<string, boolean>();
   #rowsDirty = true;
   #laidSecond = -1;
+  readonly #rate = new Rate();
   #toldAt = 0;
   #edge = 0;
   #heard = false;
@@ -40,16 +48,19 @@ export class App {
   /** Height of the lanes without the ruler, told by the view. */
   #room = 400;
 
-  constructor(readonly now: () => number = () => performance.now()) {
+  constructor(
+    readonly source: Source,
+    readonly now: () => number = () => performance.now(),
+  ) {
     this.frames.add(() => this.#refresh());
   }
 
-  connect(world: World): void {
-    new Live(world, {
+  start(): void {
+    this.source.start({
       resume: () => this.session.resume,
       receive: (message) => this.receive(message),
       linked: (link) => this.#linked(link),
-    }).start();
+    });
   }
 
   /** Applies a message of the server. */
@@ -66,7 +77,9 @@ export class App {
         return "broken";
       case "changed":
         this.#toldAt = this.now();
+        this.#rate.add(this.session.now, this.events);
         this.#tellLoss();
+        this.past.skipped(applied.skipped.count, applied.skipped.before);
         this.feed.changed();
         break;
       case "evicted":
@@ -95,6 +108,11 @@ export class App {
     return this.session.status?.events ?? 0;
   }
 
+  /** Events a second, over the last few changes. */
+  get rate(): number {
+    return this.#rate.perSecond;
+  }
+
   process(id: string | undefined): Process | undefined {
     return id === undefined ? undefined : this.session.entities.processes.get(id);
   }
@@ -115,8 +133,9 @@ export class App {
     if (!this.#rowsDirty && second === this.#laidSecond) return;
     this.#rowsDirty = false;
     this.#laidSecond = second;
-    this.state.rows.value = layRows({
+    this.state.rows.value = layRows(this.state.mode.peek(), {
       entities: this.session.entities,
+      failures: this.session.failures,
       edge: this.edge,
       filter: this.#filter,
       expanded: this.#expanded,
@@ -140,9 +159,11 @@ export class App {
     this.state.selection.value = undefined;
     this.state.cursor.value = undefined;
     this.state.paused.value = undefined;
+    this.state.base.value = undefined;
     this.state.range.value = undefined;
     this.state.bookmarks.value = [];
     this.#expanded.clear();
+    this.#rate.clear();
     this.#edge = 0;
     this.#toldAt = this.now();
     this.#heard = true;
@@ -153,17 +174,7 @@ export class App {
       this.viewport.reach(this.session.status?.kept_since ?? 0, this.session.now);
       this.viewport.fit();
     }
-    if (this.#lost > 0) void this.#fetchLosses();
-  }
-
-  async #fetchLosses(): Promise<void> {
-    try {
-      const page = await fetchEvents(0, 1000, "event:lost");
-      this.session.addLosses(page.events);
-      this.changed();
-    } catch {
-      // The count stays in sight; only the places are unknown.
-    }
+    this.past.restart();
   }
 
   #tellLoss(): void {
@@ -230,6 +241,32 @@ export class App {
     this.changed();
   }
 
+  /** Puts the time cursor on the next or previous change of the selected row; without one, of any row. */
+  stepChange(step: 1 | -1): void {
+    const { rows, index } = this.state.rows.peek();
+    const selected = rows[index.get(this.state.selection.peek()?.row ?? "") ?? -1];
+    const at = neighbour(this.session.entities, selected ? [selected] : rows, this.instant, step, this.edge);
+    if (at === undefined) {
+      this.say(step === 1 ? "No later change." : "No earlier change.");
+      return;
+    }
+    this.setCursor(at);
+    this.viewport.reveal(at);
+    this.say(`Time cursor at ${this.session.clock.timeOfDay(at, 1e3)}.`);
+  }
+
+  /** Puts the time cursor on a moment as people write it. Says what would be one where it is none. */
+  goTo(text: string): boolean {
+    const at = this.session.clock.read(text, this.edge);
+    if (at === undefined) {
+      this.say("Not a time: write 12:04:05.25, -30s, RFC 3339 or nanoseconds since the epoch.");
+      return false;
+    }
+    this.setCursor(at);
+    this.viewport.reveal(at);
+    return true;
+  }
+
   /** Marks the time cursor's moment, or the newest; a moment that is marked already is not any more. */
   toggleBookmark(): void {
     const t = this.instant;
@@ -253,6 +290,12 @@ export class App {
     }
     this.setCursor(next);
     this.viewport.reveal(next);
+  }
+
+  /** Shows the list of events around one of them. */
+  showEvent(seq: number): void {
+    this.feed.setFilter(`seq:>=${Math.max(0, seq - 20)} seq:<=${seq + 20}`);
+    this.state.tab.value = "events";
   }
 
   escape(): void {
@@ -284,6 +327,14 @@ export class App {
     const text = this.state.filter.value;
     const parsed = text.trim() ? readRowFilter(text) : undefined;
     return typeof parsed === "string" ? parsed : undefined;
+  }
+
+  setMode(mode: Mode): void {
+    if (this.state.mode.peek() === mode) return;
+    this.state.mode.value = mode;
+    this.state.scroll.value = 0;
+    this.changed();
+    this.say(`Rows are ${mode} now.`);
   }
 
   expand(key: string, expanded: boolean): void {

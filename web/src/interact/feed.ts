@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import { fetchEvents, Refusal } from "../net/rest.ts";
+import { Refusal } from "../net/rest.ts";
 import { EventLog } from "../store/events.ts";
 import type { App } from "./app.ts";
 
@@ -88,7 +88,7 @@ export class Feed {
     const query = this.#query;
     this.loading.value = true;
     try {
-      const page = await fetchEvents(from, limit, "");
+      const page = await this.app.source.events(from, limit, "");
       if (query === this.#query) this.app.session.events.add(page.events);
     } catch (error) {
       this.#refused(error);
@@ -104,7 +104,11 @@ export class Feed {
     try {
       for (let page = 0; page < pages; page += 1) {
         const newest = this.app.session.events.lastSeq;
-        const { events, next_seq } = await fetchEvents(this.#next, PAGE, this.filter.peek().trim());
+        const { events, next_seq } = await this.app.source.events(
+          this.#next,
+          PAGE,
+          this.filter.peek().trim(),
+        );
         if (query !== this.#query) return;
         this.#filtered?.add(events);
         this.version.value += 1;

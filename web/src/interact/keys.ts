@@ -1,3 +1,4 @@
+import { MODES } from "../layout/rows.ts";
 import type { App } from "./app.ts";
 import { TABS } from "./state.ts";
 
@@ -29,6 +30,15 @@ export const KEYS: readonly Key[] = [
     does: "Pan to the present; on a row: expand",
     run: (app) => app.pan(PAN),
   },
+  {
+    code: "KeyI",
+    shown: "I",
+    does: "Rows: slots, instances, listeners",
+    run: (app) => app.setMode(MODES[(MODES.indexOf(app.state.mode.peek()) + 1) % MODES.length] ?? "slots"),
+  },
+  { types: ",", shown: ",", does: "Time cursor to the change before", run: (app) => app.stepChange(-1) },
+  { types: ".", shown: ".", does: "Time cursor to the change after", run: (app) => app.stepChange(1) },
+  { code: "KeyT", shown: "T", does: "Go to a time", run: () => document.getElementById("go-to")?.focus() },
   { code: "Digit0", shown: "0", does: "Show everything", run: (app) => app.fit(false) },
   { code: "KeyF", shown: "F", does: "Show the selection, or everything", run: (app) => app.fit(true) },
   { code: "KeyL", shown: "L", does: "Follow the newest moment", run: (app) => app.follow() },
@@ -72,6 +82,12 @@ export const KEYS: readonly Key[] = [
     shown: "Y",
     does: "Copy a link to what is in sight",
     run: (app) => void app.sharing.copy(),
+  },
+  {
+    code: "KeyX",
+    shown: "X",
+    does: "Save the measured range, or everything, as one HTML file",
+    run: (app) => void app.exporting.page(),
   },
   ...TABS.map((tab, i) => ({
     types: String(i + 1),

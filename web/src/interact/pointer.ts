@@ -1,9 +1,9 @@
 import { effect, untracked } from "@preact/signals";
+import { snap } from "../layout/changes.ts";
 import { type Hit, hit } from "../layout/hit.ts";
 import { rowAt } from "../layout/rows.ts";
 import { RULER_HEIGHT } from "../layout/timeline.ts";
 import type { App } from "./app.ts";
-import { snap } from "./range.ts";
 
 /** What the pointer is over, for the outline and the tooltip. */
 export interface Hover {
@@ -62,7 +62,9 @@ export function startPointer(
     if (y < RULER_HEIGHT) return { x, y, hit: undefined };
     const { rows } = app.state.rows.peek();
     const below = y - RULER_HEIGHT + app.state.scroll.peek();
-    return { x, y, hit: hit(rows, app.session.entities, app.viewport.scale(width), app.edge, x, below) };
+    const { entities, failures } = app.session;
+    const lanes = { rows, entities, failures, scale: app.viewport.scale(width), edge: app.edge };
+    return { x, y, hit: hit(lanes, x, below) };
   };
 
   area.addEventListener(
@@ -131,7 +133,8 @@ export function startPointer(
         return;
       }
       const found = find(at).hit;
-      if (found?.child) app.selecting.jump(found.child.id);
+      if (found?.failure) app.selecting.failure(found.failure);
+      else if (found?.child) app.selecting.jump(found.child.id);
       else if (found) app.selecting.row(found.row, found.descriptor);
       else {
         app.state.selection.value = undefined;

@@ -1,14 +1,5 @@
-import { lowerBound } from "../base/search.ts";
-import type { Row } from "../layout/rows.ts";
-import type { TimeScale } from "../layout/timescale.ts";
-import type { Socket } from "../protocol/types.gen.ts";
 import type { Entities } from "../store/entities.ts";
 import type { App } from "./app.ts";
-
-/** An edge of a range takes the moment of a change that is this near (pixels). */
-const SNAP_PX = 15;
-/** Descriptors of a slot that are looked at on each side of a moment. */
-const NEIGHBOURS = 4;
 
 /** A span of time that the user marked out to measure it. */
 export interface Range {
@@ -68,6 +59,15 @@ export class Ranging {
     this.app.frames.request();
   }
 
+  /** Shows what the range changed in the descriptor table. */
+  descriptors(): void {
+    const range = this.app.state.range.peek();
+    if (!range) return;
+    this.app.state.base.value = range.from;
+    this.app.setCursor(range.to);
+    this.app.state.tab.value = "descriptors";
+  }
+
   /** Shows the events of the range in the list. */
   events(): void {
     const range = this.app.state.range.peek();
@@ -91,41 +91,4 @@ export function measure(entities: Entities, { from, to }: Range): Measure {
     for (const step of socket.steps) if (step.error && within(step.t)) failed += 1;
   }
   return { opened, closed, accepted, failed };
-}
-
-/** The moment of the change of a row's content that is nearest to `t`, if one is near enough; else `t`. */
-export function snap(entities: Entities, row: Row | undefined, scale: TimeScale, t: number): number {
-  const near = SNAP_PX * scale.nsPerPx;
-  let best = t;
-  let least = near;
-  for (const at of row ? changes(entities, row, t) : []) {
-    if (Math.abs(at - t) < least) {
-      least = Math.abs(at - t);
-      best = at;
-    }
-  }
-  return best;
-}
-
-function* changes(entities: Entities, row: Row, t: number): Generator<number> {
-  if (row.kind === "process") {
-    yield row.process.seen;
-    if (row.process.ended !== null) yield row.process.ended;
-  } else if (row.kind === "child") {
-    yield* lived(row.socket);
-  } else if (row.kind === "slot") {
-    const { held } = row.slot;
-    const at = lowerBound(held, t, ({ opened }) => opened);
-    for (const descriptor of held.slice(Math.max(0, at - NEIGHBOURS), at + NEIGHBOURS)) {
-      yield descriptor.opened;
-      if (descriptor.closed !== null) yield descriptor.closed;
-      const socket = descriptor.socket ? entities.sockets.get(descriptor.socket) : undefined;
-      if (socket) yield* lived(socket);
-    }
-  }
-}
-
-function* lived(socket: Socket): Generator<number> {
-  for (const step of socket.steps) yield step.t;
-  if (socket.ended !== null) yield socket.ended;
 }

@@ -1,7 +1,9 @@
-import { childSentence, processName, slotSentence } from "../a11y/sentences.ts";
-import { childKey, processKey, type Row, slotKey } from "../layout/rows.ts";
+import { childSentence, failureSentence, processName, slotSentence } from "../a11y/sentences.ts";
+import { ownerOf, rowOfDescriptor, rowOfSocket } from "../layout/find.ts";
+import { processKey, type Row, type Rows, slotKey } from "../layout/rows.ts";
 import type { Descriptor, Process, Socket } from "../protocol/types.gen.ts";
-import { joined } from "../store/entities.ts";
+import { joined, lastHeld } from "../store/entities.ts";
+import type { Failure } from "../store/failures.ts";
 import type { App } from "./app.ts";
 import type { Selection } from "./state.ts";
 
@@ -23,12 +25,17 @@ export class Selecting {
     return id === undefined ? undefined : this.#entities.sockets.get(id);
   }
 
+  failed(): Failure | undefined {
+    const seq = this.app.state.selection.value?.failure;
+    return seq === undefined ? undefined : this.app.session.failures.find(seq);
+  }
+
   /** The process of the selection, or the first one with a socket, or the first one. */
   process(): Process | undefined {
     const chosen = this.app.process(this.app.state.selection.value?.process);
     if (chosen) return chosen;
     const rows = this.app.state.rows.value.rows;
-    return (rows.find((row) => row.kind === "slot" && row.socket) ?? rows[0])?.process;
+    return (rows.find((row) => "socket" in row && row.socket) ?? rows[0])?.process;
   }
 
   /** Selects what a row holds at a moment: without one, what it holds now or held last. */
@@ -43,6 +50,17 @@ export class Selecting {
         this.#set({ row: row.key, process: row.process.id, descriptor: held.id, socket });
         return;
       }
+      case "instance":
+      case "listener": {
+        const { key, process } = row;
+        this.#set({ row: key, process: process.id, descriptor: row.descriptor.id, socket: row.socket?.id });
+        return;
+      }
+      case "lane": {
+        const newest = row.children.at(-1);
+        if (newest) this.jump(newest.id);
+        return;
+      }
       case "child": {
         const holder = this.#entities.holders(row.socket.id)[0];
         this.#set({ row: row.key, process: row.process.id, descriptor: holder?.id, socket: row.socket.id });
@@ -51,6 +69,30 @@ export class Selecting {
       case "more":
         return;
     }
+  }
+
+  /** Selects a failed call, with the row that it stands on. */
+  failure({ seq, process: id, fd, socket, t }: Failure): void {
+    const process = this.app.process(id);
+    if (!process) {
+      this.app.say("The process of this call is not kept any more.");
+      return;
+    }
+    const slot = this.#entities.slots(process.table).find((one) => one.fd === fd);
+    const descriptor = slot && lastHeld(slot, t);
+    if (descriptor) {
+      this.app.expand(processKey(id), true);
+      this.app.layNow();
+    }
+    const row = descriptor && rowOfDescriptor(this.#entities, this.app.state.rows.peek(), descriptor, id);
+    this.#set({
+      row: row?.key ?? processKey(id),
+      process: id,
+      descriptor: descriptor?.id,
+      socket: descriptor?.socket ?? socket,
+      failure: seq,
+    });
+    this.reveal(t);
   }
 
   wholeProcess(process: Process): void {
@@ -64,15 +106,19 @@ export class Selecting {
       this.app.say(`${id} is not kept any more.`);
       return;
     }
-    const found = this.#place(socket, prefer);
-    if (!found) {
+    const held = this.#held(socket, prefer);
+    if (!held) {
       this.app.say(`${id} is held by no process that is shown.`);
       return;
     }
-    const { process, holder, row } = found;
+    const { process, holder } = held;
     this.app.expand(processKey(process.id), true);
-    this.app.layNow();
-    this.#set({ row, process: process.id, descriptor: holder?.id, socket: id });
+    this.#set({
+      row: this.#row((rows) => this.#rowOf(rows, socket, holder, process), process),
+      process: process.id,
+      descriptor: holder?.id,
+      socket: id,
+    });
     this.reveal(holder?.opened ?? joined(socket));
   }
 
@@ -81,14 +127,32 @@ export class Selecting {
     const process = this.owner(descriptor.table);
     if (!process) return;
     this.app.expand(processKey(process.id), true);
-    this.app.layNow();
     this.#set({
-      row: slotKey(process.id, descriptor.fd),
+      row: this.#row((rows) => rowOfDescriptor(this.#entities, rows, descriptor, process.id), process),
       process: process.id,
       descriptor: descriptor.id,
       socket: descriptor.socket ?? undefined,
     });
     this.reveal(descriptor.opened);
+  }
+
+  /** Finds a row in the rows as they are now; where this mode has none for it, slots have. */
+  #row(find: (rows: Rows) => Row | undefined, process: Process): string {
+    this.app.layNow();
+    let row = find(this.app.state.rows.peek());
+    if (!row && this.app.state.mode.peek() !== "slots") {
+      this.app.setMode("slots");
+      this.app.layNow();
+      row = find(this.app.state.rows.peek());
+    }
+    return row?.key ?? processKey(process.id);
+  }
+
+  /** What is held has a row of its own; what nothing holds stands in its listener's list. */
+  #rowOf(rows: Rows, socket: Socket, holder: Descriptor | undefined, process: Process): Row | undefined {
+    const lane = rowOfSocket(this.#entities, rows, socket, process.id);
+    if (lane?.kind === "lane" || lane?.kind === "listener" || !holder) return lane;
+    return rowOfDescriptor(this.#entities, rows, holder, process.id);
   }
 
   /** The listener of the selected child. */
@@ -136,12 +200,14 @@ export class Selecting {
   #set(selection: Selection): void {
     this.app.state.selection.value = selection;
     this.app.state.tab.value =
-      selection.socket || selection.descriptor ? "details" : this.app.state.tab.peek();
+      selection.socket || selection.descriptor || selection.failure ? "details" : this.app.state.tab.peek();
     this.app.say(`Selected ${this.#words(selection)}.`);
     this.app.frames.request();
   }
 
-  #words({ process, descriptor, socket }: Selection): string {
+  #words({ process, descriptor, socket, failure }: Selection): string {
+    const failed = failure === undefined ? undefined : this.app.session.failures.find(failure);
+    if (failed) return failureSentence(failed);
     const held = descriptor === undefined ? undefined : this.#entities.descriptors.get(descriptor);
     const found = socket === undefined ? undefined : this.#entities.sockets.get(socket);
     if (held) return slotSentence(this.#entities, held, found, this.app.edge);
@@ -150,31 +216,26 @@ export class Selecting {
     return one ? `process ${processName(one)}` : "nothing";
   }
 
-  #place(
+  /** Who holds a socket, or would take it out of its queue. */
+  #held(
     socket: Socket,
     prefer: string | undefined,
-  ): { process: Process; holder: Descriptor | undefined; row: string } | undefined {
+  ): { process: Process; holder: Descriptor | undefined } | undefined {
     const preferred = this.app.process(prefer)?.table;
-    const holders = this.#entities.holders(socket.id);
-    const holder = holders.find((one) => one.table === preferred) ?? holders[0];
+    const choose = (all: readonly Descriptor[]) => all.find((one) => one.table === preferred) ?? all[0];
+    const holder = choose(this.#entities.holders(socket.id));
     if (holder) {
       const process = this.owner(holder.table, prefer);
-      return process && { process, holder, row: slotKey(process.id, holder.fd) };
+      return process && { process, holder };
     }
-    // A child that no descriptor points to stands in its listener's list.
-    const parents = socket.listener ? this.#entities.holders(socket.listener) : [];
-    const parent = parents.find((one) => one.table === preferred) ?? parents[0];
+    const parent = choose(socket.listener ? this.#entities.holders(socket.listener) : []);
     const process = parent && this.owner(parent.table, prefer);
     if (!process || !parent) return undefined;
     this.app.expand(slotKey(process.id, parent.fd), true);
-    return { process, holder: undefined, row: childKey(process.id, parent.fd, socket.id) };
+    return { process, holder: undefined };
   }
 
-  /** The process that uses a table; the preferred one where several do. */
   owner(table: string, prefer?: string): Process | undefined {
-    const preferred = this.app.process(prefer);
-    if (preferred?.table === table) return preferred;
-    for (const process of this.#entities.processes.values()) if (process.table === table) return process;
-    return undefined;
+    return ownerOf(this.#entities, table, prefer);
   }
 }

@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import type { Rows } from "../layout/rows.ts";
+import type { Mode, Rows } from "../layout/rows.ts";
 import type { Link } from "../net/live.ts";
 import type { Range } from "./range.ts";
 
@@ -10,6 +10,8 @@ export interface Selection {
   readonly process: string;
   readonly descriptor: string | undefined;
   readonly socket: string | undefined;
+  /** `seq` of a failed call on that row. */
+  readonly failure?: number | undefined;
 }
 
 export const TABS = ["details", "descriptors", "queues", "connections", "events"] as const;
@@ -29,10 +31,13 @@ export class State {
   readonly link = signal<Link>("connecting");
   readonly version = signal(0);
   readonly rows = signal<Rows>(NO_ROWS);
+  readonly mode = signal<Mode>("slots");
   readonly scroll = signal(0);
   readonly selection = signal<Selection | undefined>(undefined);
   /** The time cursor; without one, the tables show the newest moment. */
   readonly cursor = signal<number | undefined>(undefined);
+  /** The instant that the descriptors at the shown one are compared with. */
+  readonly base = signal<number | undefined>(undefined);
   /** The span that is measured. */
   readonly range = signal<Range | undefined>(undefined);
   /** Moments that the user marked, in order. */
@@ -43,6 +48,8 @@ export class State {
   readonly paused = signal<Pause | undefined>(undefined);
   readonly filter = signal("");
   readonly tab = signal<Tab>("descriptors");
+  /** Whether descriptors stand as cells by number, or as a table. */
+  readonly cells = signal(false);
   readonly theme = signal<Theme>("system");
   readonly help = signal(false);
   /** Something to know and put away. */

@@ -52,9 +52,33 @@ export function connectionsAt({ entities, at, filter }: Question): Connection[] 
   return found;
 }
 
+const others = new WeakMap<Socket, { readonly revision: number; readonly other: Socket | undefined }>();
+
+/** The socket at the other end of a connection, where that is on this host and known. */
+export function otherEnd(entities: Entities, socket: Socket): Socket | undefined {
+  if (!isNamed(socket) || socket.peer === null) return undefined;
+  const known = others.get(socket);
+  if (known?.revision === entities.revision) return known.other;
+  let other: Socket | undefined;
+  for (const one of entities.sockets.values()) {
+    if (one === socket || one.local !== socket.peer || one.peer !== socket.local) continue;
+    // Ports are used again: the two ends were there at one time.
+    const together =
+      begun(one) <= (socket.ended ?? Number.POSITIVE_INFINITY) &&
+      begun(socket) <= (one.ended ?? Number.POSITIVE_INFINITY);
+    if (one.netns === socket.netns && together) other = one;
+  }
+  others.set(socket, { revision: entities.revision, other });
+  return other;
+}
+
+function begun(socket: Socket): number {
+  return socket.steps[0]?.t ?? 0;
+}
+
 function isThere(socket: Socket, at: number): boolean {
-  const begun = socket.steps[0]?.t ?? 0;
-  if (socket.peer === null || begun > at || (socket.ended !== null && socket.ended <= at)) return false;
+  if (socket.peer === null || begun(socket) > at || (socket.ended !== null && socket.ended <= at))
+    return false;
   // A refused attempt keeps its descriptor, and connects nothing.
   return stepAt(socket, at)?.phase !== "closed";
 }

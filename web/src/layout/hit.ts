@@ -1,6 +1,8 @@
 import { lowerBound, upperBound } from "../base/search.ts";
 import type { Descriptor, Socket } from "../protocol/types.gen.ts";
-import { type Entities, joined } from "../store/entities.ts";
+import { childEnd, type Entities, joined } from "../store/entities.ts";
+import type { Failure, Failures } from "../store/failures.ts";
+import { errorsOf, failureAt } from "./errors.ts";
 import { type Row, rowAt } from "./rows.ts";
 import type { TimeScale } from "./timescale.ts";
 
@@ -8,8 +10,9 @@ export interface Hit {
   readonly row: Row;
   /** For a slot: what it held there. */
   readonly descriptor: Descriptor | undefined;
-  /** For an accept mark: the child. */
+  /** For an accept mark, and on a lane: the child. */
   readonly child: Socket | undefined;
+  readonly failure: Failure | undefined;
 }
 
 /** How near counts as on it (pixels). */
@@ -17,21 +20,57 @@ const NEAR = 5;
 /** Accept marks stand in the lower part of a listener's row. */
 const MARKS = 11;
 
+interface Lanes {
+  readonly rows: readonly Row[];
+  readonly entities: Entities;
+  readonly failures: Failures;
+  readonly scale: TimeScale;
+  readonly edge: number;
+}
+
 /** What lies at a point of the lanes (`y` counts from the first row's top). */
-export function hit(
-  rows: readonly Row[],
+export function hit({ rows, entities, failures, scale, edge }: Lanes, x: number, y: number): Hit | undefined {
+  const row = rows[rowAt(rows, y)];
+  if (!row) return undefined;
+  const errors = errorsOf(entities, failures, row, scale);
+  const failure = failureAt(errors, scale.t(x), NEAR * scale.nsPerPx);
+  const low = y > row.y + row.height - MARKS;
+  const mark = (listener: Socket | undefined) =>
+    low && listener ? childAt(entities.children(listener.id), scale, x) : undefined;
+  switch (row.kind) {
+    case "slot":
+      return {
+        row,
+        descriptor: descriptorAt(row.slot.held, scale, edge, x),
+        child: mark(row.socket),
+        failure,
+      };
+    case "instance":
+    case "listener":
+      return {
+        row,
+        descriptor: descriptorAt([row.descriptor], scale, edge, x),
+        child: mark(row.socket),
+        failure,
+      };
+    case "lane":
+      return { row, descriptor: undefined, child: inLane(row.children, entities, scale, edge, x), failure };
+    default:
+      return { row, descriptor: undefined, child: undefined, failure };
+  }
+}
+
+function inLane(
+  children: readonly Socket[],
   entities: Entities,
   scale: TimeScale,
   edge: number,
   x: number,
-  y: number,
-): Hit | undefined {
-  const row = rows[rowAt(rows, y)];
-  if (!row) return undefined;
-  if (row.kind !== "slot") return { row, descriptor: undefined, child: undefined };
-  const low = y > row.y + row.height - MARKS;
-  const child = low && row.socket ? childAt(entities.children(row.socket.id), scale, x) : undefined;
-  return { row, descriptor: descriptorAt(row.slot.held, scale, edge, x), child };
+): Socket | undefined {
+  const at = upperBound(children, scale.t(x + NEAR), joined) - 1;
+  const child = children[at];
+  const end = child && (childEnd(entities, child) ?? edge);
+  return end !== undefined && scale.x(Math.min(end, edge)) >= x - NEAR ? child : undefined;
 }
 
 function descriptorAt(

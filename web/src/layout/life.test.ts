@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { FakeSession } from "../../test/fake/session.ts";
 import { RecordingRenderer } from "../render/recording.ts";
 import { Session } from "../store/session.ts";
-import { layRows } from "./rows.ts";
+import { layRows } from "./lay.ts";
 import { layScene } from "./timeline.ts";
 import { TimeScale } from "./timescale.ts";
 
@@ -13,11 +13,13 @@ function draw(fake: FakeSession, until = 10e9): RecordingRenderer {
   session.apply(fake.change(0, 0));
   const edge = Math.min(until, fake.now);
   const expanded = new Map<string, boolean>();
-  const { rows } = layRows({ entities: session.entities, edge, filter: undefined, expanded });
+  const { entities, failures } = session;
+  const { rows } = layRows("slots", { entities, failures, edge, filter: undefined, expanded });
   const renderer = new RecordingRenderer();
   renderer.lanes(
     layScene({
-      entities: session.entities,
+      entities,
+      failures,
       rows: rows.filter((row) => row.kind !== "child"),
       scale: new TimeScale(0, 10e9, 1000),
       scroll: 0,
@@ -132,8 +134,6 @@ describe("a listener's row", () => {
     const marks = drawn.scene?.marks.filter(({ shape }) => shape === "accept");
     expect(marks).toEqual([{ x: 150, y: 64, height: 24, shape: "accept", role: "connected" }]);
     expect(drawn.bars().filter((bar) => bar.includes("queue"))).toEqual([
-      "connecting queue 100..150 @64+24",
-      "connecting queue 200..1000 @64+24",
       "connecting queue 100..150 @136+24",
     ]);
   });

@@ -5,7 +5,7 @@ import { count } from "../base/time.ts";
 import type { Descriptor, Socket, Step } from "../protocol/types.gen.ts";
 import type { Role } from "../render/palette.ts";
 import type { Form, Scene } from "../render/scene.ts";
-import { acceptedAt, type Entities, joined, type Slot } from "../store/entities.ts";
+import { childEnd, type Entities, joined, type Slot } from "../store/entities.ts";
 import type { TimeScale } from "./timescale.ts";
 
 /** Turns the lives of slots, listeners and children into bars and marks of a scene. */
@@ -25,12 +25,20 @@ export interface Strip {
 /** Lives that begin within so many pixels of each other are folded into one bar. */
 const FOLD_PX = 4;
 const FOLD_LEAST = 3;
-/** A life narrower than this is one bar, without its phases and marks; errors are still marked. */
+/** A life narrower than this is one bar, without its phases and marks. */
 const TINY_PX = 6;
 /** No life is narrower than this, so that short ones are seen. */
 const LEAST_PX = 2;
 /** Space of a label before it is worth drawing, and of one character. */
 const LABEL_PX = 40;
+
+/** How a descriptor came, where the start of its bar says so. */
+const ARRIVALS: Readonly<Record<string, "notch" | "inherited" | "passed">> = {
+  accept: "notch",
+  fork: "inherited",
+  dup: "inherited",
+  pass: "passed",
+};
 
 interface Fold {
   readonly x0: number;
@@ -40,44 +48,75 @@ interface Fold {
   role: Role;
 }
 
-const opened = (descriptor: Descriptor) => descriptor.opened;
+/** Things of one row, one after another. */
+interface Run<T> {
+  readonly items: readonly T[];
+  readonly from: (item: T) => number;
+  /** When it ended; `undefined` while it goes on. */
+  readonly until: (item: T) => number | undefined;
+  readonly isSocket: (item: T) => boolean;
+  readonly draw: (item: T, before: T | undefined, after: T | undefined) => void;
+}
 
 /** Everything that a slot held in the visible time. */
 export function drawSlot(strip: Strip, slot: Slot): void {
+  drawRun<Descriptor>(strip, {
+    items: slot.held,
+    from: ({ opened }) => opened,
+    until: ({ closed }) => closed ?? undefined,
+    isSocket: ({ socket }) => socket !== null,
+    draw: (descriptor, before, after) => drawDescriptor(strip, descriptor, before, after),
+  });
+}
+
+/** Children of a listener that were there one after another. */
+export function drawLane(strip: Strip, children: readonly Socket[]): void {
+  drawRun<Socket>(strip, {
+    items: children,
+    from: joined,
+    until: (child) => childEnd(strip.entities, child),
+    isSocket: () => true,
+    draw: (child) => drawChild(strip, child),
+  });
+}
+
+/** What is too short to be told apart is folded: the cost depends on pixels, not on how much there is. */
+function drawRun<T>(strip: Strip, { items, from, until, isSocket, draw }: Run<T>): void {
   const { scale, edge } = strip;
-  const held = slot.held;
-  const end = upperBound(held, Math.min(scale.end, edge), opened);
+  const end = upperBound(items, Math.min(scale.end, edge), from);
   let fold: Fold | undefined;
   const flush = () => {
     if (fold) drawFold(strip, fold);
     fold = undefined;
   };
-  for (let i = Math.max(0, upperBound(held, scale.start, opened) - 1); i < end; ) {
-    const descriptor = held[i] as Descriptor;
-    const x0 = scale.x(descriptor.opened);
-    const next = Math.min(end, lowerBound(held, scale.t(x0 + FOLD_PX), opened));
-    if (next - i >= FOLD_LEAST) {
-      const last = held[next - 1] as Descriptor;
-      const x1 = scale.x(Math.min(last.closed ?? edge, edge, scale.t(x0 + FOLD_PX)));
-      if (fold && x0 - fold.x1 <= FOLD_PX) {
-        fold.x1 = x1;
-        fold.count += next - i;
-        fold.role = last.socket ? "connected" : fold.role;
-      } else {
-        flush();
-        fold = { x0, x1, count: next - i, role: last.socket ? "connected" : "idle" };
-      }
-      // The last one may live on beyond the fold.
-      i = next;
-      if ((last.closed ?? Number.POSITIVE_INFINITY) > scale.t(x0 + FOLD_PX)) {
-        flush();
-        drawDescriptor(strip, last, held[next - 2], held[next]);
-      }
+  for (let i = Math.max(0, upperBound(items, scale.start, from) - 1); i < end; ) {
+    const item = items[i] as T;
+    const x0 = scale.x(from(item));
+    const next = Math.min(end, lowerBound(items, scale.t(x0 + FOLD_PX), from));
+    if (next - i < FOLD_LEAST) {
+      flush();
+      draw(item, items[i - 1], items[i + 1]);
+      i += 1;
       continue;
     }
-    flush();
-    drawDescriptor(strip, descriptor, held[i - 1], held[i + 1]);
-    i += 1;
+    const last = items[next - 1] as T;
+    const limit = scale.t(x0 + FOLD_PX);
+    const x1 = scale.x(Math.min(until(last) ?? edge, edge, limit));
+    const role = isSocket(last) ? "connected" : "idle";
+    if (fold && x0 - fold.x1 <= FOLD_PX) {
+      fold.x1 = x1;
+      fold.count += next - i;
+      if (role === "connected") fold.role = role;
+    } else {
+      flush();
+      fold = { x0, x1, count: next - i, role };
+    }
+    // The last one may live on beyond the fold.
+    i = next;
+    if ((until(last) ?? Number.POSITIVE_INFINITY) > limit) {
+      flush();
+      draw(last, items[next - 2], items[next]);
+    }
   }
   flush();
 }
@@ -95,12 +134,15 @@ function drawFold({ scene, y, height, bare }: Strip, fold: Fold): void {
   }
 }
 
-/** One descriptor, from filled to emptied, with what its socket did before and after. */
-function drawDescriptor(
+/**
+ * One descriptor, from filled to emptied, with what its socket did before and after.
+ * @param before What the same row shows before it, and `after` what it shows after it.
+ */
+export function drawDescriptor(
   strip: Strip,
   descriptor: Descriptor,
-  before: Descriptor | undefined,
-  after: Descriptor | undefined,
+  before?: Descriptor,
+  after?: Descriptor,
 ): void {
   const { scene, entities, scale, edge, y, height, bare } = strip;
   const from = descriptor.opened;
@@ -110,7 +152,6 @@ function drawDescriptor(
     const step = socket && gist(socket);
     const { role, form } = step ? look(step) : ({ role: "idle", form: "line" } as const);
     bar(strip, from, until, role, form);
-    if (socket) drawErrors(strip, socket, from, after);
     return;
   }
   if (!socket) {
@@ -132,9 +173,9 @@ function drawDescriptor(
     });
     if (descriptor.closed !== null && descriptor.closed < edge)
       drawAfterlife(strip, socket, descriptor.closed, after);
-    if (!bare && descriptor.opened_by === "accept") mark(strip, from, "notch", "connected");
-    drawErrors(strip, socket, from, after);
   }
+  const came = ARRIVALS[descriptor.opened_by];
+  if (!bare && came) mark(strip, from, came, "connected");
   if (!bare && descriptor.closed !== null && descriptor.closed <= edge) {
     const x = scale.x(descriptor.closed);
     if (x >= 0 && x <= scale.width) {
@@ -145,14 +186,6 @@ function drawDescriptor(
         shape: descriptor.closed_by === "exit" ? "arrow" : "cap",
         role: "idle",
       });
-    }
-  }
-}
-
-function drawErrors(strip: Strip, socket: Socket, from: number, after: Descriptor | undefined): void {
-  for (const step of socket.steps) {
-    if (step.error && step.t >= from && step.t <= strip.edge && (!after || step.t < after.opened)) {
-      mark(strip, step.t, "cross", "error");
     }
   }
 }
@@ -170,56 +203,6 @@ function drawAfterlife(strip: Strip, socket: Socket, closed: number, after: Desc
   steps(socket, closed, end, (step, a, b) => {
     if (step.phase === "closing" || step.phase === "half_closed") bar(strip, a, b, "half_closed", "tail");
   });
-}
-
-/** The marks of a listener's row: a child taken out of the queue each, and what waits in it. */
-export function drawListener(strip: Strip, listener: Socket, own: (child: Socket) => boolean): void {
-  const { scene, entities, scale, edge, y, height } = strip;
-  const children = entities.children(listener.id);
-  const end = upperBound(children, Math.min(scale.end, edge), joined);
-  // A child that was queued before the visible time may be accepted within it: look back over a few.
-  let i = Math.max(0, lowerBound(children, scale.start, joined) - 256);
-  let queue: { x0: number; x1: number } | undefined;
-  const flush = () => {
-    if (queue) scene.bars.push(queue.x0, queue.x1, y, height, "connecting", "queue");
-    queue = undefined;
-  };
-  while (i < end) {
-    const child = children[i] as Socket;
-    const at = acceptedAt(child);
-    if (child.queued !== null) {
-      const until = Math.min(at ?? child.ended ?? edge, edge);
-      const x0 = scale.x(child.queued);
-      const x1 = scale.x(until);
-      if (x1 - x0 >= 1.5) {
-        if (queue && x0 <= queue.x1 + 1) queue.x1 = Math.max(queue.x1, x1);
-        else {
-          flush();
-          queue = { x0, x1 };
-        }
-      }
-    }
-    if (at !== undefined && at <= edge) {
-      const x = scale.x(at);
-      const next = lowerBound(children, scale.t(Math.max(x, 0) + FOLD_PX), joined);
-      const many = next - i > 2;
-      if (x >= -4 && x <= scale.width + 4) {
-        scene.marks.push({
-          x,
-          y,
-          height,
-          shape: many ? "accepts" : "accept",
-          role: own(child) ? "connected" : "idle",
-        });
-      }
-      if (many) {
-        i = Math.max(i + 1, Math.min(next, end));
-        continue;
-      }
-    }
-    i += 1;
-  }
-  flush();
 }
 
 /** The life of a child on a row of its own, from the queue to the end. */
@@ -241,7 +224,6 @@ export function drawChild(strip: Strip, child: Socket): void {
     }
   });
   mark(strip, from, "notch", "connected");
-  for (const step of child.steps) if (step.error && step.t <= edge) mark(strip, step.t, "cross", "error");
 }
 
 /** Colour and form of a step. */
@@ -300,7 +282,12 @@ function bar({ scene, scale, y, height }: Strip, from: number, until: number, ro
   );
 }
 
-function mark({ scene, scale, y, height }: Strip, t: number, shape: "notch" | "cross", role: Role): void {
+function mark(
+  { scene, scale, y, height }: Strip,
+  t: number,
+  shape: "notch" | "inherited" | "passed",
+  role: Role,
+): void {
   const x = scale.x(t);
   if (x >= -6 && x <= scale.width + 6) scene.marks.push({ x, y, height, shape, role });
 }

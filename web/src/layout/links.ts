@@ -1,62 +1,75 @@
-import type { Socket } from "../protocol/types.gen.ts";
-import type { Link } from "../render/scene.ts";
+import type { Descriptor, Socket } from "../protocol/types.gen.ts";
+import type { Link, Tie } from "../render/scene.ts";
 import { type Entities, joined } from "../store/entities.ts";
-import { childKey, processKey, type Rows, slotKey } from "./rows.ts";
+import { otherEnd } from "./connections.ts";
+import { rowOfDescriptor, rowOfSocket } from "./find.ts";
+import type { Row, Rows } from "./rows.ts";
 import type { TimeScale } from "./timescale.ts";
 
 /** Curves at one time; what goes beyond is counted. */
 const MOST = 200;
 
-/** The curves between a selected listener and its children, or a selected child and its listener. */
-export function layLinks(
-  entities: Entities,
-  rows: Rows,
-  scale: TimeScale,
-  edge: number,
-  socket: Socket,
-  process: string,
-): { links: Link[]; more: number } {
-  const listener = socket.listener ? entities.sockets.get(socket.listener) : socket;
-  const children = socket.listener ? [socket] : entities.children(socket.id);
+/** What is selected: a socket, a descriptor or both, and whose. */
+export interface Tied {
+  readonly socket: Socket | undefined;
+  readonly descriptor: Descriptor | undefined;
+  readonly process: string;
+}
+
+interface Question {
+  readonly entities: Entities;
+  readonly rows: Rows;
+  readonly scale: TimeScale;
+  readonly edge: number;
+}
+
+/** The curves to what the selection has to do with: listener or children, the other end, and who shares its open file. */
+export function layLinks(question: Question, tied: Tied): { links: Link[]; more: number } {
+  const { scale, edge } = question;
   const links: Link[] = [];
   let more = 0;
-  for (const child of children) {
-    const at = child.accepted ?? joined(child);
-    if (!listener || at > edge || at < scale.start || at > scale.end) continue;
-    const y1 = middle(entities, rows, child, process, listener);
-    const y0 = middle(entities, rows, listener, process, undefined);
-    if (y0 === undefined || y1 === undefined) continue;
+  for (const { tie, at, y0, y1 } of ties(question, tied)) {
+    if (at > edge || at < scale.start || at > scale.end) continue;
+    if (y0 === undefined || y1 === undefined || y0 === y1) continue;
     if (links.length === MOST) more += 1;
-    else links.push({ x: scale.x(at), y0, y1 });
+    else links.push({ tie, x: scale.x(at), y0, y1 });
   }
   return { links, more };
 }
 
-/** The middle of the row that shows a socket: its place under its listener, its slot, or its process. */
-function middle(
-  entities: Entities,
-  { rows, index }: Rows,
-  socket: Socket,
-  process: string,
-  listener: Socket | undefined,
-): number | undefined {
-  const owner = entities.processes.get(process);
-  for (const parent of listener ? entities.holders(listener.id) : []) {
-    const at = owner && index.get(childKey(owner.id, parent.fd, socket.id));
-    const row = at === undefined ? undefined : rows[at];
-    if (row) return row.y + row.height / 2;
-  }
-  const holders = entities.holders(socket.id);
-  const ordered = [...holders].sort(
-    (a, b) => Number(b.table === owner?.table) - Number(a.table === owner?.table),
-  );
-  for (const holder of ordered) {
-    for (const candidate of entities.processes.values()) {
-      if (candidate.table !== holder.table) continue;
-      const at = index.get(slotKey(candidate.id, holder.fd)) ?? index.get(processKey(candidate.id));
-      const row = at === undefined ? undefined : rows[at];
-      if (row) return row.y + row.height / 2;
+interface TieAt {
+  readonly tie: Tie;
+  readonly at: number;
+  readonly y0: number | undefined;
+  readonly y1: number | undefined;
+}
+
+function* ties({ entities, rows }: Question, { socket, descriptor, process }: Tied): Generator<TieAt> {
+  const place = (one: Socket) => middle(rowOfSocket(entities, rows, one, process));
+  if (socket) {
+    const listener = socket.listener ? entities.sockets.get(socket.listener) : socket;
+    const parent = listener && place(listener);
+    for (const child of socket.listener ? [socket] : entities.children(socket.id)) {
+      yield { tie: "accept", at: child.accepted ?? joined(child), y0: parent, y1: place(child) };
     }
+    const other = otherEnd(entities, socket);
+    if (other) yield { tie: "pair", at: connectedAt(socket, other), y0: place(socket), y1: place(other) };
   }
-  return undefined;
+  if (!descriptor) return;
+  for (const one of entities.sharing(descriptor.file)) {
+    if (one.id === descriptor.id) continue;
+    const later = one.opened > descriptor.opened ? one : descriptor;
+    const y0 = middle(rowOfDescriptor(entities, rows, descriptor, process));
+    const y1 = middle(rowOfDescriptor(entities, rows, one, process));
+    yield { tie: "shared", at: later.opened, y0, y1 };
+  }
+}
+
+function middle(row: Row | undefined): number | undefined {
+  return row && row.y + row.height / 2;
+}
+
+/** The later of the moments at which the two ends were connected. */
+function connectedAt(a: Socket, b: Socket): number {
+  return Math.max(joined(a), joined(b));
 }

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { FakeSession } from "../../test/fake/session.ts";
 import { Session } from "../store/session.ts";
-import { levels, percentile, queueAt } from "./queue.ts";
+import { levels, peaks, percentile, queueAt } from "./queue.ts";
+import { TimeScale } from "./timescale.ts";
 
 function told() {
   const fake = new FakeSession();
@@ -34,13 +35,22 @@ test("a queue at an instant: who waits, who waited", () => {
 test("the length of a queue over time", () => {
   const children = told();
   const began = children[0]?.queued ?? 0;
-  expect(levels(children, began - 1e6, began + 30e6)).toEqual([
-    { t: began - 1e6, length: 0 },
-    { t: began, length: 1 },
-    { t: began + 10e6, length: 2 },
-    { t: began + 20e6, length: 1 },
-  ]);
-  expect(levels(children, began + 15e6, began + 18e6)).toEqual([{ t: began + 15e6, length: 2 }]);
+  const whole = levels(children, began - 1e6, began + 30e6);
+  expect([...whole.times]).toEqual([began - 1e6, began, began + 10e6, began + 20e6]);
+  expect([...whole.lengths]).toEqual([0, 1, 2, 1]);
+  const part = levels(children, began + 15e6, began + 18e6);
+  expect([[...part.times], [...part.lengths]]).toEqual([[began + 15e6], [2]]);
+});
+
+test("a pixel shows the longest that the queue was in it, however many waited one after another", () => {
+  const children = told();
+  const began = children[0]?.queued ?? 0;
+  const counted = levels(children, began - 20e6, began + 30e6);
+  // 10 ms a pixel.
+  const scale = new TimeScale(began - 20e6, began + 30e6, 5);
+  expect([...peaks(counted, scale, began + 30e6)]).toEqual([0, 0, 1, 2, 1]);
+  const early = peaks(counted, scale, began + 5e6);
+  expect([...early]).toEqual([0, 0, 1, -1, -1]);
 });
 
 test("percentiles are values that occurred", () => {

@@ -1,4 +1,5 @@
 import type { Socket } from "../protocol/types.gen.ts";
+import type { TimeScale } from "./timescale.ts";
 
 /** What an accept queue held at an instant, and how long its connections waited so far. */
 export interface QueueState {
@@ -35,30 +36,60 @@ export function percentile(sorted: readonly number[], part: number): number | un
   return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)];
 }
 
-/** Length of the queue from a moment on. */
-export interface Level {
-  readonly t: number;
-  readonly length: number;
+/** Lengths of a queue, each from its moment on. */
+export interface Levels {
+  readonly times: Float64Array;
+  readonly lengths: Int32Array;
 }
 
 /** How long the queue was between two moments: its length at the first, and every change until the second. */
-export function levels(children: readonly Socket[], from: number, to: number): Level[] {
-  const changes: { t: number; by: 1 | -1 }[] = [];
+export function levels(children: readonly Socket[], from: number, to: number): Levels {
+  const came: number[] = [];
+  const went: number[] = [];
   let length = 0;
   for (const child of children) {
     if (child.queued === null || child.queued > to) continue;
     const until = left(child);
     if (until <= from) continue;
     if (child.queued <= from) length += 1;
-    else changes.push({ t: child.queued, by: 1 });
-    if (until <= to) changes.push({ t: until, by: -1 });
+    else came.push(child.queued);
+    if (until <= to) went.push(until);
   }
-  // At one moment, who leaves goes before who comes: the queue is never shown longer than it was.
-  changes.sort((a, b) => a.t - b.t || a.by - b.by);
-  const found: Level[] = [{ t: from, length }];
-  for (const { t, by } of changes) {
-    length += by;
-    found.push({ t, length });
+  const ins = Float64Array.from(came).sort();
+  const outs = Float64Array.from(went).sort();
+  const times = new Float64Array(1 + ins.length + outs.length);
+  const lengths = new Int32Array(times.length);
+  times[0] = from;
+  lengths[0] = length;
+  let [i, o] = [0, 0];
+  for (let at = 1; at < times.length; at += 1) {
+    const [comes, goes] = [ins[i] ?? Number.POSITIVE_INFINITY, outs[o] ?? Number.POSITIVE_INFINITY];
+    // At one moment, who leaves goes before who comes: the queue is never shown longer than it was.
+    if (goes <= comes) {
+      length -= 1;
+      o += 1;
+    } else {
+      length += 1;
+      i += 1;
+    }
+    times[at] = Math.min(comes, goes);
+    lengths[at] = length;
   }
-  return found;
+  return { times, lengths };
+}
+
+/** The longest that a queue was in each pixel of a scale; -1 where that is not known. */
+export function peaks({ times, lengths }: Levels, scale: TimeScale, until: number): Int32Array {
+  const peaks = new Int32Array(Math.max(0, Math.ceil(scale.width))).fill(-1);
+  for (let at = 0; at < times.length; at += 1) {
+    if ((times[at] as number) > until) break;
+    const from = Math.floor(scale.x(times[at] as number));
+    const end = scale.x(Math.min(times[at + 1] ?? until, until));
+    const to = Math.max(from, Math.ceil(end) - 1);
+    const length = lengths[at] as number;
+    for (let px = Math.max(0, from); px <= to && px < peaks.length; px += 1) {
+      if ((peaks[px] as number) < length) peaks[px] = length;
+    }
+  }
+  return peaks;
 }

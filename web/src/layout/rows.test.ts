@@ -3,14 +3,17 @@ import { nginx } from "../../test/fake/nginx.ts";
 import { FakeSession } from "../../test/fake/session.ts";
 import { Session } from "../store/session.ts";
 import { readRowFilter } from "./filter.ts";
-import { FEW_CHILDREN, LISTED_CHILDREN, layRows, type Question, type Rows, rowAt } from "./rows.ts";
+import { layRows } from "./lay.ts";
+import { type Mode, type Question, type Rows, rowAt } from "./rows.ts";
+import { FEW_CHILDREN, LISTED_CHILDREN } from "./slots.ts";
 
-function lay(fake: FakeSession, more: Partial<Question> = {}): Rows {
+function lay(fake: FakeSession, more: Partial<Question> = {}, mode: Mode = "slots"): Rows {
   const session = new Session();
   session.apply({ kind: "hello", info: fake.info, resumed: false });
   session.apply(fake.change(0, 0));
-  return layRows({
+  return layRows(mode, {
     entities: session.entities,
+    failures: session.failures,
     edge: fake.now,
     filter: undefined,
     expanded: new Map(),
@@ -32,7 +35,13 @@ const shown = ({ rows }: Rows) =>
         ? `fd ${row.slot.fd}`
         : row.kind === "child"
           ? row.socket.peer
-          : `${row.count} more`,
+          : row.kind === "instance"
+            ? `fd ${row.descriptor.fd} ${row.descriptor.closed === null ? "open" : "closed"}`
+            : row.kind === "listener"
+              ? `listener ${row.socket.local}`
+              : row.kind === "lane"
+                ? row.children.map(({ peer }) => peer).join(" ")
+                : `${row.count} more`,
   );
 
 describe("rows", () => {

@@ -8,7 +8,7 @@ test("the fullest queue, the fullest table, the most errors", () => {
   const session = new Session();
   session.apply({ kind: "hello", info: fake.info, resumed: false });
   session.apply(fake.change(0, 0));
-  const starts = startsAt(session.entities, session.errors, fake.now);
+  const starts = startsAt(session.entities, session.failures.counts, fake.now);
   expect([starts.queue?.listener.id, starts.queue?.waiting]).toEqual([listener.id, 3]);
   expect([starts.limit?.process.id, starts.limit?.open, starts.limit?.most]).toEqual([worker.id, 12, 1024]);
   expect([starts.errors?.process.id, starts.errors?.count]).toEqual([master.id, 1]);

@@ -8,7 +8,7 @@ export interface Starts {
   readonly queue: { readonly listener: Socket; readonly waiting: number } | undefined;
   /** The process that is nearest to its limit on descriptors. */
   readonly limit: { readonly process: Process; readonly open: number; readonly most: number } | undefined;
-  /** The process with the most failed calls. */
+  /** The process with the most errors: failed calls, and verdicts on its sockets. */
   readonly errors: { readonly process: Process; readonly count: number } | undefined;
 }
 
@@ -25,6 +25,7 @@ export function startsAt(entities: Entities, errors: ReadonlyMap<string, number>
   let limit: Starts["limit"];
   let most: Starts["errors"];
   const opens = openByTable(entities, at);
+  const faults = faultsByTable(entities);
   for (const process of entities.processes.values()) {
     if (process.seen > at || (process.ended !== null && process.ended <= at)) continue;
     const open = opens.get(process.table) ?? 0;
@@ -32,7 +33,7 @@ export function startsAt(entities: Entities, errors: ReadonlyMap<string, number>
     if (fd_limit && open > 0 && (!limit || open / fd_limit > limit.open / limit.most)) {
       limit = { process, open, most: fd_limit };
     }
-    const count = errors.get(process.id) ?? 0;
+    const count = (errors.get(process.id) ?? 0) + (faults.get(process.table) ?? 0);
     if (count > 0 && (!most || count > most.count)) most = { process, count };
   }
   return { queue, limit, errors: most };
@@ -49,4 +50,14 @@ function openByTable(entities: Entities, at: number): Map<string, number> {
     if (opened <= at && (closed === null || closed > at)) open.set(table, (open.get(table) ?? 0) + 1);
   }
   return open;
+}
+
+/** Errors of sockets, at the table that held each first. */
+function faultsByTable(entities: Entities): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const [socket, times] of entities.faulty()) {
+    const table = entities.holders(socket)[0]?.table;
+    if (table !== undefined) found.set(table, (found.get(table) ?? 0) + times.length);
+  }
+  return found;
 }

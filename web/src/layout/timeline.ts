@@ -1,8 +1,12 @@
 import { type Clock, count } from "../base/time.ts";
+import type { Socket } from "../protocol/types.gen.ts";
 import { Scene } from "../render/scene.ts";
 import type { Entities } from "../store/entities.ts";
+import type { Failures } from "../store/failures.ts";
 import type { Loss } from "../store/session.ts";
-import { drawChild, drawListener, drawSlot, type Strip } from "./life.ts";
+import { drawErrors, errorsOf } from "./errors.ts";
+import { drawChild, drawDescriptor, drawLane, drawSlot, type Strip } from "./life.ts";
+import { drawListener } from "./listener.ts";
 import type { ProcessRow, Row } from "./rows.ts";
 import { type TimeScale, ticks } from "./timescale.ts";
 
@@ -15,6 +19,7 @@ const LOSS_PX = 80;
 
 export interface View {
   readonly entities: Entities;
+  readonly failures: Failures;
   readonly rows: readonly Row[];
   readonly scale: TimeScale;
   readonly scroll: number;
@@ -41,27 +46,53 @@ export function layScene(view: View): Scene {
     scene.lines.push({
       y,
       height: row.height,
-      kind: row.kind === "process" ? "process" : row.kind === "slot" ? "slot" : "child",
+      kind: row.level === 1 ? "process" : row.level === 2 ? "slot" : "child",
       state: row.key === view.selected ? "selected" : "plain",
     });
     const strip: Strip = { scene, entities, scale, edge, y, height: row.height, bare: false };
-    if (row.kind === "slot") {
-      drawSlot(strip, row.slot);
-      if (row.socket && entities.children(row.socket.id).length > 0) {
-        const table = row.process.table;
-        drawListener(strip, row.socket, (child) => {
-          const holders = entities.holders(child.id);
-          return holders.length === 0 || holders.some((holder) => holder.table === table);
-        });
-      }
-    } else if (row.kind === "child") {
-      drawChild(strip, row.socket);
-    } else if (row.kind === "process") {
-      drawSummary(strip, row);
-    }
+    drawRow(strip, row);
+    drawErrors(strip, errorsOf(entities, view.failures, row, scale));
   }
   drawBands(scene, view);
   return scene;
+}
+
+function drawRow(strip: Strip, row: Row): void {
+  switch (row.kind) {
+    case "process":
+      drawSummary(strip, row);
+      return;
+    case "slot":
+      drawSlot(strip, row.slot);
+      if (row.socket) drawChildren(strip, row.socket, row.process.table);
+      return;
+    case "instance":
+      drawDescriptor(strip, row.descriptor);
+      if (row.socket) drawChildren(strip, row.socket, row.process.table);
+      return;
+    case "listener":
+      drawDescriptor(strip, row.descriptor);
+      drawChildren(strip, row.socket, undefined);
+      return;
+    case "child":
+      drawChild(strip, row.socket);
+      return;
+    case "lane":
+      drawLane(strip, row.children);
+      return;
+    case "more":
+  }
+}
+
+/** @param table Children that other tables hold are marked as those of others; without one, all are alike. */
+function drawChildren(strip: Strip, listener: Socket, table: string | undefined): void {
+  const { entities } = strip;
+  if (entities.children(listener.id).length === 0) return;
+  drawListener(strip, listener, (child) => {
+    if (table === undefined) return true;
+    const holders = entities.holders(child.id);
+    return holders.length === 0 || holders.some((holder) => holder.table === table);
+  });
 }
 
 /** A process's own row: how long it lived, and, while it is collapsed, the lives of its slots in small. */

@@ -5,10 +5,17 @@ export class Refusal extends Error {}
 
 /**
  * A page of events from a number on, oldest first.
+ * @param before The number before which it ends.
  * @throws {Refusal} with the server's own words, or what kept it from answering.
  */
-export async function fetchEvents(fromSeq: number, limit: number, filter: string): Promise<Events> {
+export async function fetchEvents(
+  fromSeq: number,
+  limit: number,
+  filter: string,
+  before?: number,
+): Promise<Events> {
   const query = new URLSearchParams({ from_seq: String(Math.max(0, fromSeq)), limit: String(limit) });
+  if (before !== undefined) query.set("to_seq", String(before));
   if (filter) query.set("filter", filter);
   let answer: Response;
   try {

@@ -162,7 +162,7 @@ opened_by: string,
 socket: string | null, };
 
 /**
- * `GET /api/v1/events?from_seq=&limit=&filter=&from=&to=`.
+ * `GET /api/v1/events?from_seq=&to_seq=&limit=&filter=&from=&to=`.
  */
 export type Events = {
 /**

@@ -1,11 +1,14 @@
 import { type Palette, ROLES, type Role, textOn } from "./palette.ts";
 import type { Renderer } from "./renderer.ts";
-import { FORMS, type Form, type Label, type Mark, type Overlay, type Scene } from "./scene.ts";
+import { FORMS, type Form, type Label, type Mark, type Overlay, type Scene, type Tie } from "./scene.ts";
 
 const FONT = "11px system-ui, sans-serif";
 const SMALL = "10px system-ui, sans-serif";
 /** Space above and below a bar in its row. */
 const INSET = 4;
+
+/** What ties two rows together, in the curve between them. */
+const DASHES: Readonly<Record<Tie, number[]>> = { accept: [], pair: [7, 4], shared: [2, 3] };
 
 /** Draws on two canvases, one over the other, so that the pointer's movement never redraws the lanes. */
 export class Canvas2dRenderer implements Renderer {
@@ -83,11 +86,13 @@ export class Canvas2dRenderer implements Renderer {
       to.beginPath();
       to.moveTo(link.x, link.y0);
       to.bezierCurveTo(link.x - bend, link.y0, link.x - bend, link.y1, link.x, link.y1);
+      to.setLineDash(DASHES[link.tie]);
       to.stroke();
       to.beginPath();
       to.arc(link.x, link.y1, 3, 0, 2 * Math.PI);
       to.fill();
     }
+    to.setLineDash([]);
     to.restore();
     this.#range(overlay, palette);
     to.fillStyle = palette.accent;
@@ -144,7 +149,8 @@ export class Canvas2dRenderer implements Renderer {
       const role = ROLES[bars.role[i] ?? 0] as Role;
       const form = FORMS[bars.form[i] ?? 0] as Form;
       const full = bars.height[i] ?? 0;
-      const inset = full >= 12 ? INSET : 0;
+      // A queue's level says how high it is itself.
+      const inset = full >= 12 && form !== "level" ? INSET : 0;
       this.#bar(
         bars.x0[i] ?? 0,
         (bars.y[i] ?? 0) + inset,
@@ -168,6 +174,20 @@ export class Canvas2dRenderer implements Renderer {
   ): void {
     const to = this.#lanes;
     to.fillStyle = colour;
+    if (form === "level") {
+      to.globalAlpha = 0.45;
+      to.fillRect(x, y, width, height);
+      to.globalAlpha = 1;
+      to.fillStyle = this.#pattern("strokes", colour);
+      to.fillRect(x, y, width, height);
+      to.fillStyle = colour;
+      to.fillRect(x, y, width, 1);
+      return;
+    }
+    if (form === "limit") {
+      for (let at = x; at < x + width; at += 8) to.fillRect(at, y, Math.min(5, x + width - at), 1.5);
+      return;
+    }
     if (height < 6) {
       // A strip of a collapsed process: only the colour is left, and other things than sockets stay thin.
       to.fillRect(
@@ -410,6 +430,41 @@ function drawMark(to: CanvasRenderingContext2D, mark: Mark, palette: Palette): v
       to.moveTo(x - 0.5, top);
       to.lineTo(x + 5, (top + bottom) / 2);
       to.lineTo(x - 0.5, bottom);
+      to.fill();
+      return;
+    case "inherited":
+      // A hook from above: it came from elsewhere.
+      to.fillStyle = palette.text;
+      to.fillRect(x - 1, y + 1, 1.5, bottom - y - 1);
+      to.fillRect(x - 5, y + 1, 5, 1.5);
+      return;
+    case "passed":
+      for (const [half, colour] of [
+        [6, palette.ground],
+        [4.5, palette.text],
+      ] as const) {
+        to.fillStyle = colour;
+        to.beginPath();
+        const middle = (top + bottom) / 2;
+        to.moveTo(x - half, middle);
+        to.lineTo(x, middle - half);
+        to.lineTo(x + half, middle);
+        to.lineTo(x, middle + half);
+        to.fill();
+      }
+      return;
+    case "full":
+      to.fillStyle = palette.ground;
+      to.beginPath();
+      to.moveTo(x - 6.5, y);
+      to.lineTo(x + 6.5, y);
+      to.lineTo(x, y + 10.5);
+      to.fill();
+      to.fillStyle = palette.roles.error;
+      to.beginPath();
+      to.moveTo(x - 5, y + 1);
+      to.lineTo(x + 5, y + 1);
+      to.lineTo(x, y + 9);
       to.fill();
       return;
     case "cap":

@@ -24,6 +24,10 @@ export const FORMS = [
   "line",
   /** Several lives that are too short to be told apart. */
   "fold",
+  /** Length of a queue, as the area below it. */
+  "level",
+  /** How long a queue may get: a dashed line. */
+  "limit",
 ] as const;
 export type Form = (typeof FORMS)[number];
 
@@ -34,6 +38,12 @@ export const SHAPES = [
   "accepts",
   /** The start of an accepted socket. */
   "notch",
+  /** The start of a descriptor that shares another one's open file: by a fork or a duplication. */
+  "inherited",
+  /** The start of a descriptor that another process sent. */
+  "passed",
+  /** A queue that is full. */
+  "full",
   /** The end of a descriptor that was closed. */
   "cap",
   /** The end of a descriptor that lived until its process ended. */
@@ -118,8 +128,20 @@ export interface Tick {
   readonly label: string;
 }
 
-/** A curve from a listener's row to its child's. */
+/** What two rows have to do with each other. */
+export const TIES = [
+  /** A listener and its child. */
+  "accept",
+  /** Both ends of one connection. */
+  "pair",
+  /** Descriptors of one open file: inherited, duplicated or passed. */
+  "shared",
+] as const;
+export type Tie = (typeof TIES)[number];
+
+/** A curve from one row to another. */
 export interface Link {
+  readonly tie: Tie;
   readonly x: number;
   readonly y0: number;
   readonly y1: number;

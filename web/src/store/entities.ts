@@ -22,6 +22,8 @@ export function acceptedAt(child: Socket): number | undefined {
  * version of it arrives: its fields are replaced in place, so that every index stays right.
  */
 export class Entities {
+  /** Grows with every object that comes, changes or goes. */
+  revision = 0;
   /** By id, in the order in which they were first seen. */
   readonly processes = new Map<string, Process>();
   readonly descriptors = new Map<string, Descriptor>();
@@ -30,14 +32,21 @@ export class Entities {
   readonly #sorted = new Map<string, readonly Slot[]>();
   readonly #children = new Map<string, Socket[]>();
   readonly #holders = new Map<string, Descriptor[]>();
+  /** Descriptors by the open file description that they share; a single one stands for itself. */
+  readonly #files = new Map<string, Descriptor | Descriptor[]>();
+  /** When the sockets behind a slot met an error, by table and number; how many steps of a socket are among them. */
+  readonly #errors = new Map<string, number[]>();
+  readonly #faulty = new Map<string, number[]>();
 
   putProcess(process: Process): void {
+    this.revision += 1;
     const known = this.processes.get(process.id);
     if (known) Object.assign(known, process);
     else this.processes.set(process.id, process);
   }
 
   putDescriptor(descriptor: Descriptor): void {
+    this.revision += 1;
     const known = this.descriptors.get(descriptor.id);
     if (known && known.socket === descriptor.socket && known.opened === descriptor.opened) {
       Object.assign(known, descriptor);
@@ -46,25 +55,32 @@ export class Entities {
     if (known) this.evictDescriptor(known.id);
     this.descriptors.set(descriptor.id, descriptor);
     insert(this.#slot(descriptor.table, descriptor.fd).held, descriptor, openedAt);
-    if (descriptor.socket) insert(list(this.#holders, descriptor.socket), descriptor, openedAt);
+    this.#share(descriptor);
+    if (!descriptor.socket) return;
+    insert(list(this.#holders, descriptor.socket), descriptor, openedAt);
+    for (const t of this.#faulty.get(descriptor.socket) ?? []) this.#fault(descriptor, t);
   }
 
   putSocket(socket: Socket): void {
+    this.revision += 1;
     const known = this.sockets.get(socket.id);
     if (known && known.listener === socket.listener && joined(known) === joined(socket)) {
       Object.assign(known, socket);
-      return;
+    } else {
+      if (known) this.evictSocket(known.id);
+      this.sockets.set(socket.id, socket);
+      if (socket.listener) insert(list(this.#children, socket.listener), socket, joined);
     }
-    if (known) this.evictSocket(known.id);
-    this.sockets.set(socket.id, socket);
-    if (socket.listener) insert(list(this.#children, socket.listener), socket, joined);
+    this.#faults(socket);
   }
 
   evictProcess(id: string): void {
+    this.revision += 1;
     this.processes.delete(id);
   }
 
   evictDescriptor(id: string): void {
+    this.revision += 1;
     const known = this.descriptors.get(id);
     if (!known) return;
     this.descriptors.delete(id);
@@ -78,13 +94,20 @@ export class Entities {
         if (slots.size === 0) this.#tables.delete(known.table);
       }
     }
-    if (known.socket) removeFrom(this.#holders, known.socket, known, openedAt);
+    this.#unshare(known);
+    if (!known.socket) return;
+    removeFrom(this.#holders, known.socket, known, openedAt);
+    for (const t of this.#faulty.get(known.socket) ?? []) this.#unfault(known, t);
   }
 
   evictSocket(id: string): void {
+    this.revision += 1;
     const known = this.sockets.get(id);
     if (!known) return;
     this.sockets.delete(id);
+    for (const t of this.#faulty.get(id) ?? [])
+      for (const holder of this.holders(id)) this.#unfault(holder, t);
+    this.#faulty.delete(id);
     if (known.listener) removeFrom(this.#children, known.listener, known, joined);
   }
 
@@ -108,6 +131,27 @@ export class Entities {
     return this.#holders.get(socket) ?? [];
   }
 
+  /** Descriptors of one open file description (inherited, duplicated or passed), the first one included. */
+  sharing(file: string): readonly Descriptor[] {
+    const found = this.#files.get(file);
+    return found === undefined ? [] : Array.isArray(found) ? found : [found];
+  }
+
+  /** When sockets that a slot held met an error, in order. */
+  errors(table: string, fd: number): readonly number[] {
+    return this.#errors.get(`${table}/${fd}`) ?? [];
+  }
+
+  /** Sockets that met errors, with when they did. */
+  faulty(): Iterable<readonly [string, readonly number[]]> {
+    return this.#faulty.entries();
+  }
+
+  /** When a socket met errors, in order. */
+  faults(socket: string): readonly number[] {
+    return this.#faulty.get(socket) ?? [];
+  }
+
   /** What a table held at an instant, by number. */
   tableAt(table: string, at: number): Descriptor[] {
     const found: Descriptor[] = [];
@@ -116,6 +160,43 @@ export class Entities {
       if (held) found.push(held);
     }
     return found;
+  }
+
+  #share(descriptor: Descriptor): void {
+    const { file } = descriptor;
+    const found = this.#files.get(file);
+    if (found === undefined) this.#files.set(file, descriptor);
+    else if (Array.isArray(found)) insert(found, descriptor, openedAt);
+    else this.#files.set(file, found.opened <= descriptor.opened ? [found, descriptor] : [descriptor, found]);
+  }
+
+  #unshare({ file, id }: Descriptor): void {
+    const rest = this.sharing(file).filter((one) => one.id !== id);
+    const [only] = rest;
+    if (!only) this.#files.delete(file);
+    else this.#files.set(file, rest.length === 1 ? only : rest);
+  }
+
+  /** Takes note of the errors of a socket that are new. */
+  #faults(socket: Socket): void {
+    const known = this.#faulty.get(socket.id);
+    const times = socket.steps.filter(({ error }) => error !== null).map(({ t }) => t);
+    if (times.length === (known?.length ?? 0)) return;
+    if (times.length > 0) this.#faulty.set(socket.id, times);
+    else this.#faulty.delete(socket.id);
+    for (const holder of this.holders(socket.id)) {
+      for (const t of known ?? []) this.#unfault(holder, t);
+      for (const t of times) this.#fault(holder, t);
+    }
+  }
+
+  /** An error after the descriptor's end still belongs to its slot: a reset often comes then. */
+  #fault({ table, fd, opened }: Descriptor, t: number): void {
+    if (t >= opened) insert(list(this.#errors, `${table}/${fd}`), t, (at) => at);
+  }
+
+  #unfault({ table, fd, opened }: Descriptor, t: number): void {
+    if (t >= opened) removeFrom(this.#errors, `${table}/${fd}`, t, (at) => at);
   }
 
   #slot(table: string, fd: number): Slot {
@@ -143,6 +224,18 @@ export function lastHeld(slot: Slot, at: number): Descriptor | undefined {
 export function holding(slot: Slot, at: number): Descriptor | undefined {
   const last = lastHeld(slot, at);
   return last && (last.closed === null || last.closed > at) ? last : undefined;
+}
+
+/** When the last descriptor of a child was emptied, or the child ended without one; `undefined` while it lives. */
+export function childEnd(entities: Entities, child: Socket): number | undefined {
+  const holders = entities.holders(child.id);
+  if (holders.length === 0) return child.ended ?? undefined;
+  let last = 0;
+  for (const holder of holders) {
+    if (holder.closed === null) return undefined;
+    last = Math.max(last, holder.closed);
+  }
+  return last;
 }
 
 function openedAt(descriptor: Descriptor): number {

@@ -1,3 +1,4 @@
+import { upperBound } from "../base/search.ts";
 import type { Line } from "../protocol/types.gen.ts";
 
 /** Events of a full chunk, and of the smallest: behind a hole there is often only a handful. */
@@ -130,6 +131,17 @@ class Chunk {
     };
   }
 
+  find(seq: number): EventRow | undefined {
+    let low = 0;
+    let high = this.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#columns.seq[middle] ?? 0) < seq) low = middle + 1;
+      else high = middle;
+    }
+    return low < this.length && this.#columns.seq[low] === seq ? this.row(low) : undefined;
+  }
+
   #text(name: Text, at: number, value: string | undefined): void {
     if (!value) return;
     let index = this.#indexes.get(value);
@@ -245,6 +257,26 @@ export class EventLog {
       }
     }
     return undefined;
+  }
+
+  /** The event with a number. */
+  find(seq: number): EventRow | undefined {
+    const chunk = this.#chunks[upperBound(this.#chunks, seq, ({ first }) => first) - 1];
+    return chunk?.find(seq);
+  }
+
+  /** Numbers of all events, ordered by a value of each; equal ones stay in the order of their numbers. */
+  ordered(key: (row: EventRow) => number | string, down: boolean): Float64Array {
+    const keys: { readonly seq: number; readonly key: number | string }[] = [];
+    for (const chunk of this.#chunks) {
+      for (let at = 0; at < chunk.length; at += 1) {
+        const row = chunk.row(at);
+        keys.push({ seq: row.seq, key: key(row) });
+      }
+    }
+    const turn = down ? -1 : 1;
+    keys.sort((a, b) => (a.key < b.key ? -turn : a.key > b.key ? turn : a.seq - b.seq));
+    return Float64Array.from(keys, ({ seq }) => seq);
   }
 
   #add(line: Line): boolean {

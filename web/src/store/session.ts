@@ -2,6 +2,7 @@ import { Clock } from "../base/time.ts";
 import type { Info, Line, Resume, ServerMessage, Status } from "../protocol/types.gen.ts";
 import { Entities } from "./entities.ts";
 import { EventLog } from "./events.ts";
+import { Failures } from "./failures.ts";
 
 /** A place in time where records were lost. */
 export interface Loss {
@@ -13,14 +14,16 @@ export interface Loss {
 
 const LOSSES = 1000;
 
-/** Errors that are part of how non-blocking and interrupted calls work. */
-const ORDINARY = /^(EAGAIN|EINPROGRESS|EINTR|ERESTART.*)$/;
-
 /** What a message did to the session. */
 export type Applied =
   | { readonly kind: "began" }
   | { readonly kind: "resumed" }
-  | { readonly kind: "changed"; readonly ack: number }
+  | {
+      readonly kind: "changed";
+      readonly ack: number;
+      /** How many events were left out, and the number before which. */
+      readonly skipped: { readonly count: number; readonly before: number };
+    }
   | { readonly kind: "evicted" }
   /** The change does not build on what is here: only a new connection mends that. */
   | { readonly kind: "broken" };
@@ -34,8 +37,7 @@ export class Session {
   readonly events = new EventLog();
   /** Places of loss, oldest first; the newest thousand. */
   losses: Loss[] = [];
-  /** Failed calls of each process that the stream brought, ordinary errors aside. */
-  readonly errors = new Map<string, number>();
+  readonly failures = new Failures();
   /** The last change's revision, and what the next one has to build on; `undefined` right after a fresh start. */
   #rev: number | undefined;
   /** `seq` of the newest event that was told. */
@@ -73,16 +75,17 @@ export class Session {
         for (const descriptor of message.descriptors) this.entities.putDescriptor(descriptor);
         this.events.add(message.events);
         this.addLosses(message.events);
-        this.#countErrors(message.events);
+        this.failures.add(message.events);
         this.status = message.status;
         this.#rev = message.to;
         this.#seq = message.events.at(-1)?.seq ?? this.#seq;
-        return { kind: "changed", ack: message.to };
+        const before = message.events[0]?.seq ?? (this.#seq ?? 0) + 1;
+        return { kind: "changed", ack: message.to, skipped: { count: message.skipped, before } };
       }
       case "evict": {
         for (const id of message.processes) {
           this.entities.evictProcess(id);
-          this.errors.delete(id);
+          this.failures.evictProcess(id);
         }
         for (const id of message.descriptors) this.entities.evictDescriptor(id);
         for (const id of message.sockets) this.entities.evictSocket(id);
@@ -102,15 +105,8 @@ export class Session {
     this.version += 1;
   }
 
-  #countErrors(lines: readonly Line[]): void {
-    for (const { process, error } of lines) {
-      if (process && error && !ORDINARY.test(error))
-        this.errors.set(process, (this.errors.get(process) ?? 0) + 1);
-    }
-  }
-
   #restart(): void {
-    this.errors.clear();
+    this.failures.clear();
     this.entities = new Entities();
     this.events.clear();
     this.losses = [];

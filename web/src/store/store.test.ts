@@ -28,7 +28,11 @@ describe("session", () => {
     const session = begun(told.session);
     expect(session.resume).toBeNull();
     const first = told.session.change(0, 0);
-    expect(session.apply(first)).toEqual({ kind: "changed", ack: first.to });
+    expect(session.apply(first)).toEqual({
+      kind: "changed",
+      ack: first.to,
+      skipped: { count: 0, before: 1 },
+    });
     told.session.pass(5);
     told.session.close(told.worker, told.open.descriptor, "peer");
     session.apply(told.session.change(first.to, told.session.lines.length));
@@ -164,6 +168,20 @@ describe("event log", () => {
       const row = log.row(i);
       return row === undefined ? undefined : "seq" in row ? row.seq : `${row.from}-${row.to}`;
     });
+
+  test("events in another order are found by their numbers", () => {
+    const log = new EventLog();
+    log.add(lines(1, 4).map((line) => ({ ...line, pid: line.seq % 2 })));
+    expect([...log.ordered(({ pid }) => pid, false)]).toEqual([2, 4, 1, 3]);
+    expect([...log.ordered(({ pid }) => pid, true)]).toEqual([1, 3, 2, 4]);
+    log.add(lines(9, 9));
+    expect([log.find(3)?.seq, log.find(9)?.seq, log.find(5), log.find(0)]).toEqual([
+      3,
+      9,
+      undefined,
+      undefined,
+    ]);
+  });
 
   test("holes are rows until they are filled; lines may come twice and late", () => {
     const log = new EventLog();

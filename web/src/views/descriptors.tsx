@@ -1,92 +1,212 @@
 import { phaseWord, place, processName, socketKind, standing, stepAt } from "../a11y/sentences.ts";
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
+import type { App } from "../interact/app.ts";
+import { type Difference, differences } from "../layout/difference.ts";
 import { look } from "../layout/life.ts";
-import type { Descriptor } from "../protocol/types.gen.ts";
+import { originOf } from "../layout/slotgrid.ts";
+import type { Descriptor, Process } from "../protocol/types.gen.ts";
 import { useApp } from "./context.ts";
-import { VirtualTable } from "./virtual.tsx";
+import { SlotGrid } from "./slotgrid.tsx";
+import { type Column, SortedTable } from "./sorted.tsx";
 
-/** The descriptor table of one process at one instant: files and sockets together. */
+/** The descriptor table of one process at one instant: files and sockets together, or what two instants differ in. */
 export function Descriptors() {
   const app = useApp();
   const { state, session } = app;
   state.version.value;
   const cursor = state.cursor.value;
+  const base = state.base.value;
   const process = app.selecting.process();
   if (!process) return <p class="hint">No process is there yet; its descriptors will stand here.</p>;
   const at = app.instant;
   const table = session.entities.tableAt(process.table, at);
-  const unkept = cursor !== undefined && cursor < (session.status?.kept_since ?? 0);
   return (
     <div class="descriptors">
-      <div class="bar">
-        <label>
-          Process{" "}
-          <select
-            value={process.id}
-            onChange={(event) => {
-              const chosen = app.process(event.currentTarget.value);
-              if (chosen) app.selecting.wholeProcess(chosen);
-            }}
-          >
-            {[...session.entities.processes.values()].map((one) => (
-              <option key={one.id} value={one.id}>
-                {processName(one)}
-              </option>
-            ))}
-          </select>
-        </label>
-        <span data-instant={cursor === undefined ? "now" : "cursor"}>
-          {cursor === undefined ? "now" : `at ${session.clock.timeOfDay(cursor, 1e3)}`}
-        </span>
-        <span>
-          <b>{count(table.length)}</b> open
-          {process.fd_limit === null ? "" : ` of at most ${count(process.fd_limit)}`}
-        </span>
-        <span class={process.standing === "doubtful" ? "doubt" : "muted"}>{standing(process)}</span>
-        {cursor !== undefined && (
-          <button type="button" onClick={() => app.setCursor(undefined)}>
-            Back to now
-          </button>
-        )}
-        {cursor === undefined && <span class="muted">Click the ruler to see another instant.</span>}
-        {unkept && <span class="doubt">Before the oldest kept event: may be incomplete.</span>}
-      </div>
-      {table.length === 0 ? (
+      <Bar process={process} open={table.length} at={at} />
+      {base !== undefined ? (
+        <Differences process={process} from={Math.min(base, at)} to={Math.max(base, at)} />
+      ) : table.length === 0 ? (
         <p class="hint">{processName(process)} held no descriptor at this instant.</p>
+      ) : state.cells.value ? (
+        <SlotGrid process={process} table={table} at={at} />
       ) : (
-        <VirtualTable
-          label={`Descriptors of ${processName(process)}`}
-          className="fds"
-          count={table.length}
-          rowHeight={24}
-          columns={["fd", "Kind", "State", "Name or address", "Opened", "For", "Flags"]}
-          row={(index) => <Line descriptor={table[index] as Descriptor} at={at} />}
-        />
+        <Table process={process} table={table} at={at} />
+      )}
+      {cursor !== undefined && cursor < (session.status?.kept_since ?? 0) && (
+        <p class="hint doubt">Before the oldest kept event: may be incomplete.</p>
       )}
     </div>
   );
 }
 
+function Bar({
+  process,
+  open,
+  at,
+}: {
+  readonly process: Process;
+  readonly open: number;
+  readonly at: number;
+}) {
+  const app = useApp();
+  const { state, session } = app;
+  const cursor = state.cursor.value;
+  const base = state.base.value;
+  return (
+    <div class="bar">
+      <label>
+        Process{" "}
+        <select
+          value={process.id}
+          onChange={(event) => {
+            const chosen = app.process(event.currentTarget.value);
+            if (chosen) app.selecting.wholeProcess(chosen);
+          }}
+        >
+          {[...session.entities.processes.values()].map((one) => (
+            <option key={one.id} value={one.id}>
+              {processName(one)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <span data-instant={cursor === undefined ? "now" : "cursor"}>
+        {cursor === undefined ? "now" : `at ${session.clock.timeOfDay(cursor, 1e3)}`}
+      </span>
+      <span>
+        <b>{count(open)}</b> open
+        {process.fd_limit === null ? "" : ` of at most ${count(process.fd_limit)}`}
+      </span>
+      {process.fd_limit !== null && (
+        <meter
+          min={0}
+          max={process.fd_limit}
+          high={process.fd_limit * 0.9}
+          value={open}
+          aria-label="Part of the limit that is used"
+        />
+      )}
+      <span class={process.standing === "doubtful" ? "doubt" : "muted"}>{standing(process)}</span>
+      <span class="group">
+        <button
+          type="button"
+          aria-pressed={state.cells.value}
+          title="The table as cells by number"
+          onClick={() => (state.cells.value = !state.cells.value)}
+        >
+          Cells
+        </button>
+        <button
+          type="button"
+          aria-pressed={base !== undefined}
+          title="Show what changes from this instant on; the time cursor is the other one"
+          onClick={() => (state.base.value = base === undefined ? at : undefined)}
+        >
+          Compare
+        </button>
+      </span>
+      {cursor !== undefined && (
+        <button type="button" onClick={() => app.setCursor(undefined)}>
+          Back to now
+        </button>
+      )}
+      {cursor === undefined && base === undefined && (
+        <span class="muted">Click the ruler to see another instant.</span>
+      )}
+    </div>
+  );
+}
+
+const COLUMNS = ["fd", "Kind", "State", "Name or address", "Opened", "For", "Flags"];
+
+function Table({
+  process,
+  table,
+  at,
+}: {
+  readonly process: Process;
+  readonly table: readonly Descriptor[];
+  readonly at: number;
+}) {
+  const app = useApp();
+  const { filter } = app;
+  const socketOf = (one: Descriptor) => app.session.entities.sockets.get(one.socket ?? "");
+  const shown = filter
+    ? table.filter((descriptor) => filter({ process, descriptor, socket: socketOf(descriptor) }))
+    : table;
+  const keys: Column<Descriptor>["key"][] = [
+    ({ fd }) => fd,
+    (one) => kindOf(app, one),
+    (one) => stateOf(app, one, at) ?? "",
+    (one) => nameOf(app, one, at),
+    ({ opened_by }) => opened_by,
+    ({ opened }) => -opened,
+    flags,
+  ];
+  return (
+    <>
+      {shown.length < table.length && (
+        <p class="hint">
+          {count(table.length - shown.length)} of {count(table.length)} do not fit the filter of rows.
+        </p>
+      )}
+      <SortedTable
+        label={`Descriptors of ${processName(process)}`}
+        className="fds"
+        rows={shown}
+        columns={COLUMNS.map((title, i) => ({ title, key: keys[i] ?? (() => 0) }))}
+        row={(descriptor) => <Line descriptor={descriptor} at={at} />}
+      />
+    </>
+  );
+}
+
+function kindOf(app: App, descriptor: Descriptor): string {
+  const socket = app.session.entities.sockets.get(descriptor.socket ?? "");
+  return socket ? `${socketKind(socket)} socket` : descriptor.kind.replaceAll("_", " ");
+}
+
+function stateOf(app: App, descriptor: Descriptor, at: number): string | undefined {
+  const socket = app.session.entities.sockets.get(descriptor.socket ?? "");
+  return socket && stepAt(socket, at)?.phase;
+}
+
+function nameOf(app: App, descriptor: Descriptor, at: number): string {
+  const socket = app.session.entities.sockets.get(descriptor.socket ?? "");
+  return socket ? place(socket, at) : visible(descriptor.name) || "—";
+}
+
+function Chip({ descriptor, at }: { readonly descriptor: Descriptor; readonly at: number }) {
+  const app = useApp();
+  const socket = app.session.entities.sockets.get(descriptor.socket ?? "");
+  const step = socket && stepAt(socket, at);
+  if (!step) return null;
+  return <span class={`chip ${look(step).role.replace("_", "-")}`}>{phaseWord(step.phase)}</span>;
+}
+
+function Jump({ descriptor }: { readonly descriptor: Descriptor }) {
+  const app = useApp();
+  return (
+    <button type="button" class="link" onClick={() => app.selecting.jumpTo(descriptor)}>
+      {descriptor.fd}
+    </button>
+  );
+}
+
 function Line({ descriptor, at }: { readonly descriptor: Descriptor; readonly at: number }) {
   const app = useApp();
-  const socket = descriptor.socket ? app.session.entities.sockets.get(descriptor.socket) : undefined;
-  const step = socket && stepAt(socket, at);
-  const kind = socket ? `${socketKind(socket)} socket` : descriptor.kind.replaceAll("_", " ");
-  const name = socket ? place(socket, at) : visible(descriptor.name) || "—";
   return (
     <>
       <span role="cell" data-table-fd={descriptor.fd}>
-        <button type="button" class="link" onClick={() => app.selecting.jumpTo(descriptor)}>
-          {descriptor.fd}
-        </button>
+        <Jump descriptor={descriptor} />
       </span>
-      <span role="cell">{kind}</span>
+      <span role="cell">{kindOf(app, descriptor)}</span>
       <span role="cell">
-        {step && <span class={`chip ${look(step).role.replace("_", "-")}`}>{phaseWord(step.phase)}</span>}
+        <Chip descriptor={descriptor} at={at} />
       </span>
       <span role="cell">
-        <bdi>{name}</bdi>
+        <bdi>{nameOf(app, descriptor, at)}</bdi>
       </span>
       <span role="cell">{descriptor.opened_by}</span>
       <span role="cell" class="num">
@@ -99,10 +219,74 @@ function Line({ descriptor, at }: { readonly descriptor: Descriptor; readonly at
 
 /** Close-on-exec, and how the descriptor came if this process did not open it. */
 export function flags(descriptor: Descriptor): string {
-  const found: string[] = [];
-  if (descriptor.cloexec) found.push("cloexec");
-  if (descriptor.opened_by === "fork") found.push("inherited");
-  if (descriptor.opened_by === "pass") found.push("passed");
-  if (descriptor.opened_by === "dup") found.push("duplicate");
-  return found.join(", ");
+  return [descriptor.cloexec ? "cloexec" : undefined, originOf(descriptor)]
+    .filter((flag) => flag !== undefined)
+    .join(", ");
+}
+
+const SIGNS: Readonly<Record<Difference["kind"], string>> = {
+  opened: "+",
+  closed: "−",
+  replaced: "↻",
+  changed: "≠",
+};
+
+/** What a table's numbers hold at one instant and not at another. */
+function Differences({
+  process,
+  from,
+  to,
+}: {
+  readonly process: Process;
+  readonly from: number;
+  readonly to: number;
+}) {
+  const app = useApp();
+  const { clock, entities } = app.session;
+  const at = (t: number) => ({ at: t, table: entities.tableAt(process.table, t) });
+  const found = differences(at(from), at(to), (one) => entities.sockets.get(one.socket ?? ""));
+  const words = `${clock.timeOfDay(from, 1e3)} and ${clock.timeOfDay(to, 1e3)}`;
+  if (found.length === 0) {
+    return (
+      <p class="hint">
+        No number of {processName(process)} differs between {words}. Move the time cursor, or wait.
+      </p>
+    );
+  }
+  const text = (one: Descriptor | undefined, t: number) =>
+    one ? `${kindOf(app, one)} ${nameOf(app, one, t)}` : "";
+  return (
+    <>
+      <p class="hint" data-differences={found.length}>
+        {count(found.length)} {found.length === 1 ? "number differs" : "numbers differ"} between {words}.
+      </p>
+      <SortedTable
+        label={`Differences of ${processName(process)}`}
+        className="differences"
+        rows={found}
+        columns={[
+          { title: "fd", key: ({ fd }) => fd },
+          { title: "Became", key: ({ kind }) => kind },
+          { title: "Before", key: ({ before }) => text(before, from) },
+          { title: "After", key: ({ after }) => text(after, to) },
+        ]}
+        row={({ fd, kind, before, after }) => (
+          <>
+            <span role="cell" data-difference={kind}>
+              {(after ?? before) ? <Jump descriptor={(after ?? before) as Descriptor} /> : fd}
+            </span>
+            <span role="cell">
+              <b aria-hidden="true">{SIGNS[kind]}</b> {kind}
+            </span>
+            <span role="cell">
+              {before && <Chip descriptor={before} at={from} />} <bdi>{text(before, from)}</bdi>
+            </span>
+            <span role="cell">
+              {after && <Chip descriptor={after} at={to} />} <bdi>{text(after, to)}</bdi>
+            </span>
+          </>
+        )}
+      />
+    </>
+  );
 }

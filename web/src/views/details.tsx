@@ -1,9 +1,9 @@
 import type { ComponentChildren } from "preact";
 import {
   address,
-  childEnd,
   children as childrenWord,
   exitWord,
+  failureSentence,
   holds,
   listenerName,
   phaseWord,
@@ -16,12 +16,14 @@ import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import { look } from "../layout/life.ts";
 import type { Descriptor, Process, Socket } from "../protocol/types.gen.ts";
-import { joined } from "../store/entities.ts";
+import { childEnd, joined } from "../store/entities.ts";
+import type { Failure } from "../store/failures.ts";
 import { useApp } from "./context.ts";
 import { flags } from "./descriptors.tsx";
 
 /** Children in the table; the tree of rows lists more. */
 const MOST_CHILDREN = 200;
+const MOST_FAILED = 100;
 
 /** Everything that is known of what is selected. */
 export function Details() {
@@ -38,17 +40,27 @@ export function Details() {
   const socket = app.selecting.socket();
   const descriptor = app.selecting.descriptor();
   const process = app.process(selection.process);
-  if (!socket && !descriptor)
-    return process ? <OfProcess process={process} /> : <p class="hint">Not kept any more.</p>;
+  const failed = app.selecting.failed();
+  if (!socket && !descriptor && !process) return <p class="hint">Not kept any more.</p>;
   return (
     <div class="details">
+      {failed && <OfFailure failure={failed} />}
+      {!socket && !descriptor && process && <OfProcess process={process} />}
       {descriptor && process && <OfDescriptor descriptor={descriptor} process={process} socket={socket} />}
+      {descriptor && process && !failed && (
+        <Failed failures={failuresIn(app.session.failures.ofSlot(process.id, descriptor.fd), descriptor)} />
+      )}
       {socket && <OfSocket socket={socket} table={process?.table ?? ""} />}
       {socket && !socket.listener && <Children listener={socket} />}
       {socket && <Life socket={socket} />}
       {socket && <Holders socket={socket} />}
     </div>
   );
+}
+
+/** Those of a slot's failed calls that met this descriptor. */
+function failuresIn(all: readonly Failure[], { opened, closed }: Descriptor): readonly Failure[] {
+  return all.filter(({ t }) => t >= opened && (closed === null || t <= closed));
 }
 
 function Fact({ name, children }: { readonly name: string; readonly children: ComponentChildren }) {
@@ -73,7 +85,7 @@ function OfProcess({ process }: { readonly process: Process }) {
   const app = useApp();
   const open = app.session.entities.tableAt(process.table, app.instant).length;
   return (
-    <div class="details">
+    <>
       <div class="card">
         <h2>
           <bdi>{processName(process)}</bdi>
@@ -111,6 +123,75 @@ function OfProcess({ process }: { readonly process: Process }) {
           </Fact>
         </dl>
       </div>
+      <Failed failures={app.session.failures.ofProcess(process.id)} />
+    </>
+  );
+}
+
+/** One failed call, with what explains it. */
+function OfFailure({ failure }: { readonly failure: Failure }) {
+  const app = useApp();
+  return (
+    <div class="card failure">
+      <h2>
+        <bdi>{failureSentence(failure)}</bdi>
+      </h2>
+      <dl class="facts">
+        <Fact name="When">
+          <Moment t={failure.t} />
+        </Fact>
+        <Fact name="Error">
+          <bdi>{visible(failure.error)}</bdi> <span class="muted">returned {failure.ret ?? ""}</span>
+        </Fact>
+        {failure.asked !== undefined && (
+          <Fact name="Asked for">
+            <bdi>{visible(failure.asked)}</bdi>
+          </Fact>
+        )}
+        {failure.dur_ns !== undefined && <Fact name="Took">{duration(failure.dur_ns)}</Fact>}
+        <Fact name="Event">
+          <button type="button" class="link num" onClick={() => app.showEvent(failure.seq)}>
+            {failure.seq}
+          </button>
+        </Fact>
+      </dl>
+    </div>
+  );
+}
+
+/** A table of failed calls, the newest first: each leads to what explains it. */
+function Failed({ failures }: { readonly failures: readonly Failure[] }) {
+  const app = useApp();
+  if (failures.length === 0) return null;
+  const shown = failures.slice(-MOST_FAILED).reverse();
+  return (
+    <div class="card">
+      <table>
+        <caption>
+          Failed calls ({count(failures.length)})
+          {failures.length > shown.length && `, newest ${count(shown.length)}`}
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">When</th>
+            <th scope="col">What</th>
+          </tr>
+        </thead>
+        <tbody>
+          {shown.map((failure) => (
+            <tr key={failure.seq}>
+              <td>
+                <Moment t={failure.t} />
+              </td>
+              <td>
+                <button type="button" class="link" onClick={() => app.selecting.failure(failure)}>
+                  <bdi>{failureSentence(failure)}</bdi>
+                </button>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
     </div>
   );
 }

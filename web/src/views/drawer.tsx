@@ -1,11 +1,13 @@
 import { useRef, useState } from "preact/hooks";
 import { TABS, type Tab } from "../interact/state.ts";
-import { Connections } from "./connections.tsx";
 import { useApp } from "./context.ts";
 import { Descriptors } from "./descriptors.tsx";
-import { Details } from "./details.tsx";
-import { EventList } from "./eventlist.tsx";
-import { Queues } from "./queues.tsx";
+import { lazy } from "./lazy.tsx";
+
+const Connections = lazy(async () => (await import("./connections.tsx")).Connections);
+const Details = lazy(async () => (await import("./details.tsx")).Details);
+const EventList = lazy(async () => (await import("./eventlist.tsx")).EventList);
+const Queues = lazy(async () => (await import("./queues.tsx")).Queues);
 
 const TITLES: Readonly<Record<Tab, string>> = {
   details: "Details",

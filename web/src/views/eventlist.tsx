@@ -1,11 +1,32 @@
-import { useRef } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
-import { type EventRow, type Gap, NONE } from "../store/events.ts";
+import { type EventLog, type EventRow, type Gap, NONE } from "../store/events.ts";
 import { useApp } from "./context.ts";
 import { VirtualTable } from "./virtual.tsx";
 
 const TYPING_MS = 300;
+
+const known = (n: number) => (n === NONE || Number.isNaN(n) ? Number.NEGATIVE_INFINITY : n);
+
+const COLUMNS: readonly { readonly title: string; readonly key: (row: EventRow) => number | string }[] = [
+  { title: "Number", key: ({ seq }) => seq },
+  { title: "Time", key: ({ t }) => t },
+  { title: "Process", key: ({ pid }) => pid },
+  { title: "Call", key: (row) => row.text("call") || row.text("event") },
+  { title: "fd", key: ({ fd }) => known(fd) },
+  { title: "Result", key: (row) => row.text("error") || `~${known(row.ret)}` },
+  { title: "Took", key: ({ dur }) => known(dur) },
+  { title: "What", key: what },
+];
+
+/** Events in the order of a column. */
+interface Ordered {
+  readonly log: EventLog;
+  readonly column: number;
+  readonly down: boolean;
+  readonly numbers: Float64Array;
+}
 
 /** The list of events: the tail as it comes, older ones on demand, the server's filter. */
 export function EventList() {
@@ -17,6 +38,18 @@ export function EventList() {
   const paused = state.paused.value;
   const rows = paused ? rowsUntil(log, paused.t) : log.rows;
   const filtered = feed.filter.value.trim() !== "";
+  const [order, setOrder] = useState<Ordered | undefined>(undefined);
+  // An ordered list stands still: it is of the log that was there when it was asked for.
+  const ordered = order?.log === log ? order : undefined;
+  const sort = (column: number) => {
+    const { key } = COLUMNS[column] ?? {};
+    if (!key) return;
+    if (ordered?.column === column && ordered.down) setOrder(undefined);
+    else {
+      const down = ordered?.column === column;
+      setOrder({ log, column, down, numbers: log.ordered(key, down) });
+    }
+  };
   return (
     <div class="events">
       <div class="bar">
@@ -48,6 +81,11 @@ export function EventList() {
           </button>
         )}
         {paused && <span class="muted">paused</span>}
+        {ordered && (
+          <button type="button" onClick={() => setOrder(undefined)}>
+            Back to their own order
+          </button>
+        )}
         {feed.problem.value !== undefined && (
           <span class="problem" role="alert">
             {feed.problem.value}
@@ -66,14 +104,16 @@ export function EventList() {
         <VirtualTable
           label="Events"
           className="eventrows"
-          count={rows}
+          count={ordered ? ordered.numbers.length : rows}
           rowHeight={24}
-          columns={["Number", "Time", "Process", "Call", "fd", "Result", "Took", "What"]}
-          sticky={!paused}
+          columns={COLUMNS.map(({ title }) => title)}
+          order={ordered}
+          onSort={sort}
+          sticky={!paused && !ordered}
           onTop={() => {
-            if (feed.hasOlder && !feed.loading.peek()) void feed.older();
+            if (!ordered && feed.hasOlder && !feed.loading.peek()) void feed.older();
           }}
-          row={(index) => <Line row={log.row(index)} />}
+          row={(index) => <Line row={ordered ? log.find(ordered.numbers[index] ?? -1) : log.row(index)} />}
         />
       )}
     </div>
@@ -120,15 +160,17 @@ function Line({ row }: { readonly row: EventRow | Gap | undefined }) {
         {row.fd === NONE ? "" : row.fd}
       </span>
       <span role="cell" class={error ? "num bad" : "num"}>
-        {error
-          ? visible(error)
-          : row.pending
-            ? "pending"
-            : row.newFd !== NONE
-              ? `fd ${row.newFd}`
-              : row.ret === NONE
-                ? ""
-                : row.ret}
+        {error ? (
+          <Failed row={row} />
+        ) : row.pending ? (
+          "pending"
+        ) : row.newFd !== NONE ? (
+          `fd ${row.newFd}`
+        ) : row.ret === NONE ? (
+          ""
+        ) : (
+          row.ret
+        )}
       </span>
       <span role="cell" class="num">
         {Number.isNaN(row.dur) ? "" : duration(row.dur)}
@@ -137,6 +179,19 @@ function Line({ row }: { readonly row: EventRow | Gap | undefined }) {
         <bdi>{what(row)}</bdi>
       </span>
     </>
+  );
+}
+
+/** An error's name, which leads to what explains it. */
+function Failed({ row }: { readonly row: EventRow }) {
+  const app = useApp();
+  const failure = app.session.failures.find(row.seq);
+  const name = visible(row.text("error"));
+  if (!failure) return <>{name}</>;
+  return (
+    <button type="button" class="link" onClick={() => app.selecting.failure(failure)}>
+      {name}
+    </button>
   );
 }
 

@@ -3,9 +3,15 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { moved } from "../a11y/treegrid.ts";
 import { duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
-import type { Row } from "../layout/rows.ts";
+import { MODES, type Mode, type Row } from "../layout/rows.ts";
 import { useApp } from "./context.ts";
 import { describe, type RowText } from "./rowtext.ts";
+
+const MEANING: Readonly<Record<Mode, string>> = {
+  slots: "A row is a number of a table, whatever it held",
+  instances: "A row is one descriptor, from filled to emptied: leaks stand at the top",
+  listeners: "Listeners, with their children below",
+};
 
 /** Up to so many rows, all of them are in the document; beyond, those in sight and the focused one. */
 const MOUNT_ALL = 300;
@@ -73,7 +79,20 @@ export function Grid() {
   return (
     <div class="heads">
       <div class="corner">
-        <span aria-hidden="true">Process / descriptor</span>
+        <label>
+          Rows:{" "}
+          <select
+            aria-label="Rows"
+            value={app.state.mode.value}
+            onChange={(event) => app.setMode(event.currentTarget.value as Mode)}
+          >
+            {MODES.map((mode) => (
+              <option key={mode} value={mode} title={MEANING[mode]}>
+                {mode}
+              </option>
+            ))}
+          </select>
+        </label>
         <span data-span={app.state.span.value} data-cursor={app.state.cursor.value} title="Time in sight">
           {duration(app.state.span.value)} in sight
         </span>

@@ -27,8 +27,22 @@ export function Measured() {
         <button type="button" title="Zoom to the range (Z); ⌫ goes back" onClick={() => app.ranging.zoomIn()}>
           Zoom
         </button>
+        <button
+          type="button"
+          title="What the range changed in the descriptor table"
+          onClick={() => app.ranging.descriptors()}
+        >
+          Descriptors
+        </button>
         <button type="button" onClick={() => app.ranging.events()}>
           Events
+        </button>
+        <button
+          type="button"
+          title="Save the range as one HTML file (X)"
+          onClick={() => void app.exporting.page()}
+        >
+          Export
         </button>
         <button
           type="button"

@@ -2,11 +2,13 @@ import { useEffect } from "preact/hooks";
 import { press } from "../interact/keys.ts";
 import { useApp } from "./context.ts";
 import { Drawer } from "./drawer.tsx";
-import { Help } from "./help.tsx";
+import { lazy, loadRest } from "./lazy.tsx";
 import { Notice } from "./notice.tsx";
 import { Overview } from "./overview.tsx";
 import { Stage } from "./stage.tsx";
 import { Toolbar } from "./toolbar.tsx";
+
+const Help = lazy(async () => (await import("./help.tsx")).Help);
 
 /** The whole page, from top to bottom. */
 export function Page() {
@@ -17,6 +19,7 @@ export function Page() {
       app.sharing.awaits(location.hash);
       app.sharing.arrived();
     };
+    void loadRest();
     addEventListener("keydown", onKey);
     addEventListener("hashchange", onHash);
     return () => {

@@ -2,7 +2,8 @@ import { processName } from "../a11y/sentences.ts";
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
-import { levels, percentile, type QueueState, queueAt } from "../layout/queue.ts";
+import { levels, peaks, percentile, type QueueState, queueAt } from "../layout/queue.ts";
+import { TimeScale } from "../layout/timescale.ts";
 import type { Process, Socket } from "../protocol/types.gen.ts";
 import { useApp } from "./context.ts";
 import { SortedTable } from "./sorted.tsx";
@@ -124,16 +125,22 @@ function Chart({ queue, at }: { readonly queue: Queue; readonly at: number }) {
   const { listener } = queue;
   const { start, end } = app.viewport;
   const until = Math.min(end, at);
-  const steps = levels(app.session.entities.children(listener.id), start, Math.max(start, until));
+  const scale = new TimeScale(start, end, WIDTH);
+  const counted = levels(app.session.entities.children(listener.id), start, Math.max(start, until));
+  const lengths = peaks(counted, scale, until);
   const limit = listener.queue_limit ?? 0;
-  const longest = steps.reduce((most, { length }) => Math.max(most, length), 0);
+  const longest = counted.lengths.reduce((most, length) => Math.max(most, length), 0);
   // The limit is drawn where it is near: a limit of 4,096 would flatten a queue of three.
   const top = Math.max(1, longest, limit <= 4 * Math.max(1, longest) ? limit : 0);
-  const x = (t: number) => (((t - start) / Math.max(1, end - start)) * WIDTH).toFixed(1);
   const y = (length: number) => (HEIGHT - (length / top) * (HEIGHT - 4)).toFixed(1);
   let path = `M0,${HEIGHT}`;
-  for (const { t, length } of steps) path += `H${x(t)}V${y(length)}`;
-  path += `H${x(until)}V${HEIGHT}Z`;
+  let before = 0;
+  lengths.forEach((length, px) => {
+    const now = Math.max(0, length);
+    if (now !== before) path += `H${px}V${y(now)}`;
+    before = now;
+  });
+  path += `H${scale.x(until).toFixed(1)}V${HEIGHT}Z`;
   const name = visible(listener.local ?? listener.id);
   return (
     <figure class="queuechart">

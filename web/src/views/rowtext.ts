@@ -1,10 +1,10 @@
 import {
   address,
-  childEnd,
   children,
   childSentence,
   listenerName,
   phaseWord,
+  processName,
   processSentence,
   slotSentence,
   socketKind,
@@ -13,9 +13,17 @@ import {
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import { look } from "../layout/life.ts";
-import { isOpen, type ProcessRow, type Row, type SlotRow } from "../layout/rows.ts";
+import {
+  type InstanceRow,
+  isOpen,
+  type LaneRow,
+  type ListenerRow,
+  type ProcessRow,
+  type Row,
+  type SlotRow,
+} from "../layout/rows.ts";
 import type { Descriptor, Socket } from "../protocol/types.gen.ts";
-import type { Entities } from "../store/entities.ts";
+import { childEnd, type Entities } from "../store/entities.ts";
 
 /** The texts of a row's header. */
 export interface RowText {
@@ -48,7 +56,18 @@ function draw(entities: Entities, row: Row, edge: number): Draft {
     case "process":
       return ofProcess(row, edge);
     case "slot":
-      return ofSlot(entities, row, edge);
+    case "instance":
+      return ofDescriptor(entities, row, edge);
+    case "listener": {
+      const text = ofDescriptor(entities, row, edge);
+      return {
+        ...text,
+        sentence: `${text.sentence}, of ${processName(row.process)}`,
+        tail: `${processName(row.process)}  ·  ${text.tail}`,
+      };
+    }
+    case "lane":
+      return ofLane(entities, row, edge);
     case "child": {
       const { socket } = row;
       const ended = childEnd(entities, socket);
@@ -79,18 +98,49 @@ function draw(entities: Entities, row: Row, edge: number): Draft {
     }
     case "more":
       return {
-        sentence: `${children(row.count)} that joined earlier are not listed`,
+        sentence: `${count(row.count)} more are not listed`,
         lead: "",
         chip: "",
         tone: "",
-        name: `${count(row.count)} earlier`,
+        name: `${count(row.count)} more`,
         tail: "",
         alarm: undefined,
         faint: true,
         expanded: undefined,
-        data: { "data-process": row.process.id, "data-fd": String(row.fd) },
+        data: {
+          "data-process": row.process.id,
+          "data-fd": row.fd === undefined ? undefined : String(row.fd),
+        },
       };
   }
+}
+
+/** What stands in a lane now, or stood there last. */
+function ofLane(entities: Entities, row: LaneRow, edge: number): Draft {
+  const child = row.children.at(-1);
+  const ended = child && childEnd(entities, child);
+  const gone = ended !== undefined && ended <= edge;
+  const phase = child ? (gone ? "closed" : (stepAt(child, edge)?.phase ?? "created")) : "";
+  const one = child ? childSentence(entities, child, edge) : "";
+  return {
+    sentence: `lane ${row.nth} of ${visible(row.listener.local ?? row.listener.id)}, ${children(row.children.length)}, ${gone ? "last " : ""}${one}`,
+    lead: child ? fdOf(entities, child) : "",
+    chip: phaseWord(phase),
+    tone: child && !gone ? tone(child, edge) : "gone",
+    name: child ? address(child.peer) : "",
+    tail: row.children.length > 1 ? `${count(row.children.length)} one after another` : "",
+    alarm: undefined,
+    faint: gone,
+    expanded: undefined,
+    data: {
+      "data-process": row.process.id,
+      "data-listener": row.listener.id,
+      "data-socket": child?.id,
+      "data-local": child?.local ?? undefined,
+      "data-peer": child?.peer ?? undefined,
+      "data-state": phase,
+    },
+  };
 }
 
 function ofProcess(row: ProcessRow, edge: number): Draft {
@@ -112,13 +162,13 @@ function ofProcess(row: ProcessRow, edge: number): Draft {
   };
 }
 
-function ofSlot(entities: Entities, row: SlotRow, edge: number): Draft {
+function ofDescriptor(entities: Entities, row: SlotRow | InstanceRow | ListenerRow, edge: number): Draft {
   const { descriptor, socket } = row;
   const open = isOpen(descriptor, edge);
   const phase = socket ? (open ? (stepAt(socket, edge)?.phase ?? "created") : "closed") : undefined;
   const data = {
     "data-process": row.process.id,
-    "data-fd": String(row.slot.fd),
+    "data-fd": String(descriptor.fd),
     "data-kind": descriptor.kind,
     "data-open": String(open),
     "data-socket": socket?.id,
@@ -130,10 +180,10 @@ function ofSlot(entities: Entities, row: SlotRow, edge: number): Draft {
   };
   const common = {
     sentence: slotSentence(entities, descriptor, socket, edge),
-    lead: String(row.slot.fd),
+    lead: String(descriptor.fd),
     alarm: undefined,
     faint: !open,
-    expanded: row.expanded,
+    expanded: "expanded" in row ? row.expanded : undefined,
     data,
   };
   if (!socket) {

@@ -1,6 +1,6 @@
 import { effect } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { childSentence, processSentence, slotSentence } from "../a11y/sentences.ts";
+import { childSentence, failureSentence, processSentence, slotSentence } from "../a11y/sentences.ts";
 import { duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
 import { type Hover, startPointer } from "../interact/pointer.ts";
@@ -123,6 +123,7 @@ class Painter {
       this.#drawn = now;
       const scene = layScene({
         entities: session.entities,
+        failures: session.failures,
         rows: rows.rows,
         scale,
         scroll,
@@ -145,13 +146,12 @@ class Painter {
     const scale = viewport.scale(this.#width);
     const rows = state.rows.peek();
     const shift = RULER_HEIGHT - state.scroll.peek();
-    const socket = app.selecting.socket();
     const selection = state.selection.peek();
-    const laid =
-      socket && selection
-        ? layLinks(session.entities, rows, scale, app.edge, socket, selection.process)
-        : { links: [], more: 0 };
     const descriptor = app.selecting.descriptor();
+    const question = { entities: session.entities, rows, scale, edge: app.edge };
+    const laid = selection
+      ? layLinks(question, { socket: app.selecting.socket(), descriptor, process: selection.process })
+      : { links: [], more: 0 };
     const row = selection && rows.rows[rows.index.get(selection.row) ?? -1];
     const cursor = state.cursor.peek();
     const range = state.range.peek();
@@ -160,7 +160,7 @@ class Painter {
         width: this.#width,
         height: this.#height,
         top: RULER_HEIGHT,
-        links: laid.links.map(({ x, y0, y1 }) => ({ x, y0: y0 + shift, y1: y1 + shift })),
+        links: laid.links.map(({ tie, x, y0, y1 }) => ({ tie, x, y0: y0 + shift, y1: y1 + shift })),
         note: laid.more > 0 ? `and ${laid.more} more children in sight` : undefined,
         cursor:
           cursor === undefined
@@ -174,7 +174,7 @@ class Painter {
         bookmarks: state.bookmarks.peek().map((t) => scale.x(t)),
         pointer: this.hover()?.x,
         outline:
-          row?.kind === "slot" && descriptor
+          row && row.kind !== "process" && row.kind !== "lane" && descriptor
             ? {
                 x0: scale.x(descriptor.opened),
                 x1: scale.x(Math.min(descriptor.closed ?? app.edge, app.edge)),
@@ -238,6 +238,7 @@ function Tooltip({ hover }: { readonly hover: Hover | undefined }) {
 function tooltip(app: App, { hit }: Hover): string {
   const { entities } = app.session;
   if (!hit) return "";
+  if (hit.failure) return failureSentence(hit.failure);
   if (hit.child) {
     const wait = hit.child.wait_ns === null ? "" : `, waited ${duration(hit.child.wait_ns)}`;
     return `accept: ${childSentence(entities, hit.child, app.edge)}${wait}`;

@@ -12,7 +12,7 @@ export function Starts() {
   const cursor = app.state.cursor.value;
   // The data are not reactive; the version tells of them.
   const { queue, limit, errors } = useMemo(
-    () => startsAt(app.session.entities, app.session.errors, app.instant),
+    () => startsAt(app.session.entities, app.session.failures.counts, app.instant),
     [app, version, cursor],
   );
   return (

@@ -1,3 +1,4 @@
+import { useEffect, useRef, useState } from "preact/hooks";
 import { count } from "../base/time.ts";
 import { chooseTheme } from "../interact/theme.ts";
 import { useApp } from "./context.ts";
@@ -72,6 +73,11 @@ function Counters() {
       <span data-counter="events">
         <b>{count(status.events)}</b> events
       </span>
+      {app.live && (
+        <span data-counter="rate" title="Events of the last seconds">
+          <b>{count(app.rate)}</b>/s
+        </span>
+      )}
       <span
         data-counter="lost"
         class={status.lost > 0 ? "alarm" : ""}
@@ -114,6 +120,84 @@ function RowFilter() {
   );
 }
 
+/** Ways to show someone else what is here. */
+function Share() {
+  const app = useApp();
+  const [open, setOpen] = useState(false);
+  const box = useRef<HTMLSpanElement>(null);
+  const what = app.state.range.value ? "the measured range" : "everything that is kept";
+  useEffect(() => {
+    if (!open) return undefined;
+    const outside = (event: Event) => {
+      if (!box.current?.contains(event.target as Node)) setOpen(false);
+    };
+    addEventListener("pointerdown", outside);
+    addEventListener("focusin", outside);
+    return () => {
+      removeEventListener("pointerdown", outside);
+      removeEventListener("focusin", outside);
+    };
+  }, [open]);
+  const choose = (run: () => Promise<void>) => () => {
+    setOpen(false);
+    void run();
+  };
+  return (
+    <span
+      class="share"
+      role="group"
+      aria-label="Share"
+      ref={box}
+      onKeyDown={(event) => {
+        if (event.key !== "Escape" || !open) return;
+        event.stopPropagation();
+        setOpen(false);
+        box.current?.querySelector("button")?.focus();
+      }}
+    >
+      <button type="button" aria-expanded={open} onClick={() => setOpen(!open)}>
+        Share
+      </button>
+      {open && (
+        <div class="choices">
+          <button type="button" onClick={choose(() => app.sharing.copy())}>
+            Copy a link to what is in sight <kbd>Y</kbd>
+          </button>
+          <button type="button" onClick={choose(() => app.exporting.page())}>
+            Save {what} as one HTML file <kbd>X</kbd>
+          </button>
+          <button type="button" onClick={choose(() => app.exporting.lines())}>
+            Save the events of {what} as JSON Lines
+          </button>
+        </div>
+      )}
+    </span>
+  );
+}
+
+/** A moment as people write it. */
+function GoTo() {
+  const app = useApp();
+  const [wrong, setWrong] = useState(false);
+  return (
+    <input
+      id="go-to"
+      class="goto"
+      placeholder="Go to time"
+      aria-label="Go to time"
+      aria-invalid={wrong}
+      title="12:04:05.25, -30s, RFC 3339 or nanoseconds since the epoch (T)"
+      onInput={() => setWrong(false)}
+      onKeyDown={(event) => {
+        if (event.key !== "Enter") return;
+        const done = app.goTo(event.currentTarget.value);
+        setWrong(!done);
+        if (done) event.currentTarget.blur();
+      }}
+    />
+  );
+}
+
 function ViewButtons() {
   const app = useApp();
   app.state.version.value;
@@ -144,16 +228,11 @@ function ViewButtons() {
           </button>
         </>
       )}
+      <GoTo />
       <button type="button" title="Show everything (0)" onClick={() => app.fit(false)}>
         Fit
       </button>
-      <button
-        type="button"
-        title="Copy a link to what is in sight (Y)"
-        onClick={() => void app.sharing.copy()}
-      >
-        Link
-      </button>
+      <Share />
       <button type="button" aria-label="Zoom out" title="Zoom out (S)" onClick={() => app.zoom(1.5)}>
         −
       </button>

@@ -3,8 +3,10 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 import { type WebSocket, WebSocketServer } from "ws";
-import { type Fields, parseFilter } from "../../src/base/filter.ts";
-import type { ClientMessage, Line, ServerMessage } from "../../src/protocol/types.gen.ts";
+import { parseFilter } from "../../src/base/filter.ts";
+import { Clock } from "../../src/base/time.ts";
+import { lineFields } from "../../src/net/linefields.ts";
+import type { ClientMessage, ServerMessage } from "../../src/protocol/types.gen.ts";
 import { type FakeSession, T0_NS } from "./session.ts";
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -139,23 +141,16 @@ export class FakeServer {
     }
   }
 
-  /** Keys that the tests ask for. */
-  readonly #fields: Fields<Line> = {
-    event: { text: (line) => [line.event] },
-    error: { text: (line) => [line.error] },
-    pid: { number: (line) => [line.pid] },
-    ts_ns: { number: (line) => [BigInt(T0_NS) + BigInt(line.t ?? 0)] },
-  };
-
   #events(url: URL, json: (status: number, body: unknown) => void): void {
     const from = Number(url.searchParams.get("from_seq") ?? 0);
+    const before = Number(url.searchParams.get("to_seq") ?? Number.POSITIVE_INFINITY);
     const limit = Number(url.searchParams.get("limit") ?? 100);
-    const filter = parseFilter(url.searchParams.get("filter") ?? "", this.#fields);
+    const filter = parseFilter(url.searchParams.get("filter") ?? "", lineFields(new Clock(T0_NS)));
     if (typeof filter !== "function") {
       json(400, { error: `filter: ${filter.token}: ${filter.reason}` });
       return;
     }
-    const fits = this.session.lines.filter((line) => line.seq >= from && filter(line));
+    const fits = this.session.lines.filter((line) => line.seq >= from && line.seq < before && filter(line));
     const events = fits.slice(0, limit);
     const next = fits.length > limit ? (events.at(-1)?.seq ?? 0) + 1 : null;
     json(200, { events, next_seq: next });

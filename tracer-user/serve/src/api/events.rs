@@ -4,7 +4,7 @@ use super::parameter::{Parameters, moment, on_clock_of, read};
 use crate::{problem::Problem, server::App};
 use axum::{Json, extract::State};
 use serde::Deserialize;
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 use tracer_model::session::Session;
 use tracer_wire::{api::Events, filter::Filter, instant::Instant, line::Line};
 
@@ -21,6 +21,9 @@ pub(crate) struct Query {
     /// `seq` of the first; the oldest kept one if it is left out.
     #[param(value_type = Option<u64>)]
     from_seq: Option<String>,
+    /// `seq` before which the answer ends.
+    #[param(value_type = Option<u64>)]
+    to_seq: Option<String>,
     /// How many at most.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 10_000, default = 500)]
     limit: Option<String>,
@@ -45,11 +48,13 @@ pub(crate) async fn events(
     }
     let from_seq =
         read::<u64>("from_seq", query.from_seq.as_deref(), "the number of an event")?.unwrap_or_default();
+    let to_seq =
+        read::<u64>("to_seq", query.to_seq.as_deref(), "the number of an event")?.unwrap_or(u64::MAX);
     let filter = Filter::parse(query.filter.as_deref().unwrap_or_default())
         .map_err(|error| Problem::parameter("filter", error))?;
     let (from, to) = (moment("from", query.from.as_deref())?, moment("to", query.to.as_deref())?);
 
-    let (mut next, end) = app.handle.ask(move |session| bounds(session, from_seq, from, to)).await?;
+    let (mut next, end) = app.handle.ask(move |session| bounds(session, from_seq..to_seq, from, to)).await?;
     let filter = Arc::new(filter);
     let mut events = Vec::new();
     while next < end && events.len() < limit {
@@ -62,12 +67,12 @@ pub(crate) async fn events(
 }
 
 /// First `seq`, and the one after the last.
-fn bounds(session: &Session, from_seq: u64, from: Option<Instant>, to: Option<Instant>) -> (u64, u64) {
+fn bounds(session: &Session, seq: Range<u64>, from: Option<Instant>, to: Option<Instant>) -> (u64, u64) {
     let history = session.history();
     let seq_at = |moment| history.first_seq_at(on_clock_of(session, moment));
     let after_last = history.last_seq() + 1;
-    let first = from_seq.max(history.first_seq()).max(from.map_or(0, seq_at));
-    (first, to.map_or(after_last, seq_at).min(after_last))
+    let first = seq.start.max(history.first_seq()).max(from.map_or(0, seq_at));
+    (first, to.map_or(after_last, seq_at).min(after_last).min(seq.end))
 }
 
 /// Looks at a portion from `next` on; returns what fits, and where to go on.

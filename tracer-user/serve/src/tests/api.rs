@@ -136,6 +136,8 @@ async fn events_are_filtered_and_bounded_in_time() {
         ("filter=event:accept+new_fd:%3E9".to_owned(), vec![5]),
         ("filter=-event:accept&from_seq=3".to_owned(), vec![3, 6, 7, 8]),
         ("from_seq=8".to_owned(), vec![8]),
+        ("from_seq=3&to_seq=6&filter=-event:accept".to_owned(), vec![3]),
+        ("to_seq=2".to_owned(), vec![1]),
         ("from_seq=9".to_owned(), vec![]),
         ("from_seq=99999999".to_owned(), vec![]),
         (format!("from={}&to={}", moment(200), moment(300)), vec![4, 5, 6]),
@@ -176,6 +178,7 @@ async fn a_bad_parameter_is_named_with_the_way_out() {
         ("events?limit=0", "parameter \\\"limit\\\": 0 is not a number from 1 to 10000"),
         ("events?limit=10001", "from 1 to 10000"),
         ("events?limit=many", "parameter \\\"limit\\\""),
+        ("events?to_seq=x", "parameter \\\"to_seq\\\""),
         ("events?from_seq=-1", "parameter \\\"from_seq\\\""),
         ("events?filter=prot:80", "no field is called"),
         (
@@ -217,7 +220,7 @@ async fn the_document_names_every_route() {
         assert!(document["components"]["schemas"][schema].is_object(), "{schema}");
     }
     let parameters = &document["paths"]["/api/v1/events"]["get"]["parameters"];
-    assert_eq!(each(parameters, "name"), ["from_seq", "limit", "filter", "from", "to"]);
+    assert_eq!(each(parameters, "name"), ["from_seq", "to_seq", "limit", "filter", "from", "to"]);
     assert_eq!(document["security"], json!([{"token": []}]));
 }
 

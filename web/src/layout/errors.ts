@@ -1,0 +1,100 @@
+import { lowerBound, upperBound } from "../base/search.ts";
+import type { Socket } from "../protocol/types.gen.ts";
+import { type Entities, joined } from "../store/entities.ts";
+import type { Failure, Failures } from "../store/failures.ts";
+import type { Strip } from "./life.ts";
+import type { ProcessRow, Row } from "./rows.ts";
+import type { TimeScale } from "./timescale.ts";
+
+/** Errors within so many pixels of each other are one mark: none of them vanishes, however far one zooms out. */
+const FOLD_PX = 4;
+
+/** When sockets of a row met errors, and which calls on it failed. */
+export interface Errors {
+  readonly times: readonly (readonly number[])[];
+  readonly failed: readonly (readonly Failure[])[];
+}
+
+/** The errors that a row answers for in the time in sight. A process's own row has what none of its other rows shows. */
+export function errorsOf(entities: Entities, failures: Failures, row: Row, scale: TimeScale): Errors {
+  switch (row.kind) {
+    case "process":
+      return ofProcess(entities, failures, row);
+    case "slot":
+      return {
+        times: [entities.errors(row.process.table, row.slot.fd)],
+        failed: [failures.ofSlot(row.process.id, row.slot.fd)],
+      };
+    case "instance": {
+      const { opened, closed, fd } = row.descriptor;
+      const all = failures.ofSlot(row.process.id, fd);
+      const own = all.slice(
+        lowerBound(all, opened, at),
+        upperBound(all, closed ?? Number.POSITIVE_INFINITY, at),
+      );
+      return { times: [row.socket ? entities.faults(row.socket.id) : []], failed: [own] };
+    }
+    case "child":
+      return { times: [entities.faults(row.socket.id)], failed: [] };
+    case "lane":
+      return { times: inSight(row.children, scale).map(({ id }) => entities.faults(id)), failed: [] };
+    case "listener":
+      return { times: [], failed: [failures.ofSlot(row.process.id, row.descriptor.fd)] };
+    case "more":
+      return { times: [], failed: [] };
+  }
+}
+
+function ofProcess(entities: Entities, failures: Failures, row: ProcessRow): Errors {
+  const { process, expanded } = row;
+  const failed = failures.ofProcess(process.id);
+  if (expanded) {
+    const numbers = new Set(row.slots.map(({ fd }) => fd));
+    return { times: [], failed: [failed.filter(({ fd }) => fd === undefined || !numbers.has(fd))] };
+  }
+  return { times: row.slots.map(({ fd }) => entities.errors(process.table, fd)), failed: [failed] };
+}
+
+/** Children of a lane come one after another: the one before the time in sight may reach into it. */
+function inSight(children: readonly Socket[], { start, end }: TimeScale): readonly Socket[] {
+  const first = Math.max(0, lowerBound(children, start, joined) - 1);
+  return children.slice(first, lowerBound(children, end, joined));
+}
+
+const at = ({ t }: Failure) => t;
+
+/** Marks errors on a row; what lies close together is one mark. */
+export function drawErrors(strip: Strip, { times, failed }: Errors): void {
+  const drawn = new Set<number>();
+  for (const list of times) marks(strip, list, (t) => t, drawn);
+  for (const list of failed) marks(strip, list, at, drawn);
+}
+
+function marks<T>(strip: Strip, list: readonly T[], time: (one: T) => number, drawn: Set<number>): void {
+  const { scene, scale, edge, y, height } = strip;
+  const last = Math.min(edge, scale.t(scale.width + 6));
+  for (let i = lowerBound(list, scale.t(-6), time); i < list.length; ) {
+    const t = time(list[i] as T);
+    if (t > last) return;
+    const x = scale.x(t);
+    const bucket = Math.floor(x / FOLD_PX);
+    if (!drawn.has(bucket)) {
+      drawn.add(bucket);
+      scene.marks.push({ x, y, height, shape: "cross", role: "error" });
+    }
+    i = Math.max(i + 1, lowerBound(list, scale.t((bucket + 1) * FOLD_PX), time));
+  }
+}
+
+/** The failed call of a row that is nearest to a place, if one is near enough. */
+export function failureAt({ failed }: Errors, t: number, near: number): Failure | undefined {
+  let best: Failure | undefined;
+  for (const list of failed) {
+    const next = lowerBound(list, t, at);
+    for (const one of [list[next - 1], list[next]]) {
+      if (!one || Math.abs(one.t - t) > near) continue;
+      if (!best || Math.abs(one.t - t) < Math.abs(best.t - t)) best = one;
+    }
+  }
+  return best;
+}

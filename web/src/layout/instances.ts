@@ -1,0 +1,107 @@
+import type { Descriptor, Process } from "../protocol/types.gen.ts";
+import {
+  instanceKey,
+  isOpen,
+  PROCESS_HEIGHT,
+  processKey,
+  type Question,
+  ROW_HEIGHT,
+  type Rows,
+  Stack,
+} from "./rows.ts";
+
+/** Rows of a process: what is open always has one, of what was closed the newest. */
+export const LISTED_CLOSED = 1000;
+/** A process with so many rows is open without being asked for. */
+const FEW = 200;
+
+interface Group {
+  readonly process: Process;
+  readonly shown: readonly Descriptor[];
+  readonly open: number;
+  /** Closed ones that have no row. */
+  readonly more: number;
+}
+
+/** A row is a descriptor from filled to emptied, the oldest first: what nobody closes stands at the top. */
+export function layInstances({ entities, edge, filter, expanded }: Question): Rows {
+  const stack = new Stack();
+  let all = 0;
+  let hidden = 0;
+  const groups: Group[] = [];
+  for (const process of entities.processes.values()) {
+    if (process.seen > edge) continue;
+    const open: Descriptor[] = [];
+    const closed: Descriptor[] = [];
+    for (const slot of entities.slots(process.table)) {
+      for (const descriptor of slot.held) {
+        if (descriptor.opened > edge) continue;
+        all += 1;
+        const socket = descriptor.socket ? entities.sockets.get(descriptor.socket) : undefined;
+        if (filter && !filter({ process, descriptor, socket })) hidden += 1;
+        else (isOpen(descriptor, edge) ? open : closed).push(descriptor);
+      }
+    }
+    if (filter && open.length + closed.length === 0) continue;
+    open.sort(byAge);
+    closed.sort(byAge);
+    const newest = closed.slice(-LISTED_CLOSED);
+    groups.push({
+      process,
+      shown: [...open, ...newest],
+      open: open.length,
+      more: closed.length - newest.length,
+    });
+  }
+  groups.forEach(({ process, shown, open, more }, at) => {
+    const key = processKey(process.id);
+    const isExpanded = expanded.get(key) ?? shown.length <= FEW;
+    stack.push({
+      kind: "process",
+      key,
+      y: stack.height,
+      height: PROCESS_HEIGHT,
+      level: 1,
+      setSize: groups.length,
+      place: at + 1,
+      process,
+      expanded: isExpanded,
+      slots: entities.slots(process.table),
+      open,
+    });
+    if (!isExpanded) return;
+    const setSize = shown.length + (more > 0 ? 1 : 0);
+    shown.forEach((descriptor, place) => {
+      stack.push({
+        kind: "instance",
+        key: instanceKey(process.id, descriptor.id),
+        y: stack.height,
+        height: ROW_HEIGHT,
+        level: 2,
+        setSize,
+        place: place + 1,
+        process,
+        descriptor,
+        socket: descriptor.socket ? entities.sockets.get(descriptor.socket) : undefined,
+      });
+    });
+    if (more === 0) return;
+    stack.push({
+      kind: "more",
+      key: `${key}/more`,
+      y: stack.height,
+      height: ROW_HEIGHT,
+      level: 2,
+      setSize,
+      place: setSize,
+      process,
+      fd: undefined,
+      count: more,
+    });
+  });
+  return stack.done(all, hidden);
+}
+
+function byAge(a: Descriptor, b: Descriptor): number {
+  return a.opened - b.opened || a.fd - b.fd;
+}

@@ -1,0 +1,103 @@
+import { lowerBound, upperBound } from "../base/search.ts";
+import type { Socket } from "../protocol/types.gen.ts";
+import { acceptedAt, type Entities, joined } from "../store/entities.ts";
+import type { Strip } from "./life.ts";
+import { type Levels, levels, peaks } from "./queue.ts";
+import type { TimeScale } from "./timescale.ts";
+
+/** Accepts within so many pixels of each other are one mark. */
+const FOLD_PX = 4;
+/** Space of a row that its queue does not take (pixels), above and below together. */
+const INSET = 8;
+/** A queue that is not empty is at least so high (pixels). */
+const LEAST_PX = 3;
+/** A queue that was at least so full, as a part of its limit, has the limit drawn beside it. */
+const NEAR = 0.5;
+
+/** The marks of a listener's row: a child taken out of the queue each, and what waits in it. */
+export function drawListener(strip: Strip, listener: Socket, own: (child: Socket) => boolean): void {
+  const children = strip.entities.children(listener.id);
+  drawQueue(strip, listener, children);
+  drawAccepts(strip, children, own);
+}
+
+function drawAccepts(
+  { scene, scale, edge, y, height }: Strip,
+  children: readonly Socket[],
+  own: (child: Socket) => boolean,
+): void {
+  const end = upperBound(children, Math.min(scale.end, edge), joined);
+  // A child that was queued before the visible time may be accepted within it: look back over a few.
+  for (let i = Math.max(0, lowerBound(children, scale.start, joined) - 256); i < end; ) {
+    const child = children[i] as Socket;
+    const at = acceptedAt(child);
+    if (at === undefined || at > edge) {
+      i += 1;
+      continue;
+    }
+    const x = scale.x(at);
+    const next = Math.min(end, lowerBound(children, scale.t(Math.max(x, 0) + FOLD_PX), joined));
+    const many = next - i > 2;
+    if (x >= -4 && x <= scale.width + 4) {
+      const role = own(child) ? "connected" : "idle";
+      scene.marks.push({ x, y, height, shape: many ? "accepts" : "accept", role });
+    }
+    i = many ? Math.max(i + 1, next) : i + 1;
+  }
+}
+
+/** The queue's length as an area whose full height is a full queue. */
+function drawQueue(strip: Strip, listener: Socket, children: readonly Socket[]): void {
+  const { scene, entities, scale, edge, y, height } = strip;
+  const until = Math.min(edge, listener.ended ?? edge);
+  if (until <= scale.start) return;
+  const lengths = peaks(remembered(entities, listener, children, scale), scale, until);
+  // It holds one more than its limit (`sk_acceptq_is_full`, include/net/sock.h).
+  const most = (listener.queue_limit ?? 0) + 1;
+  const room = height - INSET;
+  const bottom = y + height - INSET / 2;
+  let near: { x0: number; x1: number } | undefined;
+  for (let px = 0; px < lengths.length; ) {
+    const length = lengths[px] as number;
+    let end = px + 1;
+    while (end < lengths.length && lengths[end] === length) end += 1;
+    if (length > 0) {
+      const tall = Math.max(LEAST_PX, Math.min(1, length / most) * room);
+      scene.bars.push(px, end, bottom - tall, tall, "connecting", "level");
+      if (listener.queue_limit !== null && length >= most * NEAR) {
+        near = near ? { x0: near.x0, x1: end } : { x0: px, x1: end };
+      }
+      if (listener.queue_limit !== null && length >= most) {
+        scene.marks.push({ x: (px + end) / 2, y, height, shape: "full", role: "error" });
+      }
+    }
+    px = end;
+  }
+  if (near) scene.bars.push(near.x0, near.x1, bottom - room - 1, 1, "error", "limit");
+}
+
+interface Remembered {
+  readonly revision: number;
+  readonly from: number;
+  readonly to: number;
+  readonly levels: Levels;
+}
+
+const known = new WeakMap<Socket, Remembered>();
+
+/** Lengths around the time in sight: counted anew only when something came or the view left what was counted. */
+function remembered(
+  { revision }: Entities,
+  listener: Socket,
+  children: readonly Socket[],
+  scale: TimeScale,
+): Levels {
+  const before = known.get(listener);
+  if (before?.revision === revision && before.from <= scale.start && before.to >= scale.end)
+    return before.levels;
+  const span = scale.end - scale.start;
+  const [from, to] = [scale.start - span, scale.end + span];
+  const counted = levels(children, from, to);
+  known.set(listener, { revision, from, to, levels: counted });
+  return counted;
+}

@@ -1,0 +1,164 @@
+import { expect, test } from "vitest";
+import { FakeSession } from "../../test/fake/session.ts";
+import type { Socket } from "../protocol/types.gen.ts";
+import { RecordingRenderer } from "../render/recording.ts";
+import { joined } from "../store/entities.ts";
+import { Session } from "../store/session.ts";
+import { layRows } from "./lay.ts";
+import { layLinks } from "./links.ts";
+import type { Mode } from "./rows.ts";
+import { layScene } from "./timeline.ts";
+import { TimeScale } from "./timescale.ts";
+import { lanesOf } from "./tree.ts";
+
+function seen(fake: FakeSession): Session {
+  const session = new Session();
+  session.apply({ kind: "hello", info: fake.info, resumed: false });
+  session.apply(fake.change(0, 0));
+  return session;
+}
+
+function lay(session: Session, edge: number, mode: Mode) {
+  const { entities, failures } = session;
+  return layRows(mode, { entities, failures, edge, filter: undefined, expanded: new Map() });
+}
+
+function marks(session: Session, edge: number, mode: Mode, span = 10e9): { x: number; y: number }[] {
+  const renderer = new RecordingRenderer();
+  renderer.lanes(
+    layScene({
+      ...session,
+      entities: session.entities,
+      rows: lay(session, edge, mode).rows,
+      scale: new TimeScale(0, span, 1000),
+      scroll: 0,
+      height: 900,
+      edge,
+      keptSince: 0,
+      selected: undefined,
+    }),
+  );
+  const crosses = renderer.scene?.marks.filter(({ shape }) => shape === "cross") ?? [];
+  return crosses.map(({ x, y }) => ({ x: Math.round(x), y }));
+}
+
+/** A server whose children overlap: two at a time at most. */
+function busy(): { fake: FakeSession; listener: Socket } {
+  const fake = new FakeSession();
+  const server = fake.process(1, "server");
+  const listener = fake.listen(server, 3, "127.0.0.1:80");
+  const open = [];
+  for (let i = 0; i < 6; i += 1) {
+    fake.pass(100);
+    const child = fake.queue(listener, `127.0.0.1:${1001 + i}`);
+    fake.pass(1);
+    open.push(fake.accept(server, listener, child, 4 + (i % 2)));
+    const old = open[i - 1];
+    fake.pass(50);
+    if (old) fake.close(server, old, "peer");
+  }
+  return { fake, listener };
+}
+
+test("instances: what is open stands first, the oldest at the top; what was closed follows", () => {
+  const { fake } = busy();
+  const rows = lay(seen(fake), fake.now, "instances").rows.flatMap((row) =>
+    row.kind === "instance" ? [`${row.descriptor.fd} ${row.descriptor.closed === null}`] : [],
+  );
+  expect(rows).toEqual(["3 true", "5 true", "4 false", "5 false", "4 false", "5 false", "4 false"]);
+});
+
+test("listeners: each child takes the first row that is free, and no two in a row overlap", () => {
+  const { fake, listener } = busy();
+  const session = seen(fake);
+  const rows = lay(session, fake.now, "listeners").rows;
+  expect(rows.map((row) => row.kind)).toEqual(["listener", "lane", "lane"]);
+  const lanes = lanesOf(session.entities, session.entities.sockets.get(listener.id) as Socket);
+  expect(lanes.map((lane) => lane.length)).toEqual([3, 3]);
+  for (const lane of lanes) {
+    lane.forEach((child, i) => {
+      const before = lane[i - 1];
+      const end = before && session.entities.holders(before.id)[0]?.closed;
+      if (before) expect(end).toBeLessThanOrEqual(joined(child));
+    });
+  }
+});
+
+test("children that come later keep the others where they are", () => {
+  const { fake, listener } = busy();
+  const session = seen(fake);
+  const known = session.entities.sockets.get(listener.id) as Socket;
+  const before = lanesOf(session.entities, known).map((lane) => [...lane]);
+  const rev = fake.rev;
+  fake.pass(10);
+  fake.queue(listener, "127.0.0.1:2000");
+  session.apply(fake.change(rev, fake.lines.length));
+  const after = lanesOf(session.entities, known);
+  before.forEach((lane, i) => {
+    expect(after[i]?.slice(0, lane.length)).toEqual(lane);
+  });
+  expect(after.flat().length).toBe(7);
+});
+
+test("an error is marked in every mode, however far one zooms out", () => {
+  const { fake } = busy();
+  const [server] = [...fake.processes.values()];
+  if (!server) throw new Error("no server");
+  fake.pass(100);
+  fake.fail(server, { event: "listen", call: "listen", fd: 3, ret: -22, error: "EINVAL" });
+  fake.fail(server, { event: "socket", call: "socket", ret: -24, error: "EMFILE" });
+  fake.fail(server, { event: "accept", call: "accept4", fd: 3, ret: -11, error: "EAGAIN" });
+  const reset = fake.socket(server, 40, { peer: "10.0.0.1:9" });
+  fake.step(reset, "closed", "CLOSE", "ECONNREFUSED");
+  const session = seen(fake);
+  const edge = fake.now;
+  // On the process, the listener's number, and the socket's.
+  expect(marks(session, edge, "slots").length).toBe(3);
+  expect(marks(session, edge, "slots", 1e15).length).toBe(3);
+  expect(marks(session, edge, "listeners").length).toBe(1);
+  expect(marks(session, edge, "instances").length).toBe(3);
+  const { entities, failures } = session;
+  const collapsed = layRows("slots", {
+    entities,
+    failures,
+    edge,
+    filter: undefined,
+    expanded: new Map([[server.id, false]]),
+  });
+  expect(collapsed.rows.length).toBe(1);
+  expect(failures.counts.get(server.id)).toBe(2);
+});
+
+test("links: a listener's children, both ends of a connection, and who shares an open file", () => {
+  const fake = new FakeSession();
+  const server = fake.process(1, "server");
+  const listener = fake.listen(server, 3, "127.0.0.1:80");
+  const client = fake.process(2, "client");
+  fake.pass(10);
+  const near = fake.socket(client, 7, { local: "127.0.0.1:5000", peer: "127.0.0.1:80" });
+  const child = fake.queue(listener, "127.0.0.1:5000");
+  fake.pass(10);
+  fake.accept(server, listener, child, 4);
+  const shared = fake.open(server, 9, "file", "/log");
+  const dup = fake.open(server, 10, "file", "/log", "dup");
+  dup.file = shared.file;
+  fake.pass(10);
+  const session = seen(fake);
+  const { entities } = session;
+  const question = {
+    entities,
+    rows: lay(session, fake.now, "slots"),
+    scale: new TimeScale(0, fake.now, 1000),
+    edge: fake.now,
+  };
+  const tied = (socket: string | undefined, fd: number) =>
+    layLinks(question, {
+      socket: socket === undefined ? undefined : entities.sockets.get(socket),
+      descriptor: [...entities.descriptors.values()].find((one) => one.fd === fd),
+      process: server.id,
+    }).links.map(({ tie }) => tie);
+  expect(tied(listener.id, 3)).toEqual(["accept"]);
+  expect(tied(child.id, 4)).toEqual(["accept", "pair"]);
+  expect(tied(near.id, 7)).toEqual(["pair"]);
+  expect(tied(undefined, 9)).toEqual(["shared"]);
+});

@@ -1,0 +1,34 @@
+import type { Field, Fields } from "../base/filter.ts";
+import type { Clock } from "../base/time.ts";
+import type { Line } from "../protocol/types.gen.ts";
+
+type Key = keyof Line & string;
+
+const TEXTS: readonly Key[] = [
+  ..."process comm event call error kind path socket listener family type protocol local peer asked level".split(
+    " ",
+  ),
+  ..."option options from to dir closed_first child how cause via".split(" "),
+] as Key[];
+const NUMBERS = [
+  ..."seq pid tid call_id fd ret new_fd fds inode asked_value value backlog queue_len queue_limit".split(" "),
+  ..."wait_ns dur_ns status count ring direct new_direct cpu cpu_seq".split(" "),
+] as Key[];
+/** A flag that is left out of a line is false; of these two it is not known. */
+const FLAGS = "pending cloexec nonblock inferred late unconfirmed doubtful".split(" ") as Key[];
+const UNKNOWN: readonly Key[] = ["cloexec", "nonblock"];
+
+const several = (value: unknown): never[] => (value === undefined ? [] : [value].flat()) as never[];
+
+/** The keys by which lines are filtered: as `FIELDS` of tracer-wire's `filter` module. */
+export function lineFields(clock: Clock): Fields<Line> {
+  const table: Record<string, Field<Line>> = {
+    // The line's own number is too long to be exact here.
+    ts_ns: { number: ({ t }) => (t === undefined ? [] : [clock.epoch(t)]) },
+  };
+  for (const key of TEXTS) table[key] = { text: (line) => several(line[key]) };
+  for (const key of NUMBERS) table[key] = { number: (line) => several(line[key]) };
+  for (const key of FLAGS)
+    table[key] = { flag: (line) => several(line[key] ?? (UNKNOWN.includes(key) ? undefined : false)) };
+  return table;
+}

@@ -1,0 +1,56 @@
+import { unpack } from "../base/bytes.ts";
+import { parseFilter } from "../base/filter.ts";
+import { lowerBound } from "../base/search.ts";
+import { Clock } from "../base/time.ts";
+import type { Events } from "../protocol/types.gen.ts";
+import type { Capture } from "./capture.ts";
+import { lineFields } from "./linefields.ts";
+import type { Owner } from "./live.ts";
+import { Refusal } from "./rest.ts";
+import type { Source } from "./source.ts";
+
+/** Events that come with the session, as a daemon sends its newest; the list asks for older ones. */
+const TAIL = 200;
+
+/** A session out of a capture: answers as a daemon does, from memory. */
+export class Replay implements Source {
+  constructor(readonly capture: Capture) {}
+
+  start(owner: Owner): void {
+    const { info, processes, descriptors, sockets, events } = this.capture;
+    owner.receive({ kind: "hello", info, resumed: false });
+    owner.linked("open");
+    owner.receive({
+      kind: "change",
+      from: 0,
+      to: info.status.rev,
+      processes: [...processes],
+      descriptors: [...descriptors],
+      sockets: [...sockets],
+      events: events.slice(-TAIL),
+      skipped: Math.max(0, events.length - TAIL),
+      more: false,
+      status: info.status,
+    });
+  }
+
+  async events(fromSeq: number, limit: number, filter: string, before?: number): Promise<Events> {
+    const fits = parseFilter(filter, lineFields(new Clock(this.capture.info.t0_ns)));
+    if (typeof fits !== "function") throw new Refusal(`filter: ${fits.token}: ${fits.reason}`);
+    const all = this.capture.events;
+    const found: Events = { events: [], next_seq: null };
+    for (let at = lowerBound(all, fromSeq, ({ seq }) => seq); at < all.length; at += 1) {
+      const line = all[at];
+      if (!line || (before !== undefined && line.seq >= before)) break;
+      if (!fits(line)) continue;
+      if (found.events.length === limit) return { ...found, next_seq: line.seq };
+      found.events.push(line);
+    }
+    return found;
+  }
+}
+
+/** @param packed A capture as an exported file carries it. */
+export async function replay(packed: string): Promise<Source> {
+  return new Replay(JSON.parse(await unpack(packed)) as Capture);
+}

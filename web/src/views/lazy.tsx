@@ -1,0 +1,40 @@
+import type { ComponentType } from "preact";
+import { useEffect, useState } from "preact/hooks";
+
+const loads: (() => Promise<unknown>)[] = [];
+
+/** A view whose code comes when it is shown first, or when the page has nothing better to do. */
+export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> {
+  let coming: Promise<ComponentType<P>> | undefined;
+  let View: ComponentType<P> | undefined;
+  const get = () => {
+    coming ??= load().then((loaded) => {
+      View = loaded;
+      return loaded;
+    });
+    return coming;
+  };
+  loads.push(get);
+  return function Lazy(props: P) {
+    const [, setLoaded] = useState(View !== undefined);
+    const [failed, setFailed] = useState(false);
+    useEffect(() => {
+      let here = true;
+      if (!View)
+        get().then(
+          () => here && setLoaded(true),
+          () => here && setFailed(true),
+        );
+      return () => {
+        here = false;
+      };
+    }, []);
+    if (View) return <View {...props} />;
+    return failed ? <p class="hint">This part of the page could not be loaded: open the page anew.</p> : null;
+  };
+}
+
+/** Loads what is not there yet, so that the page needs nothing of its server later but data. */
+export async function loadRest(): Promise<void> {
+  for (const load of loads) await load().catch(() => undefined);
+}
