@@ -4,6 +4,7 @@ import { neighbour } from "../layout/changes.ts";
 import { type RowFilter, readRowFilter } from "../layout/filter.ts";
 import { layRows } from "../layout/lay.ts";
 import type { Mode, Row } from "../layout/rows.ts";
+import { Lesson } from "../lesson/lesson.ts";
 import type { Link } from "../net/live.ts";
 import type { Source } from "../net/source.ts";
 import type { Process, ServerMessage } from "../protocol/types.gen.ts";
@@ -34,6 +35,7 @@ export class App {
   readonly selecting = new Selecting(this);
   readonly ranging = new Ranging(this);
   readonly sharing = new Sharing(this);
+  readonly lesson = new Lesson(this);
   readonly exporting = new Exporting(this);
   /** The row filter; `filterProblem` says why there is none while the box has text. */
   #filter: RowFilter | undefined;
@@ -160,6 +162,7 @@ export class App {
     this.state.cursor.value = undefined;
     this.state.paused.value = undefined;
     this.state.base.value = undefined;
+    this.lesson.listener.value = undefined;
     this.state.range.value = undefined;
     this.state.bookmarks.value = [];
     this.#expanded.clear();
@@ -296,6 +299,12 @@ export class App {
   showEvent(seq: number): void {
     this.feed.setFilter(`seq:>=${Math.max(0, seq - 20)} seq:<=${seq + 20}`);
     this.state.tab.value = "events";
+  }
+
+  toggleLesson(): void {
+    const { lesson } = this.state;
+    lesson.value = !lesson.peek();
+    this.say(lesson.peek() ? "Lesson." : "Timeline.");
   }
 
   escape(): void {

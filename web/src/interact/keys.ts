@@ -23,12 +23,17 @@ export const KEYS: readonly Key[] = [
   { types: "-", shown: "−", does: "Zoom out", run: (app) => app.zoom(ZOOM) },
   { code: "KeyA", shown: "A", does: "Pan to the past", run: (app) => app.pan(-PAN) },
   { code: "KeyD", shown: "D", does: "Pan to the present", run: (app) => app.pan(PAN) },
-  { code: "ArrowLeft", shown: "←", does: "Pan to the past; on a row: collapse", run: (app) => app.pan(-PAN) },
+  {
+    code: "ArrowLeft",
+    shown: "←",
+    does: "Pan to the past; on a row: collapse",
+    run: (app) => along(app, -1),
+  },
   {
     code: "ArrowRight",
     shown: "→",
     does: "Pan to the present; on a row: expand",
-    run: (app) => app.pan(PAN),
+    run: (app) => along(app, 1),
   },
   {
     code: "KeyI",
@@ -36,6 +41,7 @@ export const KEYS: readonly Key[] = [
     does: "Rows: slots, instances, listeners",
     run: (app) => app.setMode(MODES[(MODES.indexOf(app.state.mode.peek()) + 1) % MODES.length] ?? "slots"),
   },
+  { code: "KeyE", shown: "E", does: "Lesson: one server event by event", run: (app) => app.toggleLesson() },
   { types: ",", shown: ",", does: "Time cursor to the change before", run: (app) => app.stepChange(-1) },
   { types: ".", shown: ".", does: "Time cursor to the change after", run: (app) => app.stepChange(1) },
   { code: "KeyT", shown: "T", does: "Go to a time", run: () => document.getElementById("go-to")?.focus() },
@@ -46,7 +52,7 @@ export const KEYS: readonly Key[] = [
     code: "Space",
     shown: "Space",
     does: "Pause or resume the view; tracing goes on",
-    run: (app) => app.togglePause(),
+    run: (app) => (app.state.lesson.peek() ? app.lesson.toggle() : app.togglePause()),
   },
   { types: "[", shown: "[", does: "Previous child of the listener", run: (app) => app.selecting.child(-1) },
   { types: "]", shown: "]", does: "Next child of the listener", run: (app) => app.selecting.child(1) },
@@ -106,6 +112,12 @@ export const KEYS: readonly Key[] = [
     run: (app) => app.escape(),
   },
 ];
+
+/** An event further in a lesson, a part of the span in the timeline. */
+function along(app: App, step: 1 | -1): void {
+  if (app.state.lesson.peek()) app.lesson.go(app.lesson.step.peek() + step);
+  else app.pan(step * PAN);
+}
 
 function toggleHelp(app: App): void {
   app.state.help.value = !app.state.help.peek();

@@ -51,6 +51,8 @@ export class State {
   /** Whether descriptors stand as cells by number, or as a table. */
   readonly cells = signal(false);
   readonly theme = signal<Theme>("system");
+  /** One server event by event, in place of the timeline. */
+  readonly lesson = signal(false);
   readonly help = signal(false);
   /** Something to know and put away. */
   readonly notice = signal("");

@@ -162,7 +162,7 @@ function Table({
   );
 }
 
-function kindOf(app: App, descriptor: Descriptor): string {
+export function kindOf(app: App, descriptor: Descriptor): string {
   const socket = app.session.entities.sockets.get(descriptor.socket ?? "");
   return socket ? `${socketKind(socket)} socket` : descriptor.kind.replaceAll("_", " ");
 }
@@ -172,7 +172,7 @@ function stateOf(app: App, descriptor: Descriptor, at: number): string | undefin
   return socket && stepAt(socket, at)?.phase;
 }
 
-function nameOf(app: App, descriptor: Descriptor, at: number): string {
+export function nameOf(app: App, descriptor: Descriptor, at: number): string {
   const socket = app.session.entities.sockets.get(descriptor.socket ?? "");
   return socket ? place(socket, at) : visible(descriptor.name) || "—";
 }

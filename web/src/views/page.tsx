@@ -8,6 +8,7 @@ import { Overview } from "./overview.tsx";
 import { Stage } from "./stage.tsx";
 import { Toolbar } from "./toolbar.tsx";
 
+const Lesson = lazy(async () => (await import("./lesson.tsx")).Lesson);
 const Help = lazy(async () => (await import("./help.tsx")).Help);
 
 /** The whole page, from top to bottom. */
@@ -34,8 +35,14 @@ export function Page() {
       <main>
         <h1 class="unseen">Timeline of processes, descriptors and sockets</h1>
         <Overview />
-        <Stage />
-        <Drawer />
+        {app.state.lesson.value ? (
+          <Lesson />
+        ) : (
+          <>
+            <Stage />
+            <Drawer />
+          </>
+        )}
       </main>
       <Help />
       <p class="unseen" role="status" aria-live="polite">

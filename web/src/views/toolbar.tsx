@@ -19,6 +19,14 @@ export function Toolbar() {
       <div class="group">
         <button
           type="button"
+          aria-pressed={app.state.lesson.value}
+          title="One server, event by event, in sentences (E)"
+          onClick={() => app.toggleLesson()}
+        >
+          Lesson
+        </button>
+        <button
+          type="button"
           title={`Colours: ${theme.value}. Press for ${NEXT_THEME[theme.value]}.`}
           aria-label={`Colours: ${theme.value}`}
           onClick={() => chooseTheme(app, NEXT_THEME[theme.value])}

@@ -14,6 +14,8 @@ interface Props {
   readonly onSort?: (column: number) => void;
   /** Stays at the last row when rows come, if it was there. */
   readonly sticky?: boolean;
+  /** A row that is brought into sight when it is another one than before. */
+  readonly shows?: number;
   /** Called when the first row comes into sight. */
   readonly onTop?: () => void;
 }
@@ -22,7 +24,7 @@ const OVERSCAN = 8;
 
 /** A table of rows of one height, of which only those in sight are in the document. */
 export function VirtualTable(props: Props) {
-  const { label, className, count, rowHeight, columns, row, order, onSort, sticky, onTop } = props;
+  const { label, className, count, rowHeight, columns, row, order, onSort, sticky, shows, onTop } = props;
   const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
   const [top, setTop] = useState(0);
@@ -40,6 +42,16 @@ export function VirtualTable(props: Props) {
     const element = box.current;
     if (element && sticky && atEnd.current) element.scrollTop = element.scrollHeight;
   }, [count, sticky, height]);
+
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (!element || shows === undefined || shows < 0) return;
+    // The head covers the first row's height.
+    const at = shows * rowHeight;
+    const room = element.clientHeight - 2 * rowHeight;
+    if (at < element.scrollTop) element.scrollTop = at;
+    else if (at > element.scrollTop + room) element.scrollTop = at - room;
+  }, [shows, rowHeight]);
 
   const scrolled = () => {
     const element = box.current;

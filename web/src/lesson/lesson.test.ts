@@ -1,0 +1,138 @@
+import { describe, expect, test } from "vitest";
+import { nginx } from "../../test/fake/nginx.ts";
+import { FakeSession } from "../../test/fake/session.ts";
+import type { Line, Process, Socket } from "../protocol/types.gen.ts";
+import { Session } from "../store/session.ts";
+import { answers, lowestFree } from "./questions.ts";
+import { tell } from "./sentences.ts";
+
+function asked(fake: FakeSession, listener: Socket, process: Process) {
+  const session = new Session();
+  session.apply({ kind: "hello", info: fake.info, resumed: false });
+  session.apply(fake.change(0, 0));
+  const { entities } = session;
+  const own = { listener: entities.sockets.get(listener.id), process: entities.processes.get(process.id) };
+  if (!own.listener || !own.process) throw new Error("not there");
+  const lines = fake.lines.filter((line) => line.process === process.id);
+  return answers({ entities, listener: own.listener, process: own.process, lines, edge: fake.now });
+}
+
+describe("questions are answered from the record", () => {
+  const story = nginx();
+  const [port, before, number, seek, fork] = asked(story.session, story.listener, story.worker);
+
+  test("whether an accepted socket has a port of its own", () => {
+    expect(port?.answer).toContain("No. All 14 accepted sockets have port 80");
+    expect(port?.answer).toContain("14 different ones");
+    expect(port?.evidence[0]?.text).toBe("127.0.0.1:80 ↔ 127.0.0.1:51200");
+  });
+
+  test("what a client does before accept", () => {
+    expect(before?.answer).toContain(
+      "17 clients were ESTABLISHED in the queue before the server asked for them",
+    );
+    expect(before?.answer).toContain("the longest waited 900 ms");
+    expect(before?.answer).toContain("3 wait now");
+  });
+
+  test("what is not in the record is not answered", () => {
+    expect(seek?.known).toBe(false);
+    expect(seek?.answer).toContain("No program in this record tried.");
+    expect(number?.known).toBe(true);
+  });
+
+  test("who shares a listener", () => {
+    expect(fork?.answer).toContain("1 more descriptors stand for it");
+    expect(fork?.answer).toContain("nginx 812 14");
+  });
+
+  test("numbers: the lowest that is free, counted over the calls that choose so", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    for (const fd of [0, 1, 2]) fake.open(server, fd, "file", "/dev/null", "snapshot");
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    fake.pass(5);
+    const file = fake.open(server, 4, "file", "/a");
+    fake.pass(5);
+    fake.close(server, file, "local");
+    fake.pass(5);
+    const child = fake.queue(listener, "127.0.0.1:5000");
+    fake.accept(server, listener, child, 4, 3);
+    fake.pass(5);
+    // As dup2 would: it is told its number, and no such call is looked at.
+    fake.socket(server, 9);
+    const [, , answer] = asked(fake, listener, server);
+    expect(answer?.answer).toMatch(/^The lowest that is free: now that would be 5\./);
+    // openat told 0 to 2 (snapshot rows of the fake carry a call), 3, 4 and 4 again; 9 is not the lowest.
+    expect(answer?.answer).toMatch(/6 of the 7 calls looked at got the lowest number/);
+    expect(answer?.answer).toMatch(/1 of these had been used before/);
+  });
+
+  test("lseek on a socket", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    fake.fail(server, { event: "lseek", call: "lseek", fd: 3, ret: -29, error: "ESPIPE" });
+    const answer = asked(fake, listener, server)[3];
+    expect(answer?.answer).toContain("1 of 1 tries in this record failed so");
+    expect(answer?.evidence[0]?.text).toBe("lseek(3) returned -29 (ESPIPE)");
+  });
+
+  test("the lowest free number of a table at an instant", () => {
+    const session = new Session();
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    fake.open(server, 0, "file", "/a");
+    fake.open(server, 2, "file", "/b");
+    session.apply({ kind: "hello", info: fake.info, resumed: false });
+    session.apply(fake.change(0, 0));
+    expect(lowestFree(session.entities, server.table, fake.now)).toBe(1);
+  });
+});
+
+describe("sentences", () => {
+  const line = (more: Partial<Line>): Line => ({ seq: 1, ts_ns: 0, via: "syscall", event: "open", ...more });
+
+  test("the way of a server", () => {
+    expect(tell(line({ event: "socket", call: "socket", new_fd: 5, protocol: "tcp" })).what).toBe(
+      "socket() made a tcp socket and gave it descriptor 5.",
+    );
+    expect(tell(line({ event: "bind", call: "bind", fd: 5, local: "127.0.0.1:80" })).what).toBe(
+      "bind() gave descriptor 5 the address 127.0.0.1:80.",
+    );
+    const accepted = {
+      event: "accept",
+      call: "accept4",
+      fd: 5,
+      new_fd: 9,
+      peer: "127.0.0.1:5000",
+      wait_ns: 18_200,
+    };
+    expect(tell(line(accepted)).what).toBe(
+      "accept4() took the connection of 127.0.0.1:5000 out of the queue, where it had waited 18.2 µs, and gave it descriptor 9.",
+    );
+    expect(tell(line({ event: "close", call: "close", fd: 9, closed_first: "peer" })).what).toBe(
+      "Descriptor 9 was closed. The peer closed first.",
+    );
+  });
+
+  test("failures say why, what still runs says so, and hostile text is shown", () => {
+    const failed = tell(line({ event: "lseek", call: "lseek", fd: 3, error: "ESPIPE" }));
+    expect(failed.what).toBe("lseek(3) failed: ESPIPE.");
+    expect(failed.why).toContain("A socket is a stream");
+    expect(tell(line({ event: "accept", call: "accept", fd: 5, pending: true })).what).toBe(
+      "accept(5) waits.",
+    );
+    expect(tell(line({ call: "openat", path: "/x\u202e", new_fd: 3 })).what).toContain("/x\\u{202e}");
+  });
+
+  test("every kind of event has words", () => {
+    const kinds =
+      "socket socketpair bind listen accept connect shutdown close dup open pipe eventfd epoll timerfd pass fork exec exit state queued setfd unshare lseek setsockopt setfl snapshot lost register repair";
+    for (const event of kinds.split(" ")) {
+      const { what } = tell(line({ event, fd: 3 }));
+      expect(what).toMatch(/^[A-Z0-9a-z].*\.$/);
+      expect(what).not.toContain("undefined");
+    }
+  });
+});

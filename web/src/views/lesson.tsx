@@ -1,0 +1,357 @@
+import { useEffect } from "preact/hooks";
+import { address, phaseWord, processName, stepAt } from "../a11y/sentences.ts";
+import { visible } from "../base/escape.ts";
+import { count } from "../base/time.ts";
+import { look } from "../layout/life.ts";
+import { queueAt } from "../layout/queue.ts";
+import { listenersOf } from "../lesson/lesson.ts";
+import { answers, lowestFree, type Subject } from "../lesson/questions.ts";
+import { tell } from "../lesson/sentences.ts";
+import type { Line, Socket } from "../protocol/types.gen.ts";
+import { useApp } from "./context.ts";
+import { kindOf, nameOf } from "./descriptors.tsx";
+import { VirtualTable } from "./virtual.tsx";
+
+/** One server, event by event: each as a sentence, with the queue and the table as they were then. */
+export function Lesson() {
+  const app = useApp();
+  const { lesson, session, state } = app;
+  state.version.value;
+  const listeners = listenersOf(session.entities);
+  const chosen = session.entities.sockets.get(state.selection.peek()?.socket ?? "");
+  const wanted = listeners.find(({ id }) => id === (chosen?.listener ?? chosen?.id)) ?? listeners[0];
+  const begun = lesson.listener.value !== undefined && session.entities.sockets.has(lesson.listener.value);
+  useEffect(() => {
+    if (!begun && wanted) lesson.begin(wanted);
+  }, [begun, wanted, lesson]);
+  useEffect(() => () => lesson.stop(), [lesson]);
+  const lines = lesson.lines.value;
+  const story = lesson.story.value;
+  const step = lesson.step.value;
+  const at = lesson.instant;
+  const subject = lesson.subject();
+  if (!subject) {
+    return (
+      <section class="lesson" aria-label="Lesson">
+        <p class="hint">
+          No listener is in this record. A lesson needs a server:{" "}
+          <code>sockreel serve -- python3 -m http.server</code>
+        </p>
+      </section>
+    );
+  }
+  const { listener, process } = subject;
+  const line = story[step];
+  return (
+    <section class="lesson" aria-label="Lesson">
+      <div class="bar">
+        <label>
+          Server{" "}
+          <select
+            value={listener.id}
+            onChange={(event) => {
+              const next = session.entities.sockets.get(event.currentTarget.value);
+              if (next) lesson.begin(next);
+            }}
+          >
+            {listeners.map((one) => (
+              <option key={one.id} value={one.id}>
+                {visible(one.local ?? one.id)}
+              </option>
+            ))}
+          </select>
+        </label>
+        <span class="group">
+          <button
+            type="button"
+            aria-label="Previous event"
+            title="Previous event (←)"
+            onClick={() => lesson.go(step - 1)}
+          >
+            ◂
+          </button>
+          <button
+            type="button"
+            aria-pressed={lesson.playing.value}
+            title="One event after another (Space)"
+            onClick={() => (lesson.playing.value ? lesson.pause() : lesson.play())}
+          >
+            {lesson.playing.value ? "Stop" : "Play"}
+          </button>
+          <button
+            type="button"
+            aria-label="Next event"
+            title="Next event (→)"
+            onClick={() => lesson.go(step + 1)}
+          >
+            ▸
+          </button>
+        </span>
+        <span data-lesson-step={step}>
+          Event {count(step + 1)} of {count(story.length)}
+        </span>
+        <label>
+          <input
+            type="checkbox"
+            checked={lesson.narrow.value}
+            onChange={(event) => lesson.setNarrow(event.currentTarget.checked)}
+          />{" "}
+          Only what concerns this server's socket
+        </label>
+        {lesson.problem.value !== undefined && (
+          <span class="problem" role="alert">
+            <label>
+              <input
+                type="checkbox"
+                checked={lesson.narrow.value}
+                onChange={(event) => lesson.setNarrow(event.currentTarget.checked)}
+              />{" "}
+              Only what concerns this server's socket
+            </label>
+            {lesson.problem.value}
+          </span>
+        )}
+      </div>
+      <Sentence line={line} />
+      <div class="scene">
+        <VirtualTable
+          label="What happened, event by event"
+          className="story"
+          count={story.length}
+          rowHeight={24}
+          columns={["Time", "What happened"]}
+          shows={step}
+          row={(index) => <StoryRow line={story[index]} index={index} current={index === step} />}
+        />
+        <div class="picture">
+          <Chain listener={listener} at={at} />
+          <Queue listener={listener} at={at} />
+        </div>
+        <Table process={process} at={at} line={line} />
+      </div>
+      <Questions subject={{ entities: session.entities, listener, process, lines, edge: app.edge }} />
+    </section>
+  );
+}
+
+function Sentence({ line }: { readonly line: Line | undefined }) {
+  if (!line) return <p class="sentence muted">Reading the server's events…</p>;
+  const { what, why } = tell(line);
+  return (
+    <p class="sentence" aria-live="polite">
+      <strong>
+        <bdi>{what}</bdi>
+      </strong>{" "}
+      <span class="muted">{why}</span>
+    </p>
+  );
+}
+
+function StoryRow({
+  line,
+  index,
+  current,
+}: {
+  readonly line: Line | undefined;
+  readonly index: number;
+  readonly current: boolean;
+}) {
+  const app = useApp();
+  if (!line) return null;
+  return (
+    <>
+      <span role="cell" class="num">
+        {app.session.clock.timeOfDay(line.t ?? 0, 1e3)}
+      </span>
+      <span role="cell">
+        <button
+          type="button"
+          class={line.error ? "link bad" : "link"}
+          aria-current={current ? "step" : undefined}
+          data-lesson-event={line.event}
+          onClick={() => app.lesson.go(index)}
+        >
+          <bdi>{tell(line).what}</bdi>
+        </button>
+      </span>
+    </>
+  );
+}
+
+const CHAIN = [
+  ["socket", "created"],
+  ["bind", "bound"],
+  ["listen", "listening"],
+] as const;
+
+/** What a server does before it has clients, and how far this one is; each leads to its event. */
+function Chain({ listener, at }: { readonly listener: Socket; readonly at: number }) {
+  const app = useApp();
+  const accepted = app.session.entities.children(listener.id).filter((child) => child.accepted !== null);
+  const done = accepted.filter((child) => (child.accepted ?? 0) <= at).length;
+  return (
+    <ol class="chain" aria-label="From socket to accept">
+      {CHAIN.map(([name, phase]) => {
+        const t = listener.steps.find((step) => step.phase === phase)?.t;
+        const where = phase === "created" ? "done" : address(listener.local);
+        return <Link key={name} name={name} t={t} at={at} done={where} />;
+      })}
+      <Link name="accept" t={accepted[0]?.accepted ?? undefined} at={at} done={`× ${count(done)}`} />
+    </ol>
+  );
+}
+
+function Link({
+  name,
+  t,
+  at,
+  done,
+}: {
+  readonly name: string;
+  readonly t: number | undefined;
+  readonly at: number;
+  readonly done: string;
+}) {
+  const app = useApp();
+  const reached = t !== undefined && t <= at;
+  return (
+    <li class={reached ? "done" : ""}>
+      <button type="button" disabled={t === undefined} onClick={() => t !== undefined && app.lesson.at(t)}>
+        <b>{name}</b> <span>{reached ? done : t === undefined ? "not seen" : "not yet"}</span>
+      </button>
+    </li>
+  );
+}
+
+/** Clients that a drawing has room for. */
+const SHOWN = 8;
+
+/** Who waits before the listener, and who was taken out and is served. */
+function Queue({ listener, at }: { readonly listener: Socket; readonly at: number }) {
+  const app = useApp();
+  const { entities } = app.session;
+  const children = entities.children(listener.id);
+  const { waiting } = queueAt(children, at);
+  const served = children.filter((child) => {
+    if (child.accepted === null || child.accepted > at) return false;
+    return entities
+      .holders(child.id)
+      .some(({ opened, closed }) => opened <= at && (closed === null || closed > at));
+  });
+  const begun = (listener.steps[0]?.t ?? 0) <= at;
+  const phase = begun ? stepAt(listener, at)?.phase : undefined;
+  const listens = phase === "listening";
+  return (
+    <div class="queuepicture">
+      <figure>
+        <figcaption>
+          Waiting: {count(waiting.length)}
+          {listener.queue_limit === null || !listens ? "" : ` of ${count(listener.queue_limit + 1)} places`}
+        </figcaption>
+        <ul>
+          {waiting.slice(0, SHOWN).map((child) => (
+            <li key={child.id} class="client waiting">
+              <bdi>{address(child.peer)}</bdi>
+            </li>
+          ))}
+          {waiting.length > SHOWN && <li>and {count(waiting.length - SHOWN)} more</li>}
+          {waiting.length === 0 && <li class="muted">nobody</li>}
+        </ul>
+      </figure>
+      <div class={listens ? "door open" : "door"}>
+        <b>{phase === undefined ? "no socket yet" : phaseWord(phase)}</b>
+        <bdi>{phase === undefined || phase === "created" ? "" : address(listener.local)}</bdi>
+        <span aria-hidden="true">→ accept →</span>
+      </div>
+      <figure>
+        <figcaption>Served: {count(served.length)}</figcaption>
+        <ul>
+          {served.slice(-SHOWN).map((child) => (
+            <li key={child.id} class="client served">
+              <b>{entities.holders(child.id)[0]?.fd}</b> <bdi>{address(child.peer)}</bdi>
+            </li>
+          ))}
+          {served.length > SHOWN && <li>and {count(served.length - SHOWN)} more</li>}
+          {served.length === 0 && <li class="muted">nobody</li>}
+        </ul>
+      </figure>
+    </div>
+  );
+}
+
+/** Numbers of a table that a lesson has room for. */
+const NUMBERS = 200;
+
+/** The table after the event, with what it changed. */
+function Table({
+  process,
+  at,
+  line,
+}: {
+  readonly process: Subject["process"];
+  readonly at: number;
+  readonly line: Line | undefined;
+}) {
+  const app = useApp();
+  const { entities } = app.session;
+  const table = entities.tableAt(process.table, at);
+  const touched = new Set([line?.fd, line?.new_fd, ...(line?.fds ?? [])]);
+  const own = line?.process === process.id;
+  const free = lowestFree(entities, process.table, at);
+  return (
+    <div class="numbers" tabIndex={0} role="region" aria-label="Descriptor table after the event">
+      <table>
+        <caption>
+          Descriptors of {processName(process)}; next: {free}
+        </caption>
+        <tbody>
+          {table.slice(0, NUMBERS).map((one) => {
+            const socket = entities.sockets.get(one.socket ?? "");
+            const step = socket && stepAt(socket, at);
+            return (
+              <tr key={one.fd} class={own && touched.has(one.fd) ? "touched" : ""}>
+                <th scope="row">{one.fd}</th>
+                <td>
+                  {step && (
+                    <span class={`chip ${look(step).role.replace("_", "-")}`}>{phaseWord(step.phase)}</span>
+                  )}{" "}
+                  <bdi>{socket ? nameOf(app, one, at) : `${kindOf(app, one)} ${nameOf(app, one, at)}`}</bdi>
+                </td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+      {table.length > NUMBERS && <p class="hint">and {count(table.length - NUMBERS)} more</p>}
+    </div>
+  );
+}
+
+function Questions({ subject }: { readonly subject: Subject }) {
+  const app = useApp();
+  return (
+    <div class="questions">
+      <h2>Questions that this record answers</h2>
+      {answers(subject).map(({ question, answer, evidence, known }) => (
+        <details key={question} open={known}>
+          <summary>{question}</summary>
+          <p data-known={known}>
+            <bdi>{answer}</bdi>
+          </p>
+          {evidence.length > 0 && (
+            <ul>
+              {evidence.map(({ text, t }) => (
+                <li key={`${t} ${text}`}>
+                  <button type="button" class="link num" onClick={() => app.lesson.at(t)}>
+                    {app.session.clock.timeOfDay(t, 1e3)}
+                  </button>{" "}
+                  <bdi>{text}</bdi>
+                </li>
+              ))}
+            </ul>
+          )}
+        </details>
+      ))}
+    </div>
+  );
+}
