@@ -10,6 +10,7 @@ mod client_side;
 mod compat;
 mod descriptors;
 mod ends;
+mod explain;
 mod families;
 mod harness;
 mod instants;

@@ -18,6 +18,8 @@ const BUDGET: &[(&str, u64)] = &[
     ("exit", 800),
     // With the walk through a table that was copied from a shared one, as `exec`.
     ("fork", 3_000),
+    ("leftovers", 1_150),
+    ("look", 1_600),
     ("ring_complete", 22_700),
     ("ring_create", 6_200),
     ("ring_overflow", 5_200),

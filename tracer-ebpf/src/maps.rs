@@ -11,8 +11,8 @@ use core::ffi::c_void;
 // `AtomicU64::fetch_add` is not there for a target without compare-and-swap; the instruction is.
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use tracer_abi::{
-    Asked, Counter, Entry, Follow, Header, InFlight, RingFlight, RingMark, RingMarked, SLEEPING_LEN,
-    SYSCALL_TABLE_LEN, Sleeping, Slot, SnapshotRow, Sock, Target, Tracked,
+    Asked, Counter, Entry, Follow, Header, InFlight, LookFound, LookWanted, RingFlight, RingMark, RingMarked,
+    SLEEPING_LEN, SYSCALL_TABLE_LEN, Sleeping, Slot, SnapshotRow, Sock, Target, Tracked,
 };
 
 /// Records on their way to user space. User space sets the size.
@@ -88,6 +88,14 @@ pub(crate) static LISTENER: ListenerStorage = ListenerStorage::new();
 /// Room for a row of the snapshot, its path behind it.
 #[map]
 pub(crate) static ROW: PerCpuArray<RowBuffer> = PerCpuArray::with_max_entries(1, 0);
+
+/// What a look is for.
+#[map]
+pub(crate) static LOOK_WANTED: Array<LookWanted> = Array::with_max_entries(1, 0);
+
+/// Room for what a look finds.
+#[map]
+pub(crate) static LOOK_FOUND: PerCpuArray<LookFound> = PerCpuArray::with_max_entries(1, 0);
 
 /// A socket storage of one address that clones inherit, which the library's own type cannot say. The loader reads the
 /// types of the fields (Documentation/bpf/map_sk_storage.rst).

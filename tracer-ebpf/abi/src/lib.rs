@@ -14,6 +14,7 @@ mod class;
 mod config;
 mod counter;
 mod layout;
+mod look;
 mod process;
 mod record;
 mod ring;
@@ -29,6 +30,7 @@ pub use class::{Class, Entry, SLEEPING_LEN, SYSCALL_TABLE_LEN, Sleeping};
 pub use config::{Config, Offsets, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT};
 pub use counter::Counter;
 pub use layout::Field;
+pub use look::{LookFound, LookWanted};
 pub use process::{Exec, Exit, FORK_SHARES_FILES, Follow, Fork, TABLE_SLOTS, Table, Thread};
 pub use record::{
     FileRef, Header, Kind, NAME_LEN, OPTION_LINGER, OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY,

@@ -13,11 +13,14 @@
 //! | `ring_complete`, `ring_complete_values` | `io_uring_complete` | 6.0 | carries the result; arguments changed in 6.16 |
 //! | `ring_overflow` | `io_uring_cqe_overflow` | 6.0 | completions that find the queue full |
 //! | `snapshot` | iterator `task_file` | 5.8 | reads tables without a race with `/proc` |
+//! | `look` | iterator `task_file` | 5.8 | who holds a port or a name, whether or not it is followed |
+//! | `leftovers` | iterator `tcp` | 5.9 | connections that nobody holds: `TIME_WAIT` and its kin |
 
 mod addfd;
 mod call;
 pub(crate) mod fanotify;
 mod found;
+mod look;
 mod outcome;
 mod passed;
 mod process;

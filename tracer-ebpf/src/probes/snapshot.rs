@@ -15,18 +15,18 @@ use tracer_abi::{SLOT_PRESENT, SnapshotRow, Sock};
 
 /// `struct bpf_iter__task_file` (kernel/bpf/task_iter.c).
 #[repr(C)]
-struct TaskFile {
-    meta: *const Meta,
-    task: *const c_void,
-    fd: u32,
+pub(super) struct TaskFile {
+    pub(super) meta: *const Meta,
+    pub(super) task: *const c_void,
+    pub(super) fd: u32,
     _pad: u32,
-    file: *const c_void,
+    pub(super) file: *const c_void,
 }
 
 /// `struct bpf_iter_meta` (include/linux/bpf.h).
 #[repr(C)]
-struct Meta {
-    seq: *mut c_void,
+pub(super) struct Meta {
+    pub(super) seq: *mut c_void,
     session_id: u64,
     seq_num: u64,
 }

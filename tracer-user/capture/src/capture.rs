@@ -7,10 +7,11 @@ use crate::{
     Account, AttachError, CaptureError, Report, Settings,
     clock::{boot_now, epoch_minus_boot_ns},
     health::Health,
+    look::Look,
     numbering::numbering,
     order::Order,
     pending::Pending,
-    programs::{self, Programs},
+    programs::{self, Programs, SNAPSHOT},
 };
 use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -42,7 +43,7 @@ const END_NS: u64 = 200_000_000;
 /// Runs the snapshot's iterator and gives out its rows; false where one of them could not be read.
 pub(crate) fn rows(programs: &mut Programs, mut row: impl FnMut(Input)) -> Result<bool, CaptureError> {
     let mut bytes = Vec::new();
-    let mut file = programs.snapshot().map_err(CaptureError::Snapshot)?;
+    let mut file = programs.iterate(SNAPSHOT).map_err(CaptureError::Snapshot)?;
     file.read_to_end(&mut bytes).map_err(CaptureError::Snapshot)?;
     let mut rest = bytes.as_slice();
     while !rest.is_empty() {
@@ -64,6 +65,7 @@ pub struct Capture {
     health: Health,
     pending: Pending,
     order: Order,
+    look: Look,
     numbering: Numbering,
     /// Numbers that had been given on each CPU at the last look.
     given: Vec<u64>,
@@ -91,12 +93,14 @@ impl Capture {
         let counters = PerCpuArray::try_from(programs.take_map("COUNTERS")?).map_err(maps)?;
         let in_flight = HashMap::try_from(programs.take_map("IN_FLIGHT")?).map_err(maps)?;
         let asked = HashMap::try_from(programs.take_map("ASKED")?).map_err(maps)?;
+        let look = Look::new(&mut programs)?;
         Ok(Self {
             programs,
             ring,
             health: Health::new(counters),
             pending: Pending::new(in_flight, asked),
             order: Order::default(),
+            look,
             numbering: numbering(),
             given: Vec::new(),
             next_pending: 0,
@@ -256,6 +260,9 @@ impl Capture {
         while let Some(item) = self.ring.next() {
             let read = decode::record(&item, &self.numbering, |input| {
                 newly_followed |= matches!(input.body, Body::Exec(Exec { newly_followed: true, .. }));
+                if let Some(looked) = self.look.before(&input, &mut self.programs) {
+                    self.order.push(looked);
+                }
                 self.order.push(input);
             });
             match read {

@@ -7,6 +7,7 @@ mod clock;
 mod doctor;
 mod glance;
 mod health;
+mod look;
 mod numbering;
 mod offsets;
 mod order;

@@ -12,8 +12,11 @@ use tracer_model::ids::BootNs;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sockreel-ebpf"));
 
-/// The iterator's name in the object.
-const SNAPSHOT: &str = "snapshot";
+/// Names of the iterators in the object, and what they go over.
+pub(crate) const SNAPSHOT: &str = "snapshot";
+pub(crate) const LOOK: &str = "look";
+pub(crate) const LEFTOVERS: &str = "leftovers";
+const ITERATORS: &[(&str, &str)] = &[(SNAPSHOT, "task_file"), (LOOK, "task_file"), (LEFTOVERS, "tcp")];
 
 /// Programs, their tracepoint, and what is missing without them; `None`: nothing works without them. A name with `|` names
 /// alternatives, tried in order: kernels renamed the tracepoint or changed its arguments.
@@ -122,7 +125,8 @@ fn open(selection: &Selection, ring_bytes: u32) -> Result<(Ebpf, Btf, Vec<String
 /// The snapshot's iterator alone: nothing is attached.
 pub(crate) fn iterator(selection: &Selection, ring_bytes: u32) -> Result<Programs, AttachError> {
     let (mut ebpf, btf, missing) = open(selection, ring_bytes)?;
-    load_iterator(&mut ebpf, &btf).map_err(|cause| refused("load the snapshot's iterator", &cause))?;
+    load_iterator(&mut ebpf, (SNAPSHOT, "task_file"), &btf)
+        .map_err(|cause| refused("load the snapshot's iterator", &cause))?;
     let report = Report { missing, ..Report::default() };
     Ok(Programs { ebpf, report, links: Links::new(), since: clock::boot_now() })
 }
@@ -143,7 +147,10 @@ pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
             },
         }
     }
-    load_iterator(&mut ebpf, &btf).map_err(|cause| refused("load the snapshot's iterator", &cause))?;
+    for (name, over) in ITERATORS {
+        load_iterator(&mut ebpf, (name, over), &btf)
+            .map_err(|cause| refused(&format!("load the iterator over {over}"), &cause))?;
+    }
     report.attached.push("snapshots of descriptor tables (iterator task_file)".to_owned());
     report.verified = verified(&ebpf);
     Ok(Programs { ebpf, report, links, since })
@@ -200,10 +207,10 @@ fn attach_program(
     tracepoint.attach()
 }
 
-fn load_iterator(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProgramError> {
-    let loaded = ebpf.program_mut(SNAPSHOT).ok_or(ProgramError::NotLoaded)?;
+fn load_iterator(ebpf: &mut Ebpf, (name, over): (&str, &str), btf: &Btf) -> Result<(), ProgramError> {
+    let loaded = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
     let iterator: &mut Iter = loaded.try_into()?;
-    iterator.load("task_file", btf)
+    iterator.load(over, btf)
 }
 
 impl Programs {
@@ -223,7 +230,7 @@ impl Programs {
         alone.flat_map(|names| names.split('|')).filter_map(|name| self.ebpf.program(name))
     }
 
-    /// Ends every program but the snapshot's. They stay loaded: what the kernel counted of their runs can still be read.
+    /// Ends every program but the iterators. They stay loaded: what the kernel counted of their runs can still be read.
     pub(crate) fn detach(&mut self) {
         for (name, link) in self.links.drain(..) {
             if let Some(Program::BtfTracePoint(tracepoint)) = self.ebpf.program_mut(name) {
@@ -233,9 +240,9 @@ impl Programs {
         }
     }
 
-    /// A new run of the snapshot's iterator; reading the file runs it.
-    pub(crate) fn snapshot(&mut self) -> Result<File, std::io::Error> {
-        let loaded = self.ebpf.program_mut(SNAPSHOT).ok_or(std::io::ErrorKind::NotFound)?;
+    /// A new run of an iterator; reading the file runs it.
+    pub(crate) fn iterate(&mut self, name: &str) -> Result<File, std::io::Error> {
+        let loaded = self.ebpf.program_mut(name).ok_or(std::io::ErrorKind::NotFound)?;
         let iterator: &mut Iter = loaded.try_into().map_err(std::io::Error::other)?;
         let id = iterator.attach().map_err(std::io::Error::other)?;
         iterator.take_link(id).map_err(std::io::Error::other)?.into_file().map_err(std::io::Error::other)

@@ -2,7 +2,7 @@
 
 use crate::{
     entity::{Closed, Opened, Phase},
-    event::{Direction, Event, EventKind, FileKind, Via},
+    event::{Direction, Event, EventKind, FileKind, SocketKind, Via},
     ids::{BootNs, DescriptorId, TableId},
     input::{Call, FileRef, Slot, Sock},
     kinds, lifecycle,
@@ -61,6 +61,14 @@ fn errno(ret: i64) -> Option<u32> {
 /// `O_NONBLOCK` of the open file that a call gave, where it is set.
 pub(crate) fn nonblock(call: &Call) -> Option<bool> {
     call.results.first().is_some_and(|slot| slot.file.is_some() && slot.nonblock).then_some(true)
+}
+
+/// The kind of socket that a `socket` or `socketpair` asked for: family, type without `SOCK_NONBLOCK` and `SOCK_CLOEXEC`,
+/// and protocol (socket(2)).
+fn asked_kind(call: &Call) -> Option<SocketKind> {
+    let [family, ty, protocol] = [call.args[0], call.args[1] & 0xf, call.args[2]].map(u16::try_from);
+    let kind = SocketKind { family: family.ok()?, ty: ty.ok()?, protocol: protocol.ok()? };
+    matches!(call.call, Syscall::Socket | Syscall::Socketpair | Syscall::RingSocket).then_some(kind)
 }
 
 /// An argument that is a descriptor number.
@@ -155,6 +163,7 @@ impl Session {
         };
         event.direction = (doing.kind == EventKind::Pass).then_some(Direction::In);
         if !doing.done() {
+            event.socket_kind = asked_kind(call);
             return;
         }
         let filled = self.fill_results(doing);

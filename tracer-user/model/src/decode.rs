@@ -1,11 +1,13 @@
 //! From the bytes of a kernel record to an [`Input`]. Total: any bytes give an input or an error, never a panic.
 
 mod calls;
+mod looks;
 mod rings;
 mod snapshots;
 mod sockets;
 
 pub use calls::in_flight;
+pub use looks::look_found;
 pub use snapshots::row;
 
 use crate::{

@@ -2,6 +2,7 @@
 
 use crate::{
     address::Address,
+    explain::Explain,
     ids::{BootNs, ProcessKey, SocketId},
     input::{LossCause, Options, Origin},
     syscall::Syscall,
@@ -26,6 +27,8 @@ macro_rules! named {
         }
     };
 }
+
+pub(crate) use named;
 
 named! {
     /// Kind of an event: the base name of the call, or what happened without one.
@@ -252,6 +255,8 @@ pub struct Event {
     pub unconfirmed: bool,
     /// Which operation it was was concluded among several with the same mark.
     pub doubtful: bool,
+    /// Why it failed, where that can be said.
+    pub explain: Option<Box<Explain>>,
 }
 
 impl Event {

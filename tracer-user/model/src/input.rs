@@ -67,6 +67,8 @@ pub enum Body {
     Given(Box<Given>),
     /// Part of the list of a ring's file table.
     Ring(Box<RingPart>),
+    /// A look at the machine that explains an error: the input with the error follows, at the same moment.
+    Looked(Box<Looked>),
 }
 
 /// Who did it.
@@ -396,6 +398,40 @@ pub struct Row {
     pub sock: Option<Sock>,
     /// Open flags (`f_flags`, open(2)).
     pub open_flags: u32,
+}
+
+/// A one-time look at what has to do with an error, followed or not. It was taken some milliseconds after the error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looked {
+    /// Whose error.
+    pub task: Task,
+    /// Network namespace of the tracer: connections that nobody holds were looked for there.
+    pub netns: u32,
+    /// Sockets that processes hold.
+    pub held: Vec<HeldSock>,
+    /// Connections of TCP on the port that nobody holds.
+    pub leftovers: Vec<Sock>,
+    /// Everything was looked at.
+    pub whole: bool,
+    /// First port that everybody may bind (`ip_unprivileged_port_start`, ip(7)), in the tracer's namespace.
+    pub first_port: Option<u32>,
+    /// Open files of the machine and their limit (`file-nr`, proc_sys_fs(5)).
+    pub files: Option<(u64, u64)>,
+}
+
+/// A socket that a process holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldSock {
+    /// Process.
+    pub process: ProcessKey,
+    /// Name of its leader.
+    pub comm: Vec<u8>,
+    /// Descriptor.
+    pub fd: i32,
+    /// Inode number.
+    pub ino: u64,
+    /// The socket.
+    pub sock: Sock,
 }
 
 /// Something was lost.

@@ -23,6 +23,14 @@ const ADDFD: u32 = 0x2103;
 /// `CLOSE_RANGE_CLOEXEC` (`include/uapi/linux/close_range.h`).
 pub(crate) const CLOSE_RANGE_CLOEXEC: u32 = 4;
 
+impl Call {
+    /// The kind of event that the call is.
+    #[must_use]
+    pub fn kind(&self) -> EventKind {
+        event_kind(self)
+    }
+}
+
 /// The event of a call: the base name of what it does.
 pub(crate) fn event_kind(call: &Call) -> EventKind {
     let [_, request, flags, _] = call.args;

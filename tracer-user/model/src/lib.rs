@@ -11,6 +11,7 @@ pub mod address;
 pub mod decode;
 pub mod entity;
 pub mod event;
+pub mod explain;
 pub mod history;
 pub mod ids;
 pub mod input;

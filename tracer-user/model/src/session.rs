@@ -3,6 +3,7 @@
 use crate::{
     entity::{Descriptor, Process, Socket, Standing},
     event::Event,
+    explain,
     history::History,
     ids::{BootNs, DescriptorId, ProcessKey, SocketId, TableId},
     input::{Body, Input, LossCause},
@@ -96,6 +97,7 @@ pub struct Session {
     /// The snapshot that is being read.
     pub(crate) open: Option<reconcile::Open>,
     pub(crate) missed: trust::AllMissed,
+    pub(crate) explaining: explain::Memory,
     /// A table turned out doubtful without a loss.
     pub(crate) repair_wanted: bool,
     /// Events that set a table right.
@@ -120,6 +122,7 @@ impl Session {
             loss: Loss::default(),
             open: None,
             missed: trust::AllMissed::new(),
+            explaining: explain::Memory::default(),
             repair_wanted: false,
             repairs: 0,
             checks: (0, 0),
@@ -156,6 +159,7 @@ impl Session {
             Body::Thread(thread) => self.thread(&stamp, thread),
             Body::Given(given) => self.given(&stamp, given),
             Body::Ring(part) => self.ring_part(&stamp, part),
+            Body::Looked(looked) => self.explaining.look(input.ts, looked),
         }
         if let Some(origin) = input.origin {
             self.loss.arrived(origin);

@@ -4,7 +4,7 @@ use crate::{
     address::Address,
     entity::{Phase, Socket, Step},
     event::SocketKind,
-    ids::{BootNs, SocketId},
+    ids::{BootNs, ProcessKey, SocketId},
     input::{Options, Sock},
     lifecycle,
     names::state,
@@ -29,6 +29,10 @@ pub(crate) struct Kept {
     pub(crate) came_from: u64,
     /// When its options were read.
     pub(crate) options_at: BootNs,
+    /// `seq` of the event that told its address or that it listens; 0: none did.
+    pub(crate) told: u64,
+    /// `seq` of the event that ended its last descriptor, and whose that was.
+    pub(crate) closed: Option<(u64, ProcessKey, i32)>,
 }
 
 /// Every kept socket.
@@ -161,7 +165,18 @@ impl Sockets {
             rev: 0,
         };
         revisions.touch(Entity::Socket(id), &mut socket.rev);
-        self.kept.insert(id, Kept { socket, sk: sock.sk, state: sock.state, came_from: 0, options_at: ts });
+        self.kept.insert(
+            id,
+            Kept {
+                socket,
+                sk: sock.sk,
+                state: sock.state,
+                came_from: 0,
+                options_at: ts,
+                told: 0,
+                closed: None,
+            },
+        );
         self.by_sk.insert(sock.sk, id);
         self.unheld.insert(id);
         self.evict(revisions);
@@ -216,6 +231,20 @@ impl Sockets {
         if new != old {
             kept.socket.options = new;
             revisions.touch(Entity::Socket(id), &mut kept.socket.rev);
+        }
+    }
+
+    /// Which event told what the socket is: no change that a reader sees.
+    pub(crate) fn note_told(&mut self, id: SocketId, seq: u64) {
+        if let Some(kept) = self.kept.get_mut(&id) {
+            kept.told = seq;
+        }
+    }
+
+    /// Which event ended its last descriptor, likewise.
+    pub(crate) fn note_closed(&mut self, id: SocketId, seq: u64, (process, fd): (ProcessKey, i32)) {
+        if let Some(kept) = self.kept.get_mut(&id) {
+            kept.closed = Some((seq, process, fd));
         }
     }
 

@@ -77,6 +77,7 @@ impl Session {
             new_direct: None,
             unconfirmed: false,
             doubtful: false,
+            explain: None,
         }
     }
 
@@ -84,6 +85,8 @@ impl Session {
     pub(crate) fn emit(&mut self, mut event: Event) {
         self.seq += 1;
         event.seq = self.seq;
+        event.explain = self.explain(&event);
+        self.note_told(&event);
         self.repairs += u64::from(event.via == Via::Repair);
         self.history.push(&mut event);
         self.events.push(event);

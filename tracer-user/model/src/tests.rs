@@ -3,6 +3,7 @@
 mod calls;
 mod connections;
 mod contents;
+mod explain;
 mod lives;
 mod make;
 mod passes;

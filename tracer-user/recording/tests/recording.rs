@@ -261,15 +261,15 @@ fn other_files_are_told_apart() {
         &b""[..],
         b"\x89MCAP",
         b"#!/bin/sh\necho hello, this is not a recording\n",
-        &container("ros2", &[("format", "2")], &[], true),
+        &container("ros2", &[("format", "3")], &[], true),
     ] {
         let (_, error) = read(foreign);
         assert!(matches!(error, Some(RecordingError::Foreign { .. })), "{error:?}");
     }
-    for version in ["1", "3"] {
+    for version in ["2", "4"] {
         let (_, error) = read(&container("sockreel", &[("format", version)], &[b"another input"], true));
         let text = format!(
-            "r is a recording of format version {version}, this sockreel reads version 2: use a sockreel like the one \
+            "r is a recording of format version {version}, this sockreel reads version 3: use a sockreel like the one \
              that wrote it"
         );
         assert_eq!(error.map(|error| error.to_string()), Some(text));
@@ -301,7 +301,7 @@ fn lengths_that_lie_allocate_nothing() {
         assert!(error.is_some());
     }
     let huge = postcard_with_length(u64::MAX);
-    let (read, error) = read(&container("sockreel", &[("format", "2")], &[&huge], true));
+    let (read, error) = read(&container("sockreel", &[("format", "3")], &[&huge], true));
     assert_eq!(read, []);
     assert!(matches!(error, Some(RecordingError::Damaged { inputs: 0, .. })), "{error:?}");
 }
@@ -321,7 +321,7 @@ fn postcard_with_length(len: u64) -> Vec<u8> {
 
 #[test]
 fn an_uncompressed_chunk_is_not_ours() {
-    let (read, error) = read(&container("sockreel", &[("format", "2")], &[b"x"], false));
+    let (read, error) = read(&container("sockreel", &[("format", "3")], &[b"x"], false));
     assert_eq!(read, []);
     assert!(matches!(error, Some(RecordingError::Damaged { .. })), "{error:?}");
 }
@@ -364,7 +364,7 @@ proptest! {
         let _ = read(&bytes);
         let after_magic: Vec<u8> = mcap::MAGIC.iter().chain(&bytes).copied().collect();
         let _ = read(&after_magic);
-        let _ = read(&container("sockreel", &[("format", "2")], &[&payload], true));
+        let _ = read(&container("sockreel", &[("format", "3")], &[&payload], true));
     }
 
     #[test]

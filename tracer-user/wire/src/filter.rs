@@ -123,6 +123,8 @@ const FIELDS: &[(&str, Field)] = &[
     ("late", Field::Flag(|line| Some(line.late))),
     ("unconfirmed", Field::Flag(|line| Some(line.unconfirmed))),
     ("doubtful", Field::Flag(|line| Some(line.doubtful))),
+    // By its cause.
+    ("explain", Field::Text(|line| line.explain.as_deref().map(|explain| explain.cause.as_ref()))),
     ("cpu", Field::Number(|line| line.cpu.map(Into::into))),
     ("cpu_seq", Field::Number(|line| line.cpu_seq.map(Into::into))),
 ];

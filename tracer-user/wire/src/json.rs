@@ -3,6 +3,7 @@
 
 use crate::{
     errno,
+    explained::Explained,
     line::{how, state},
 };
 use std::{borrow::Cow, io::Write as _};
@@ -89,6 +90,7 @@ pub fn write(event: &Event, line: &mut Vec<u8>) {
     field!(line, "late", yes(event.late));
     field!(line, "unconfirmed", yes(event.unconfirmed));
     field!(line, "doubtful", yes(event.doubtful));
+    field!(line, "explain", event.explain.as_ref().map(|explain| Explained::new(event, explain)));
     field!(line, "cpu", event.origin.map(|origin| origin.cpu));
     field!(line, "cpu_seq", event.origin.map(|origin| origin.cpu_seq));
     line.push(b'}');
@@ -144,6 +146,14 @@ impl Value for &str {
 impl Value for Cow<'_, str> {
     fn write(&self, line: &mut Vec<u8>) {
         self.as_ref().write(line);
+    }
+}
+
+/// Rare, and of many fields: the general serializer writes it.
+impl Value for Explained {
+    fn write(&self, line: &mut Vec<u8>) {
+        // A vector takes everything.
+        let _ = serde_json::to_writer(line, self);
     }
 }
 

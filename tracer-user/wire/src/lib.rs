@@ -7,6 +7,7 @@ pub mod api;
 pub mod convert;
 pub mod errno;
 pub mod escape;
+pub mod explained;
 pub mod filter;
 pub mod instant;
 pub mod json;

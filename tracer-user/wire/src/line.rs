@@ -1,6 +1,6 @@
 //! One event as one JSON object: the line of `--json` and of `/api/v1/events`.
 
-use crate::{errno, number};
+use crate::{errno, explained::Explained, number};
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 use std::borrow::Cow;
@@ -156,6 +156,8 @@ pub struct Line {
     #[serde(skip_serializing_if = "is_false")]
     #[ts(as = "Option<bool>")]
     pub doubtful: bool,
+    /// Why it failed, where that can be said.
+    pub explain: Option<Box<Explained>>,
     /// CPU whose record it came from.
     pub cpu: Option<u32>,
     /// Number of that record on its CPU: complete numbers prove a complete stream.
@@ -163,7 +165,7 @@ pub struct Line {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-const fn is_false(value: &bool) -> bool {
+pub(crate) const fn is_false(value: &bool) -> bool {
     !*value
 }
 
@@ -230,6 +232,7 @@ impl Line {
             late: event.late,
             unconfirmed: event.unconfirmed,
             doubtful: event.doubtful,
+            explain: event.explain.as_ref().map(|explain| Box::new(Explained::new(event, explain))),
             cpu: event.origin.map(|origin| origin.cpu),
             cpu_seq: event.origin.map(|origin| origin.cpu_seq),
         }

@@ -61,6 +61,7 @@ pub(crate) fn event(kind: EventKind) -> Event {
         new_direct: None,
         unconfirmed: false,
         doubtful: false,
+        explain: None,
     }
 }
 

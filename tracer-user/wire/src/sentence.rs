@@ -1,6 +1,6 @@
 //! What an event means, as a sentence for people.
 
-use crate::{errno, escape::Escaped, line::state, text::address};
+use crate::{errno, escape::Escaped, explained, line::state, text::address};
 use nix::sys::signal::Signal;
 use std::borrow::Cow;
 use tracer_model::{
@@ -35,6 +35,10 @@ pub(crate) fn of(event: &Event) -> String {
     }
     if event.late {
         sentence.push_str(" (late)");
+    }
+    if let Some(explain) = &event.explain {
+        let why = explained::text(event, explain);
+        sentence = if sentence.is_empty() { why } else { format!("{sentence}: {why}") };
     }
     sentence
 }
@@ -379,8 +383,13 @@ fn join(sentence: &str, more: Option<String>) -> String {
     more.map_or_else(|| sentence.to_owned(), |more| format!("{sentence}, {more}"))
 }
 
+/// A kind of descriptor as a word for so many of them.
+pub(crate) fn one_of(kind: &str, count: u64) -> String {
+    if count == 1 { kind.to_owned() } else { format!("{kind}s") }
+}
+
 /// A duration with two significant digits or all whole ones: `920 ns`, `1.2 ms`, `18 µs`, `350 ms`.
-fn duration(ns: u64) -> String {
+pub(crate) fn duration(ns: u64) -> String {
     let (unit, name) = match ns {
         0..1_000 => return format!("{ns} ns"),
         1_000..1_000_000 => (1_000, "µs"),

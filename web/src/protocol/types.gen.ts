@@ -175,6 +175,155 @@ events: Array<Line>,
 next_seq: number | null, };
 
 /**
+ * Why a call failed or a connection broke.
+ */
+export type Explained = {
+/**
+ * The explanation as a sentence.
+ */
+text: string,
+/**
+ * Its cause by name: `address_held`, `nobody_listens`, `table_full` ...
+ */
+cause: string,
+/**
+ * The same failure was explained in full a moment before, by the event in `events`.
+ */
+again?: boolean,
+/**
+ * `EADDRINUSE`: options of the socket that asked, those that are set.
+ */
+options?: Array<string>,
+/**
+ * The sockets that it rests on, the most telling first; at most 8.
+ */
+sockets?: Array<ExplainedSocket>,
+/**
+ * How many more of these there are.
+ */
+more?: number,
+/**
+ * `EMFILE`: the limit on descriptors; `ENFILE`: on open files of the machine.
+ */
+limit?: number,
+/**
+ * The limit was concluded: below it every number is taken.
+ */
+limit_inferred?: boolean,
+/**
+ * How many are in use.
+ */
+used?: number,
+/**
+ * `EMFILE`: what fills the table, most first; at most 8.
+ */
+kinds?: Array<ExplainedKind>,
+/**
+ * When the oldest of the most frequent was made; nanoseconds since the Unix epoch.
+ */
+since_ns?: number,
+/**
+ * How often the same call failed in the same way without a pause of a second, this one included.
+ */
+failures?: number,
+/**
+ * For how long.
+ */
+failing_ns?: number,
+/**
+ * How long before this event what explains it happened.
+ */
+ago_ns?: number,
+/**
+ * `EACCES`: the first port that everybody may bind (`ip_unprivileged_port_start`).
+ */
+first_port?: number,
+/**
+ * The events that it rests on, by `seq`.
+ */
+events?: Array<number>,
+/**
+ * What was not seen and might say more: `unfollowed`, `cut_short`, `leftovers_elsewhere`, `searches`,
+ * `reads_and_writes`, `peer`, `limit`.
+ */
+unseen?: Array<string>, };
+
+/**
+ * A descriptor that holds a socket.
+ */
+export type ExplainedHolder = {
+/**
+ * `pid@start`.
+ */
+process: string,
+/**
+ * Thread group id.
+ */
+pid: number,
+/**
+ * Name of the process.
+ */
+comm: string,
+/**
+ * Number of the descriptor.
+ */
+fd: number, };
+
+/**
+ * Descriptors of one kind that one call made.
+ */
+export type ExplainedKind = {
+/**
+ * What they hold: `socket`, `file` ...
+ */
+kind: string,
+/**
+ * What made them: `accept`, `open` ...
+ */
+by: string,
+/**
+ * How many.
+ */
+count: number, };
+
+/**
+ * A socket that an explanation rests on.
+ */
+export type ExplainedSocket = {
+/**
+ * The socket (`s41`), where it is a followed process's.
+ */
+socket?: string,
+/**
+ * Local address.
+ */
+local?: string,
+/**
+ * Peer's address.
+ */
+peer?: string,
+/**
+ * State.
+ */
+state?: string,
+/**
+ * Network namespace (inode number).
+ */
+netns: number,
+/**
+ * Options that are set.
+ */
+options?: Array<string>,
+/**
+ * What its address has to do with the one that was asked for: `same`, `wildcard`, `dual_stack`.
+ */
+relation?: string,
+/**
+ * Who holds it, or held it last; at most 8.
+ */
+holders?: Array<ExplainedHolder>, };
+
+/**
  * A socket and who holds it.
  */
 export type Held = {
@@ -527,6 +676,10 @@ unconfirmed?: boolean,
  * Several operations in flight had the mark of this one: which of them completed was concluded.
  */
 doubtful?: boolean,
+/**
+ * Why it failed, where that can be said.
+ */
+explain?: Explained,
 /**
  * CPU whose record it came from.
  */

@@ -1,0 +1,198 @@
+//! A one-time look at sockets beyond what is followed, where an error may be explained by them: who holds the port or the
+//! name that a call asked for. It is not tracing: nothing is followed and nothing stays.
+//!
+//! The stream does not wait for it: a look gives up after [`LIMIT_NS`], well below what the ring buffer holds, and looks are
+//! rationed to one part in [`SHARE`] of the time, some at once. An error without a look is explained by what is followed alone, and
+//! says so.
+
+use crate::{
+    AttachError,
+    clock::boot_now,
+    pod::PodOf,
+    programs::{LEFTOVERS, LOOK, Programs},
+};
+use aya::maps::{Array, MapData};
+use std::{
+    fs,
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
+};
+use tracer_abi::LookWanted;
+use tracer_model::{
+    address::Address,
+    decode,
+    event::EventKind,
+    ids::BootNs,
+    input::{Body, Call, Input, Looked, State, Task},
+};
+
+/// How long a look may take.
+const LIMIT_NS: u64 = 20_000_000;
+/// Looks take at most one part in so many of the time.
+const SHARE: u64 = 100;
+/// A look counts as at least so long.
+const LEAST_NS: u64 = 200_000;
+/// So much of that time may be saved up.
+const SAVED_NS: u64 = 200_000_000;
+/// Sockets that are kept of one look; those that listen are always among them.
+const KEPT: usize = 256;
+
+/// errno(3).
+const EACCES: i64 = 13;
+const ENFILE: i64 = 23;
+const EADDRINUSE: i64 = 98;
+const ECONNREFUSED: i64 = 111;
+
+/// What an error asks about.
+struct Question<'a> {
+    task: Task,
+    address: Option<&'a Address>,
+    error: i64,
+}
+
+pub(crate) struct Look {
+    wanted: Array<MapData, PodOf<LookWanted>>,
+    /// Network namespace of this process.
+    netns: u32,
+    /// Up to when the time for looks is spent, in time that passes.
+    spent: u64,
+    /// The newest error that was looked after: its thread and when.
+    newest: Option<(Task, BootNs)>,
+}
+
+impl Look {
+    pub(crate) fn new(programs: &mut Programs) -> Result<Self, AttachError> {
+        let wanted = Array::try_from(programs.take_map("LOOK_WANTED")?).map_err(|cause| {
+            AttachError::Kernel { what: "open a map".to_owned(), cause: cause.to_string() }
+        })?;
+        let netns = fs::metadata("/proc/self/ns/net").map_or(0, |namespace| namespace.ino());
+        Ok(Self { wanted, netns: u32::try_from(netns).unwrap_or(0), spent: 0, newest: None })
+    }
+
+    /// What is to stand before an input that tells of an error.
+    pub(crate) fn before(&mut self, input: &Input, programs: &mut Programs) -> Option<Input> {
+        let question = question(&input.body)?;
+        // A refused connection is told twice, as a change of state within the call and by the call.
+        if let Body::Call(call) = &input.body
+            && self.newest.is_some_and(|(task, ts)| task == question.task && Some(ts) >= call.enter)
+        {
+            return None;
+        }
+        let began = boot_now().0;
+        let spent = self.spent.max(began.saturating_sub(SAVED_NS * SHARE));
+        if spent >= began {
+            return None;
+        }
+        let looked = self.look(&question, programs, began + LIMIT_NS);
+        let took = (boot_now().0 - began).max(LEAST_NS);
+        self.spent = spent + took * SHARE;
+        self.newest = Some((question.task, input.ts));
+        let body = Body::Looked(Box::new(looked));
+        Some(Input { ts: input.ts, origin: None, late: false, body })
+    }
+
+    fn look(&mut self, question: &Question<'_>, programs: &mut Programs, deadline: u64) -> Looked {
+        let mut looked = Looked {
+            task: question.task,
+            netns: self.netns,
+            held: Vec::new(),
+            leftovers: Vec::new(),
+            whole: true,
+            first_port: None,
+            files: None,
+        };
+        match question.error {
+            EACCES => looked.first_port = first_number("/proc/sys/net/ipv4/ip_unprivileged_port_start", 0),
+            ENFILE => {
+                let number = |place| first_number("/proc/sys/fs/file-nr", place);
+                looked.files = number(0).zip(number(2));
+            }
+            _ => {
+                looked.whole = self.sockets(question, programs, deadline, &mut looked).is_ok();
+            }
+        }
+        looked
+    }
+
+    fn sockets(
+        &mut self,
+        question: &Question<'_>,
+        programs: &mut Programs,
+        deadline: u64,
+        looked: &mut Looked,
+    ) -> io::Result<()> {
+        let (port, name_len) = match question.address {
+            // The kernel ends a path with a zero and counts it (`unix_mkname_bsd`, `net/unix/af_unix.c`).
+            Some(Address::Unix(name)) => (0, name.len() + usize::from(name.first() != Some(&0))),
+            Some(address) => (address.port().unwrap_or(0), 0),
+            None => (0, 0),
+        };
+        if port == 0 && name_len < 2 {
+            return Ok(());
+        }
+        let name_len = u32::try_from(name_len).unwrap_or(0);
+        let wanted = LookWanted { deadline, port: port.into(), name_len };
+        self.wanted.set(0, PodOf(wanted), 0).map_err(io::Error::other)?;
+        read(programs, LOOK, looked)?;
+        looked.held.retain(|held| port != 0 || Some(&held.sock.local) == question.address);
+        if port != 0 && question.error == EADDRINUSE {
+            read(programs, LEFTOVERS, looked)?;
+        }
+        if looked.held.len() > KEPT {
+            // Stable: those that listen first, otherwise as they were found.
+            looked.held.sort_by_key(|held| held.sock.state != LISTEN);
+            looked.held.truncate(KEPT);
+            looked.whole = false;
+        }
+        looked.leftovers.retain(|sock| looked.held.iter().all(|held| held.sock.sk != sock.sk));
+        looked.leftovers.truncate(KEPT);
+        Ok(())
+    }
+}
+
+/// `TCP_LISTEN`.
+const LISTEN: u16 = 10;
+
+/// Runs an iterator and takes what it writes. One that gives up fails, what it wrote before is there.
+fn read(programs: &mut Programs, iterator: &str, looked: &mut Looked) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    let read = programs.iterate(iterator)?.read_to_end(&mut bytes);
+    let mut rest = bytes.as_slice();
+    while let Ok((found, len)) = decode::look_found(rest) {
+        match found {
+            Ok(held) => looked.held.push(held),
+            Err(sock) => looked.leftovers.push(sock),
+        }
+        rest = rest.get(len..).unwrap_or_default();
+    }
+    read.map(drop)
+}
+
+/// A number of a file of them.
+fn first_number<T: std::str::FromStr>(path: &str, place: usize) -> Option<T> {
+    fs::read_to_string(path).ok()?.split_whitespace().nth(place)?.parse().ok()
+}
+
+/// What an input asks about, if it tells of an error that a look may explain.
+fn question(body: &Body) -> Option<Question<'_>> {
+    match body {
+        Body::Call(call) => of_call(call),
+        Body::State(State { task, error, sock, .. }) if i64::from(*error) == ECONNREFUSED => {
+            Some(Question { task: *task, address: Some(&sock.peer), error: ECONNREFUSED })
+        }
+        _ => None,
+    }
+}
+
+fn of_call(call: &Call) -> Option<Question<'_>> {
+    let error = call.ret.filter(|ret| *ret < 0).map(|ret| -ret)?;
+    let address = match (error, call.kind()) {
+        (ENFILE, _) => None,
+        (EADDRINUSE | EACCES, EventKind::Bind) | (ECONNREFUSED, EventKind::Connect) => {
+            Some(call.asked.as_ref()?)
+        }
+        (EADDRINUSE, EventKind::Listen) => Some(&call.socks.first()?.local),
+        _ => return None,
+    };
+    Some(Question { task: call.task, address, error })
+}

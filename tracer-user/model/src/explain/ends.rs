@@ -1,0 +1,68 @@
+//! `ECONNABORTED`, `ECONNRESET` and `EPIPE`: what ended a connection.
+
+use super::{Cause, Explain, Unseen, between, search::party_of};
+use crate::{
+    entity::Phase,
+    event::{Event, Side},
+    lifecycle,
+    session::Session,
+    sockets::Kept,
+};
+
+impl Session {
+    /// An accept took a connection that had been reset while it waited, and could not give its peer (`do_accept`,
+    /// net/socket.c).
+    pub(super) fn aborted(&self, event: &Event) -> Explain {
+        let queued = self.world.sockets.iter().filter(|kept| {
+            event.listener.is_some()
+                && kept.socket.listener == event.listener
+                && kept.socket.accepted.is_none()
+                && lifecycle::phase(&kept.socket) == Phase::Closed
+        });
+        let explain = Explain::of(Cause::ResetInQueue);
+        let Some(kept) = queued.last() else { return explain.without([Unseen::Peer]) };
+        let ended = kept.socket.steps.last().map(|step| between(step.ts, event.ts));
+        let sockets = vec![party_of(&kept.socket, kept.state, Vec::new())];
+        Explain { sockets, ago_ns: ended, ..explain }.resting_on((kept.told != 0).then_some(kept.told))
+    }
+
+    /// The peer reset the connection (RFC 9293, section 3.10.7), or had closed it and refuses what is still sent
+    /// (`tcp_reset`, `net/ipv4/tcp_input.c`).
+    pub(super) fn reset(&self, event: &Event, cause: Cause) -> Option<Explain> {
+        let own = event.socket.and_then(|id| self.world.sockets.get(id))?;
+        let peer = self.other_end(own);
+        let mut explain = Explain::of(cause);
+        if let Some(peer) = peer {
+            let holders = match peer.closed {
+                Some((_, process, fd)) => vec![self.holder(process, fd)],
+                None => self.holders([peer.socket.id].into_iter()).into_values().flatten().collect(),
+            };
+            let events = peer.closed.iter().map(|closed| closed.0).chain([peer.told]).filter(|seq| *seq != 0);
+            explain = explain.resting_on(events);
+            explain.sockets = vec![party_of(&peer.socket, peer.state, holders)];
+        } else {
+            explain.unseen.push(Unseen::Peer);
+        }
+        if own.socket.closed_first == Some(Side::Peer) {
+            let closed = own.socket.steps.iter().rev().find(|step| step.phase == Phase::HalfClosed);
+            explain.ago_ns = closed.map(|step| between(step.ts, event.ts));
+        }
+        // Whoever reads or writes next gets the error; that is not traced.
+        Some(explain.without([Unseen::ReadsAndWrites]))
+    }
+
+    /// The other end of a connection on this host, where its process is followed.
+    fn other_end(&self, own: &Kept) -> Option<&Kept> {
+        let (local, peer) = (&own.socket.local, &own.socket.peer);
+        self.world
+            .sockets
+            .iter()
+            .filter(|kept| {
+                kept.socket.netns == own.socket.netns
+                    && kept.socket.local == *peer
+                    && kept.socket.peer == *local
+                    && kept.socket.kind == own.socket.kind
+            })
+            .last()
+    }
+}
