@@ -196,9 +196,10 @@ impl Session {
         let Some(table) = doing.results else { return Vec::new() };
         let mut socks = doing.call.socks.iter();
         let mut filled = Vec::new();
-        for slot in &doing.call.results {
+        for (place, slot) in doing.call.results.iter().enumerate() {
             let Some(file) = slot.file else { continue };
-            let content = self.content(doing, slot, file, &mut socks);
+            let access = kinds::access(doing.call, place);
+            let content = Content { access, ..self.content(doing, slot, file, &mut socks) };
             filled.extend(self.world.fill((table, slot.fd), content, (doing.ts, Opened::By(doing.kind))));
         }
         filled
@@ -230,7 +231,7 @@ impl Session {
             self.read_options(id, None, Some(slot.nonblock), doing.ts);
             socket = Some(id);
         }
-        Content { file, kind, name, cloexec: slot.cloexec, socket }
+        Content { file, kind, name, access: None, cloexec: slot.cloexec, socket }
     }
 
     /// Linux empties the slot whatever `close` returns, apart from `EBADF` (close(2), "Dealing with error returns").

@@ -159,7 +159,7 @@ impl World {
         if let Some(waited) = waited {
             let kind = kinds::by_name(&file, &slot.name);
             let name = kinds::shown_name(kind, &slot.name).to_vec();
-            let content = Content { file, kind, name, cloexec: waited.cloexec, socket: None };
+            let content = Content { file, kind, name, access: None, cloexec: waited.cloexec, socket: None };
             self.fill((table, slot.fd), content, (waited.since, Opened::Inherited));
         }
     }

@@ -29,6 +29,17 @@ pub enum Standing {
     },
 }
 
+/// A program that a process executed while it was followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    /// When.
+    pub ts: BootNs,
+    /// The program, as `execve` was called.
+    pub path: Vec<u8>,
+    /// Name of the process until then.
+    pub comm_before: String,
+}
+
 /// A process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -40,12 +51,16 @@ pub struct Process {
     pub comm: String,
     /// Path of the program, as `execve` was called.
     pub exe: Option<Vec<u8>>,
+    /// Programs that it executed, oldest first: the newest 16.
+    pub executions: Vec<Execution>,
     /// Its descriptor table now: of its leader, where a thread has one of its own. After unshare(2) the table that it
     /// had before is another one.
     pub table: TableId,
     /// Tables that only other threads of it have: `unshare(CLONE_FILES)` in a thread, clone(2) with `CLONE_THREAD` and without
     /// `CLONE_FILES`.
     pub thread_tables: Vec<TableId>,
+    /// Tables that it shared and left, and when: the newest 16.
+    pub former_tables: Vec<(TableId, BootNs)>,
     /// When it was first seen.
     pub seen: BootNs,
     /// When it ended.
@@ -58,6 +73,41 @@ pub struct Process {
     pub standing: Standing,
     /// Revision of its last change.
     pub rev: u64,
+}
+
+/// How an open file may be used (`O_ACCMODE`, open(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// `O_RDONLY`; of a pipe, its read end.
+    Read,
+    /// `O_WRONLY`; of a pipe, its write end.
+    Write,
+    /// `O_RDWR`.
+    Both,
+}
+
+impl Access {
+    /// From open flags; `None` for a descriptor that only names a file (`O_PATH`).
+    #[must_use]
+    pub const fn from_flags(flags: u32) -> Option<Self> {
+        const O_PATH: u32 = 0o10_000_000;
+        match flags & (O_PATH | 3) {
+            0 => Some(Self::Read),
+            1 => Some(Self::Write),
+            2 => Some(Self::Both),
+            _ => None,
+        }
+    }
+
+    /// As lsof(8) marks it.
+    #[must_use]
+    pub const fn mark(self) -> &'static str {
+        match self {
+            Self::Read => "r",
+            Self::Write => "w",
+            Self::Both => "u",
+        }
+    }
 }
 
 /// How a descriptor came into its slot.
@@ -134,6 +184,8 @@ pub struct Descriptor {
     pub ino: u64,
     /// Device of the inode: major << 20 | minor.
     pub dev: u32,
+    /// How the open file may be used, where that is known.
+    pub access: Option<Access>,
     /// Close-on-exec.
     pub cloexec: bool,
     /// When it was filled.

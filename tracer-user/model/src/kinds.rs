@@ -1,6 +1,7 @@
 //! What a file is, from its mode, its name and the call that made it; and which event a call is.
 
 use crate::{
+    entity::Access,
     event::{EventKind, FileKind},
     input::{Call, FileRef},
     syscall::Syscall,
@@ -28,6 +29,20 @@ impl Call {
     #[must_use]
     pub fn kind(&self) -> EventKind {
         event_kind(self)
+    }
+}
+
+/// How the file may be used that a call opened or made at that place among its results, as far as its arguments tell.
+/// Those of openat2(2) and of a ring's operations lie in memory that is not read.
+pub(crate) fn access(call: &Call, place: usize) -> Option<Access> {
+    let [_, second, third, _] = call.args;
+    match call.call {
+        Syscall::Pipe | Syscall::Pipe2 => Some(if place == 0 { Access::Read } else { Access::Write }),
+        Syscall::Open | Syscall::MqOpen => Access::from_flags(second),
+        Syscall::Openat => Access::from_flags(third),
+        Syscall::Creat => Some(Access::Write),
+        Syscall::MemfdCreate => Some(Access::Both),
+        _ => None,
     }
 }
 

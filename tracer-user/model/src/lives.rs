@@ -126,8 +126,7 @@ impl Session {
         let table = self.world.table_of(&exec.task, stamp.ts);
         self.world.single_thread(process, stamp.ts);
         self.world.processes.change(process, &mut self.world.revisions, |kept| {
-            kept.process.comm = text(&exec.comm);
-            kept.process.exe = Some(exec.path.clone());
+            kept.executes(&exec.path, text(&exec.comm), stamp.ts);
         });
         let via = if exec.call.is_some() { Via::Syscall } else { Via::Exec };
         let mut event = self.blank(stamp, process, EventKind::Exec, via);

@@ -92,7 +92,7 @@ impl Session {
             let phase = lifecycle::phase_found(sock.state, &sock.local);
             socket = Some(self.see(sock, file.ino, (stamp.ts, phase)));
         }
-        Content { file, kind, name, cloexec: given.slot.cloexec, socket }
+        Content { file, kind, name, access: None, cloexec: given.slot.cloexec, socket }
     }
 
     /// A `clone` that failed, or the descriptor that a successful one made: its fork is a line of its own.

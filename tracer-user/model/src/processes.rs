@@ -1,7 +1,7 @@
 //! Processes: identity, standing, and which tables they use.
 
 use crate::{
-    entity::{Process, Standing},
+    entity::{Execution, Process, Standing},
     ids::{BootNs, ProcessKey, TableId},
     revisions::{Entity, Revisions},
 };
@@ -77,8 +77,10 @@ impl Processes {
             parent: None,
             comm: String::new(),
             exe: None,
+            executions: Vec::new(),
             table,
             thread_tables: Vec::new(),
+            former_tables: Vec::new(),
             seen: ts,
             ended: None,
             status: None,
@@ -113,10 +115,32 @@ impl Processes {
     }
 }
 
+/// Executions and former tables that are kept of a process.
+const PAST: usize = 16;
+
+fn push_bounded<T>(past: &mut Vec<T>, newest: T) {
+    if past.len() == PAST {
+        past.remove(0);
+    }
+    past.push(newest);
+}
+
 impl Kept {
     /// Every table that its threads use.
     pub(crate) fn tables(&self) -> impl Iterator<Item = TableId> + '_ {
         std::iter::once(self.process.table).chain(self.process.thread_tables.iter().copied())
+    }
+
+    /// It has another table from `ts` on.
+    pub(crate) fn leaves(&mut self, table: TableId, ts: BootNs) {
+        push_bounded(&mut self.process.former_tables, (table, ts));
+    }
+
+    /// It executes a program.
+    pub(crate) fn executes(&mut self, path: &[u8], comm: String, ts: BootNs) {
+        let comm_before = std::mem::replace(&mut self.process.comm, comm);
+        self.process.exe = Some(path.to_vec());
+        push_bounded(&mut self.process.executions, Execution { ts, path: path.to_vec(), comm_before });
     }
 
     /// Its tables may be wrong from `ts` on. One that is unread stays so.

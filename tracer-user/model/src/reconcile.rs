@@ -5,7 +5,7 @@
 
 use crate::{
     emptied::Emptied,
-    entity::{Opened, Phase, Step},
+    entity::{Access, Opened, Phase, Step},
     event::{EventKind, Via},
     ids::{BootNs, DescriptorId, ProcessKey, SocketId, TableId},
     input::{FileRef, LossCause, Lost, Reason, Row},
@@ -215,7 +215,8 @@ impl Session {
             socket = Some(id);
         }
         let name = kinds::shown_name(kind, &row.slot.name).to_vec();
-        Content { file, kind, name, cloexec: row.slot.cloexec, socket }
+        let access = Access::from_flags(row.open_flags);
+        Content { file, kind, name, access, cloexec: row.slot.cloexec, socket }
     }
 
     /// A state that the kernel's own telling of it was lost for.
@@ -239,7 +240,8 @@ impl Session {
         let wrong = newer && kept.descriptor.cloexec != content.cloexec;
         let name = !content.name.is_empty() && kept.descriptor.name != content.name;
         let socket = content.socket.filter(|_| kept.descriptor.socket.is_none());
-        if wrong || name || socket.is_some() {
+        let access = content.access.filter(|_| kept.descriptor.access.is_none());
+        if wrong || name || socket.is_some() || access.is_some() {
             self.world.tables.change(id, &mut self.world.revisions, |kept| {
                 if wrong {
                     kept.descriptor.cloexec = content.cloexec;
@@ -248,6 +250,7 @@ impl Session {
                     kept.descriptor.name = content.name;
                 }
                 kept.descriptor.socket = kept.descriptor.socket.or(socket);
+                kept.descriptor.access = kept.descriptor.access.or(access);
             });
         }
         if let Some(socket) = socket {

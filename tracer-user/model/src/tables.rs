@@ -1,7 +1,7 @@
 //! Descriptor tables, the descriptors in them and the open files that these point to.
 
 use crate::{
-    entity::{Closed, Descriptor, Opened},
+    entity::{Access, Closed, Descriptor, Opened},
     event::FileKind,
     ids::{BootNs, DescriptorId, FileId, SocketId, TableId},
     input::FileRef,
@@ -38,6 +38,8 @@ pub(crate) struct Content {
     pub(crate) file: FileRef,
     pub(crate) kind: FileKind,
     pub(crate) name: Vec<u8>,
+    /// `None` where the open file is known or this is not.
+    pub(crate) access: Option<Access>,
     pub(crate) cloexec: bool,
     pub(crate) socket: Option<SocketId>,
 }
@@ -51,6 +53,7 @@ pub(crate) struct OpenFile {
     descriptors: u32,
     pub(crate) kind: FileKind,
     pub(crate) name: Vec<u8>,
+    access: Option<Access>,
     pub(crate) socket: Option<SocketId>,
 }
 
@@ -240,7 +243,8 @@ impl Tables {
     pub(crate) fn content_at(&self, address: u64, cloexec: bool) -> Option<Content> {
         let open = self.files.get(&address)?;
         let file = FileRef { file: address, ino: open.ino, dev: open.dev, mode: 0 };
-        Some(Content { file, kind: open.kind, name: open.name.clone(), cloexec, socket: open.socket })
+        let name = open.name.clone();
+        Some(Content { file, kind: open.kind, name, access: open.access, cloexec, socket: open.socket })
     }
 
     /// The newest kept descriptor of a slot that points, or pointed, to `file`.
@@ -273,7 +277,7 @@ impl Tables {
     ) -> DescriptorId {
         self.next_descriptor = self.next_descriptor.wrapping_add(1);
         let id = DescriptorId(self.next_descriptor);
-        let Content { file, kind, name, cloexec, socket } = content;
+        let Content { file, kind, name, access, cloexec, socket } = content;
         let open = OpenFile {
             id: FileId(self.next_file.wrapping_add(1)),
             ino: file.ino,
@@ -281,15 +285,17 @@ impl Tables {
             descriptors: 0,
             kind,
             name: name.clone(),
+            access,
             socket,
         };
         if self.file(&file).is_none() {
             self.next_file = self.next_file.wrapping_add(1);
             self.files.insert(file.file, open);
         }
-        let file_id = self.files.get_mut(&file.file).map_or(FileId(0), |open| {
+        let (file_id, access) = self.files.get_mut(&file.file).map_or((FileId(0), access), |open| {
             open.descriptors += 1;
-            open.id
+            open.access = open.access.or(access);
+            (open.id, open.access)
         });
         let mut descriptor = Descriptor {
             id,
@@ -300,6 +306,7 @@ impl Tables {
             name,
             ino: file.ino,
             dev: file.dev,
+            access,
             cloexec,
             opened,
             opened_by,

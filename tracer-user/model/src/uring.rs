@@ -183,7 +183,7 @@ impl Session {
         } else {
             (Opened::By(EventKind::Register), (EventKind::Register, Via::IoUring))
         };
-        let content = Content { file, kind, name, cloexec: false, socket };
+        let content = Content { file, kind, name, access: None, cloexec: false, socket };
         if let Some(id) = self.world.fill((table, slot.fd), content, (stamp.ts, how)) {
             self.tell_slot(stamp, part.task.process, id, told, None);
         }

@@ -137,6 +137,9 @@ impl World {
                 kept.process.table = table;
                 kept.moved = ts;
             }
+            if leader && shared {
+                kept.leaves(main, ts);
+            }
             match (leader, shared) {
                 (true, true) => Some(main),
                 (true, false) => {
@@ -227,6 +230,7 @@ impl World {
             file: FileRef { file: kept.address, ino: original.ino, dev: original.dev, mode: 0 },
             kind: original.kind,
             name: original.name.clone(),
+            access: original.access,
             cloexec: original.cloexec,
             socket: original.socket,
         };
@@ -279,6 +283,7 @@ impl World {
             kept.descriptor.cloexec = content.cloexec;
             kept.cloexec_at = ts;
             kept.descriptor.socket = kept.descriptor.socket.or(new_socket);
+            kept.descriptor.access = kept.descriptor.access.or(content.access);
         });
         if let Some(socket) = new_socket {
             self.sockets.hold(socket, &mut self.revisions);
