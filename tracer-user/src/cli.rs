@@ -4,7 +4,7 @@ use crate::{ask::Asking, select::Select};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 use tracer_answers::who;
-use tracer_wire::{answers::who::target, filter::Filter};
+use tracer_wire::{answers::who::target, filter::Filter, instant::Instant};
 
 /// Sees what sockets and descriptors of real servers do, as it happens.
 #[derive(Debug, Parser)]
@@ -34,6 +34,10 @@ pub(crate) enum Verb {
     Open(Open),
     /// Print a recording as trace printed it, without privileges
     Dump(Dump),
+    /// List open descriptors, as lsof does; or what changed between two moments
+    Fds(Fds),
+    /// List sockets and who holds them, as ss does
+    Sockets(Sockets),
     /// Tell who holds a port or a unix socket, since when, and how each holder came by it
     Who(Who),
     /// Tell what this machine allows, what is missing, what that costs, and the command that mends it
@@ -175,6 +179,48 @@ pub(crate) struct Dump {
     pub(crate) recording: PathBuf,
     #[command(flatten)]
     pub(crate) printing: Printing,
+}
+
+/// What has no descriptor, and so no row in `fds`.
+const WITHOUT_DESCRIPTOR: &str = "\
+    Same-host communication that has a descriptor is listed with everybody who has one: pipes and FIFOs (both ends), POSIX \
+    message queues, eventfds, shared memory as memfd or below /dev/shm. What has none is not: System V shared memory, \
+    semaphores and message queues (`ipcs -p` lists those), memory that stays mapped after its descriptor was closed, \
+    signals and futexes.";
+
+#[derive(Args, Debug)]
+#[command(after_help = WITHOUT_DESCRIPTOR)]
+pub(crate) struct Fds {
+    /// Only of these processes
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=0x7fff_ffff))]
+    pub(crate) pids: Vec<u32>,
+    /// Only what changed between this moment and --at
+    #[arg(long, value_name = "T", requires = "from", allow_hyphen_values = true)]
+    pub(crate) since: Option<Instant>,
+    /// Only what they have from other processes, inherited or passed; what they gave up of that included
+    #[arg(long)]
+    pub(crate) inherited: bool,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}
+
+#[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are switches, each by itself")]
+pub(crate) struct Sockets {
+    /// Only those that take connections, and datagram sockets without a peer
+    #[arg(short, long)]
+    pub(crate) listening: bool,
+    /// TCP; -t, -u and -x add up, and none of them means all
+    #[arg(short, long)]
+    pub(crate) tcp: bool,
+    /// UDP
+    #[arg(short, long)]
+    pub(crate) udp: bool,
+    /// AF_UNIX
+    #[arg(short = 'x', long)]
+    pub(crate) unix: bool,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
 }
 
 #[derive(Args, Debug)]

@@ -25,6 +25,8 @@ fn main() -> ExitCode {
         cli::Verb::Serve(args) => verbs::serve::run(args),
         cli::Verb::Open(args) => verbs::open::run(args),
         cli::Verb::Dump(args) => verbs::dump::run(args),
+        cli::Verb::Fds(args) => verbs::fds::run(args),
+        cli::Verb::Sockets(args) => verbs::sockets::run(args),
         cli::Verb::Who(args) => verbs::who::run(args),
         cli::Verb::Doctor(args) => verbs::doctor::run(&args),
     };

@@ -164,7 +164,10 @@ fn the_verbs_are_these() {
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
         .filter(|word| !word.is_empty())
         .collect();
-    assert_eq!((code, verbs), (Some(0), vec!["trace", "serve", "open", "dump", "who", "doctor", "help"]));
+    assert_eq!(
+        (code, verbs),
+        (Some(0), vec!["trace", "serve", "open", "dump", "fds", "sockets", "who", "doctor", "help"])
+    );
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Who holds a socket: through which descriptor, since when, and how it came by it.
 
-use crate::{moment::Moment, view::View};
+use crate::{
+    moment::Moment,
+    view::{Use, View},
+};
 use std::collections::HashMap;
 use tracer_model::{
     entity::{Closed, Descriptor, Opened, Process},
@@ -19,8 +22,30 @@ pub struct Holder<'a> {
     pub since: Moment,
     /// How it came by it.
     pub how: How,
+    /// Programs that it executed with the descriptor open.
+    pub kept_across: Vec<(Moment, &'a [u8])>,
     /// The end, where it came before or at the instant.
-    pub until: Option<(Moment, Closed)>,
+    pub until: Option<(Moment, Ceased)>,
+}
+
+/// How a process ceased to hold a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ceased {
+    /// The descriptor was closed, or the process ended.
+    Closed(Closed),
+    /// It left the table that others share; the one that it has since is a copy (unshare(2)).
+    Unshared,
+}
+
+impl Ceased {
+    /// Name in the contract.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Closed(how) => how.name(),
+            Self::Unshared => "unshare",
+        }
+    }
 }
 
 /// How a process came by a descriptor.
@@ -37,6 +62,11 @@ pub enum How {
     Passed {
         /// By whom, where one sender fits.
         from: Option<ProcessKey>,
+    },
+    /// It had it when tracing began, and so had its parent: concluded, not seen.
+    Concluded {
+        /// The parent.
+        from: ProcessKey,
     },
     /// It had it when tracing began.
     Found,
@@ -66,24 +96,47 @@ impl<'a> View<'a> {
     }
 
     /// Who held a descriptor, and how that came: every process of its table.
-    fn holders_of(&self, descriptor: &'a Descriptor) -> Vec<Holder<'a>> {
-        let processes = self.processes_of(descriptor.table).iter().copied();
-        processes
-            .filter(|process| {
-                process.seen <= self.at() && process.ended.is_none_or(|ended| ended >= descriptor.opened)
+    #[must_use]
+    pub fn holders_of(&self, descriptor: &'a Descriptor) -> Vec<Holder<'a>> {
+        let users = self.users_of(descriptor.table).iter();
+        let closed = descriptor.closed.map(|(closed, _)| closed);
+        let held = users.filter(|using| {
+            let process = using.process;
+            let over = |end: Option<BootNs>| end.is_some_and(|end| end < descriptor.opened);
+            let unborn = closed.is_some_and(|closed| closed < using.from);
+            using.from.max(descriptor.opened) <= self.at()
+                && !over(process.ended)
+                && !over(using.left)
+                && !unborn
+        });
+        held.map(|using| self.holder(descriptor, *using)).collect()
+    }
+
+    /// A process that has a descriptor in a table that it uses.
+    #[must_use]
+    pub fn holder(&self, descriptor: &'a Descriptor, using: Use<'a>) -> Holder<'a> {
+        let process = using.process;
+        let (since, how) = self.origin(descriptor, using);
+        let until = self.end(descriptor, using);
+        let last = until.map_or(self.at(), |(until, _)| until.ts);
+        let open = process.executions.iter().filter(|it| it.ts > since.ts && it.ts <= last);
+        // A descriptor that an exec ended was not kept across it.
+        let kept = open.filter(|it| until.is_none_or(|(until, _)| until.ts != it.ts));
+        let kept_across = kept
+            .map(|it| {
+                let of = |event: &Event| event.kind == EventKind::Exec && event.process == process.key;
+                (Moment::with(it.ts, self.event_at(it.ts, of).as_ref()), it.path.as_slice())
             })
-            .map(|process| {
-                let (since, how) = self.origin(descriptor, process);
-                Holder { process, descriptor, since, how, until: self.end(descriptor, process) }
-            })
-            .collect()
+            .collect();
+        Holder { process, descriptor, since, how, kept_across, until }
     }
 
     /// Since when and how a process has a descriptor.
-    fn origin(&self, descriptor: &Descriptor, process: &Process) -> (Moment, How) {
+    fn origin(&self, descriptor: &Descriptor, using: Use<'_>) -> (Moment, How) {
+        let process = using.process;
         // A process that shares the table since later has the descriptor since then.
-        let shared = process.seen > descriptor.opened;
-        let ts = descriptor.opened.max(process.seen);
+        let shared = using.from > descriptor.opened;
+        let ts = descriptor.opened.max(using.from);
         let forked = |event: &Event| event.kind == EventKind::Fork && event.child == Some(process.key);
         let event = match descriptor.opened_by {
             _ if shared => self.event_at(ts, forked),
@@ -92,43 +145,55 @@ impl<'a> View<'a> {
         };
         let from = event.as_ref().map(|event| event.process).filter(|from| *from != process.key);
         let how = match descriptor.opened_by {
+            Opened::Snapshot | Opened::Repair if !shared => match self.lender(descriptor, process) {
+                Some(from) => How::Concluded { from },
+                None if descriptor.opened_by == Opened::Snapshot => How::Found,
+                None => How::Repaired,
+            },
             Opened::Inherited => How::Inherited { from },
             _ if shared => How::Inherited { from },
             Opened::By(EventKind::Pass) => {
                 How::Passed { from: event.as_ref().and_then(|event| self.sender(event, descriptor)) }
             }
             Opened::By(kind) => How::Made(kind),
-            Opened::Snapshot => How::Found,
-            Opened::Repair => How::Repaired,
+            Opened::Snapshot | Opened::Repair => How::Found,
         };
         (Moment::with(ts, event.as_ref()), how)
     }
 
+    /// The parent that a process found with a descriptor has it from: it has the same open file under the same number.
+    /// Two processes have one open file only where one had it from the other.
+    fn lender(&self, descriptor: &Descriptor, process: &Process) -> Option<ProcessKey> {
+        let parent = self.session().process_by_pid(process.parent?)?;
+        if parent.key.start_ns > process.key.start_ns || parent.table == descriptor.table {
+            return None;
+        }
+        let theirs = self.session().slot_at(parent.table, descriptor.fd, self.at())?;
+        (theirs.file == descriptor.file).then_some(parent.key)
+    }
+
     /// When a process ceased to hold a descriptor.
-    fn end(&self, descriptor: &Descriptor, process: &Process) -> Option<(Moment, Closed)> {
-        let left = process.ended.map(|ended| (ended, Closed::Exit));
-        let (ts, how) = match (descriptor.closed, left) {
-            (Some(closed), Some(left)) => {
-                if left.0 < closed.0 {
-                    left
-                } else {
-                    closed
-                }
-            }
-            (closed, left) => closed.or(left)?,
-        };
+    fn end(&self, descriptor: &Descriptor, using: Use<'_>) -> Option<(Moment, Ceased)> {
+        let process = using.process;
+        let ends = [
+            descriptor.closed.map(|(at, how)| (at, Ceased::Closed(how))),
+            process.ended.map(|at| (at, Ceased::Closed(Closed::Exit))),
+            using.left.map(|at| (at, Ceased::Unshared)),
+        ];
+        let (ts, how) = ends.into_iter().flatten().min_by_key(|(at, _)| *at)?;
         if ts > self.at() {
             return None;
         }
         let of = |event: &Event| event.process == process.key;
         // A slot is emptied when its call begins, which is told when it returns.
         let event = self.event_from(ts, |event| match how {
-            Closed::Exit => of(event) && event.kind == EventKind::Exit,
-            Closed::Exec => of(event) && event.kind == EventKind::Exec,
-            Closed::Replaced => of(event) && event.new_fd == Some(descriptor.fd),
-            Closed::Close | Closed::Repair => {
+            Ceased::Closed(Closed::Exit) => of(event) && event.kind == EventKind::Exit,
+            Ceased::Closed(Closed::Exec) => of(event) && event.kind == EventKind::Exec,
+            Ceased::Closed(Closed::Replaced) => of(event) && event.new_fd == Some(descriptor.fd),
+            Ceased::Closed(Closed::Close | Closed::Repair) => {
                 of(event) && (event.fd == Some(descriptor.fd) || event.fds.contains(&descriptor.fd))
             }
+            Ceased::Unshared => of(event) && event.ts == ts,
         });
         Some((Moment::with(ts, event.as_ref()), how))
     }

@@ -8,9 +8,12 @@
 #![forbid(unsafe_code)]
 
 pub mod caveat;
+pub mod fds;
 pub mod holders;
+pub mod ipc;
 pub mod known;
 pub mod moment;
+pub mod sockets;
 pub mod tallies;
 pub mod view;
 pub mod who;

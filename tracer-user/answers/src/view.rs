@@ -1,7 +1,7 @@
 //! A session at an instant.
 
 use crate::{moment::event_from, tallies::Tallies};
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, cell::Cell, collections::HashMap};
 use tracer_model::{
     entity::{Descriptor, Phase, Process, Socket},
     event::Event,
@@ -9,13 +9,29 @@ use tracer_model::{
     session::Session,
 };
 
+/// Events that are looked for, for one answer: each costs the unpacking of some hundred kept events. What is beyond has its
+/// moments without the numbers of events.
+const LOOK_UPS: u32 = 1_000;
+
 /// What there was at an instant.
 #[derive(Debug)]
 pub struct View<'a> {
     session: &'a Session,
     at: BootNs,
     tallies: &'a Tallies,
-    by_table: HashMap<TableId, Vec<&'a Process>>,
+    by_table: HashMap<TableId, Vec<Use<'a>>>,
+    look_ups: Cell<u32>,
+}
+
+/// A process has a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Use<'a> {
+    /// The process.
+    pub process: &'a Process,
+    /// Since when, as far as is known.
+    pub from: BootNs,
+    /// When it left the table for another (unshare(2)).
+    pub left: Option<BootNs>,
 }
 
 impl<'a> View<'a> {
@@ -24,11 +40,11 @@ impl<'a> View<'a> {
     pub fn new(session: &'a Session, at: BootNs, tallies: &'a Tallies) -> Self {
         let mut by_table: HashMap<_, Vec<_>> = HashMap::new();
         for process in session.processes() {
-            for table in std::iter::once(&process.table).chain(&process.thread_tables) {
-                by_table.entry(*table).or_default().push(process);
+            for (table, from, left) in tables_of(process) {
+                by_table.entry(table).or_default().push(Use { process, from, left });
             }
         }
-        Self { session, at, tallies, by_table }
+        Self { session, at, tallies, by_table, look_ups: Cell::new(LOOK_UPS) }
     }
 
     /// The session.
@@ -49,9 +65,9 @@ impl<'a> View<'a> {
         self.tallies
     }
 
-    /// Processes that have a table; several where they share it.
+    /// Who has or had a table; several where they share it.
     #[must_use]
-    pub fn processes_of(&self, table: TableId) -> &[&'a Process] {
+    pub fn users_of(&self, table: TableId) -> &[Use<'a>] {
         self.by_table.get(&table).map_or(&[], Vec::as_slice)
     }
 
@@ -64,7 +80,19 @@ impl<'a> View<'a> {
     /// The first kept event at or soon after that time that fits.
     #[must_use]
     pub fn event_from(&self, ts: BootNs, fits: impl Fn(&Event) -> bool) -> Option<Event> {
+        let left = self.look_ups.get();
+        self.look_ups.set(left.saturating_sub(1));
+        if left == 0 {
+            return None;
+        }
         event_from(self.session.history(), ts, fits)
+    }
+
+    /// Name of a process at the instant.
+    #[must_use]
+    pub fn comm<'p>(&self, process: &'p Process) -> &'p str {
+        let later = process.executions.iter().find(|execution| execution.ts > self.at);
+        later.map_or(&process.comm, |execution| &execution.comm_before)
     }
 
     /// Whether a descriptor was open at the instant.
@@ -87,6 +115,35 @@ impl<'a> View<'a> {
         }
         socket_at(socket, self.at).map(Cow::Owned)
     }
+}
+
+/// The process that had a pid at an instant, or else the latest: a pid is used again.
+#[must_use]
+pub fn process_with_pid(session: &Session, pid: u32, at: BootNs) -> Option<&Process> {
+    let had = |process: &&Process| {
+        process.key.pid == pid && process.seen <= at && process.ended.is_none_or(|ended| ended > at)
+    };
+    session.processes().find(had).or_else(|| session.process_by_pid(pid))
+}
+
+/// The tables that a process had at an instant; once it has ended, those that it had last.
+pub fn tables_at(process: &Process, at: BootNs) -> impl Iterator<Item = TableId> {
+    let has = move |(table, from, left): (TableId, BootNs, Option<BootNs>)| {
+        (from <= at && left.is_none_or(|left| left > at)).then_some(table)
+    };
+    tables_of(process).filter_map(has)
+}
+
+/// Every table that a process has or had, since when, and when it left it.
+fn tables_of(process: &Process) -> impl Iterator<Item = (TableId, BootNs, Option<BootNs>)> {
+    let mut from = process.seen;
+    let former = process.former_tables.iter().map(move |(table, left)| {
+        let since = std::mem::replace(&mut from, *left);
+        (*table, since, Some(*left))
+    });
+    let moved = process.former_tables.last().map_or(process.seen, |(_, left)| *left);
+    let others = process.thread_tables.iter().map(|table| (*table, process.seen, None));
+    former.chain(std::iter::once((process.table, moved, None))).chain(others)
 }
 
 /// A socket as it was at an instant; `None` where it did not exist.

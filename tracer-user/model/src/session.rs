@@ -249,6 +249,18 @@ impl Session {
         self.world.tables.table_at(table, at)
     }
 
+    /// Every kept descriptor of a table, by number, open or closed.
+    #[must_use]
+    pub fn table_ever(&self, table: TableId) -> Vec<&Descriptor> {
+        self.world.tables.table_ever(table)
+    }
+
+    /// What a slot of a table held at an instant.
+    #[must_use]
+    pub fn slot_at(&self, table: TableId, fd: i32, at: BootNs) -> Option<&Descriptor> {
+        self.world.tables.slot_at(table, fd, at)
+    }
+
     /// What the file tables of a process's rings held at an instant: the ring's number and the entries, each with its index
     /// as `fd`.
     #[must_use]

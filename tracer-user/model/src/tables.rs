@@ -99,6 +99,10 @@ impl Kept {
     }
 }
 
+fn is_open(descriptor: &Descriptor, at: BootNs) -> bool {
+    descriptor.opened <= at && descriptor.closed.is_none_or(|(closed, _)| at < closed)
+}
+
 impl Tables {
     /// A new table; an `address` of 0 is unknown.
     pub(crate) fn add(&mut self, address: u64) -> TableId {
@@ -198,13 +202,23 @@ impl Tables {
         self.kept.get(&id)
     }
 
-    /// What a table held at an instant, by number.
-    pub(crate) fn table_at(&self, table: TableId, at: BootNs) -> Vec<&Descriptor> {
+    /// Every kept descriptor of a table, by number.
+    pub(crate) fn table_ever(&self, table: TableId) -> Vec<&Descriptor> {
         let all = (table, i32::MIN, DescriptorId(0))..=(table, i32::MAX, DescriptorId(u32::MAX));
         let kept = self.by_slot.range(all).filter_map(|(_, _, id)| self.kept.get(id));
-        kept.map(|kept| &kept.descriptor)
-            .filter(|found| found.opened <= at && found.closed.is_none_or(|(closed, _)| at < closed))
-            .collect()
+        kept.map(|kept| &kept.descriptor).collect()
+    }
+
+    /// What a table held at an instant, by number.
+    pub(crate) fn table_at(&self, table: TableId, at: BootNs) -> Vec<&Descriptor> {
+        self.table_ever(table).into_iter().filter(|found| is_open(found, at)).collect()
+    }
+
+    /// What a slot held at an instant.
+    pub(crate) fn slot_at(&self, table: TableId, fd: i32, at: BootNs) -> Option<&Descriptor> {
+        let slot = (table, fd, DescriptorId(0))..=(table, fd, DescriptorId(u32::MAX));
+        let mut kept = self.by_slot.range(slot).filter_map(|(_, _, id)| self.kept.get(id));
+        kept.find(|kept| is_open(&kept.descriptor, at)).map(|kept| &kept.descriptor)
     }
 
     /// The open file, where a descriptor points to it.

@@ -2,7 +2,9 @@
 
 pub(crate) mod doctor;
 pub(crate) mod dump;
+pub(crate) mod fds;
 pub(crate) mod open;
 pub(crate) mod serve;
+pub(crate) mod sockets;
 pub(crate) mod trace;
 pub(crate) mod who;

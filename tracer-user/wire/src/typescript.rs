@@ -16,6 +16,8 @@ pub fn declarations() -> String {
     types.visit::<api::Descriptors>();
     types.visit::<api::Events>();
     types.visit::<api::Problem>();
+    types.visit::<answers::fds::Fds>();
+    types.visit::<answers::sockets::HeldSockets>();
     types.visit::<answers::who::Who>();
     types.visit::<Line>();
     let head = "// Generated from tracer-user/wire by `BLESS=1 cargo test -p tracer-wire`; do not edit.\n";

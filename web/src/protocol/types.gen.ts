@@ -162,6 +162,31 @@ opened_by: string,
 socket: string | null, };
 
 /**
+ * Who else has a descriptor of a pipe, a message queue or the like.
+ */
+export type End = {
+/**
+ * `pid@start`.
+ */
+process: string,
+/**
+ * Thread group id.
+ */
+pid: number,
+/**
+ * Name.
+ */
+comm: string,
+/**
+ * Number of the descriptor.
+ */
+fd: number,
+/**
+ * `r`, `w` or `u`.
+ */
+access?: string, };
+
+/**
  * `GET /api/v1/events?from_seq=&to_seq=&limit=&filter=&from=&to=`.
  */
 export type Events = {
@@ -324,6 +349,23 @@ relation?: string,
 holders?: Array<ExplainedHolder>, };
 
 /**
+ * Descriptor tables at an instant, or what changed between two.
+ */
+export type Fds = {
+/**
+ * Only what changed since this moment, where that was asked for.
+ */
+since?: When,
+/**
+ * One a process, in the order of their numbers.
+ */
+tables: Array<Table>,
+/**
+ * What the answer rests on.
+ */
+basis: Basis, };
+
+/**
  * A socket and who holds it.
  */
 export type Held = {
@@ -351,6 +393,32 @@ former: Array<Holder>,
  * When it ended.
  */
 ended?: When, };
+
+/**
+ * A socket and who holds it.
+ */
+export type HeldSocket = {
+/**
+ * The socket.
+ */
+socket: Socket,
+/**
+ * Who holds it; nobody while it waits in an accept queue, or is brought to an end by the kernel.
+ */
+holders: Array<Holder>, };
+
+/**
+ * Sockets at an instant.
+ */
+export type HeldSockets = {
+/**
+ * In the order in which they were first seen.
+ */
+sockets: Array<HeldSocket>,
+/**
+ * What the answer rests on.
+ */
+basis: Basis, };
 
 /**
  * A process that holds or held something through a descriptor.
@@ -386,6 +454,10 @@ since: When,
  */
 how: string,
 /**
+ * `how` and `from` were concluded: when tracing began, its parent had the same open file under the same number.
+ */
+inferred?: boolean,
+/**
  * Whom it has it from: the process that forked it, or that passed it.
  */
 from?: Party,
@@ -394,9 +466,13 @@ from?: Party,
  */
 until?: When,
 /**
- * How: `close`, `dup`, `exec`, `exit`, `repair`.
+ * How: `close`, `dup`, `exec`, `exit`, `repair`, `unshare` (it has a copy since then).
  */
-until_by?: string, };
+until_by?: string,
+/**
+ * Programs that it executed with the descriptor open.
+ */
+kept_across?: Array<Kept>, };
 
 /**
  * `GET /api/v1/info`: what this session is.
@@ -438,6 +514,19 @@ missing: Array<string>,
  * Status at this moment.
  */
 status: Status, };
+
+/**
+ * A program that was executed while a descriptor was open.
+ */
+export type Kept = {
+/**
+ * The program, as `execve` was called.
+ */
+path: string,
+/**
+ * When.
+ */
+at: When, };
 
 /**
  * One event as scripts see it. A field that has no meaning for an event is left out.
@@ -820,6 +909,96 @@ rev: number,
 seq?: number, };
 
 /**
+ * One descriptor.
+ */
+export type Row = {
+/**
+ * With `since`: `opened` or `closed`.
+ */
+change?: string,
+/**
+ * Kind of the file, as in events.
+ */
+kind: string,
+/**
+ * How it may be used, as lsof(8) marks it: `r`, `w`, or `u` for both; absent where that is not known.
+ */
+access?: string,
+/**
+ * Path or name; empty for a socket. Not markup: hostile text.
+ */
+name: string,
+/**
+ * Inode number, decimal.
+ */
+ino: string,
+/**
+ * Open file description (`f12`): descriptors with the same one are duplicates of each other.
+ */
+file: string,
+/**
+ * The socket behind it.
+ */
+socket?: Socket,
+/**
+ * What it communicates through: `pipe`, `fifo`, `mqueue`, `eventfd`, `shared_memory`.
+ */
+ipc?: string,
+/**
+ * Everybody else who has a descriptor of that.
+ */
+others?: Array<End>,
+/**
+ * `pid@start`.
+ */
+process: string,
+/**
+ * Thread group id.
+ */
+pid: number,
+/**
+ * Name.
+ */
+comm: string,
+/**
+ * Number of the descriptor.
+ */
+fd: number,
+/**
+ * Close-on-exec.
+ */
+cloexec: boolean,
+/**
+ * Since when; at the latest, where `how` is `snapshot` or `repair`.
+ */
+since: When,
+/**
+ * How it came by it: the call's event (`socket`, `accept`, `dup`, ...), `fork` (inherited), `pass` (over `SCM_RIGHTS`, by
+ * pidfd_getfd(2) or a seccomp supervisor), `snapshot` (it had it when tracing began), `repair` (a check found it).
+ */
+how: string,
+/**
+ * `how` and `from` were concluded: when tracing began, its parent had the same open file under the same number.
+ */
+inferred?: boolean,
+/**
+ * Whom it has it from: the process that forked it, or that passed it.
+ */
+from?: Party,
+/**
+ * When it ceased to hold it.
+ */
+until?: When,
+/**
+ * How: `close`, `dup`, `exec`, `exit`, `repair`, `unshare` (it has a copy since then).
+ */
+until_by?: string,
+/**
+ * Programs that it executed with the descriptor open.
+ */
+kept_across?: Array<Kept>, };
+
+/**
  * Server to page, one JSON object a WebSocket message.
  */
 export type ServerMessage = { "kind": "hello",
@@ -1065,6 +1244,39 @@ error: string | null,
  * The peer that it was about, where the socket has had another one since: a socket can be connected again.
  */
 peer?: string, };
+
+/**
+ * One process's descriptors.
+ */
+export type Table = {
+/**
+ * `pid@start`.
+ */
+process: string,
+/**
+ * Thread group id.
+ */
+pid: number,
+/**
+ * Name.
+ */
+comm: string,
+/**
+ * Soft limit on descriptors (`RLIMIT_NOFILE`), where known.
+ */
+fd_limit: number | null,
+/**
+ * By number, table by table.
+ */
+descriptors: Array<Row>,
+/**
+ * Entries of the file tables of its io_urings.
+ */
+direct: Array<Direct>,
+/**
+ * With `since`: descriptors that came after it and were gone by the instant.
+ */
+passing: number, };
 
 /**
  * A moment.

@@ -5,6 +5,7 @@ use crate::{problem::Problem, server::App};
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use std::sync::Arc;
+use tracer_answers::view::{process_with_pid, tables_at};
 use tracer_model::{
     entity,
     ids::{BootNs, ProcessKey},
@@ -51,7 +52,7 @@ pub(crate) async fn descriptors(
         let at = at.map_or(session.now(), |at| on_clock_of(session, at));
         let process = match (key, pid) {
             (Some(key), _) => session.process(key),
-            (None, pid) => pid.and_then(|pid| with_pid(session, pid, at)),
+            (None, pid) => pid.and_then(|pid| process_with_pid(session, pid, at)),
         };
         process.map(|process| table(session, process, at))
     });
@@ -64,18 +65,10 @@ pub(crate) async fn descriptors(
     })
 }
 
-/// A pid is used again: the process that had it at that moment, or else the latest.
-fn with_pid(session: &Session, pid: u32, at: BootNs) -> Option<&entity::Process> {
-    let had = |process: &&entity::Process| {
-        process.key.pid == pid && process.seen <= at && process.ended.is_none_or(|ended| ended > at)
-    };
-    session.processes().find(had).or_else(|| session.process_by_pid(pid))
-}
-
 fn table(session: &Session, process: &entity::Process, at: BootNs) -> Descriptors {
     let t0 = session.t0();
-    let tables = std::iter::once(&process.table).chain(&process.thread_tables);
-    let descriptors: Vec<_> = tables.flat_map(|table| session.table_at(*table, at)).collect();
+    let tables = tables_at(process, at);
+    let descriptors: Vec<_> = tables.flat_map(|table| session.table_at(table, at)).collect();
     let rings = session.ring_tables_at(process, at);
     let entries = rings.iter().flat_map(|(_, entries)| entries);
     let mut sockets: Vec<_> =

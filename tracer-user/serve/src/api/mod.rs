@@ -50,6 +50,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .routes(routes!(descriptors::descriptors))
         .routes(routes!(events::events))
         .routes(routes!(live::live))
+        .routes(routes!(answers::fds::fds))
+        .routes(routes!(answers::sockets::sockets))
         .routes(routes!(answers::who::who))
         .split_for_parts();
     router.route("/api/v1/openapi.json", get(move || std::future::ready(Json(document))))

@@ -70,3 +70,49 @@ async fn a_bad_parameter_is_named_with_the_way_out() {
         assert!(answer.body.contains(says), "{query}: {}", answer.body);
     }
 }
+
+fn column<'a>(rows: &'a Value, field: &str) -> Vec<&'a Value> {
+    rows.as_array().unwrap().iter().map(|row| &row[field]).collect()
+}
+
+#[tokio::test]
+async fn tables_at_an_instant_and_what_changed_between_two() {
+    let bench = web_server().await;
+    let now = bench.get("/api/v1/answers/fds?pid=812").await.json();
+    assert_eq!(column(&now["tables"][0]["descriptors"], "fd"), [9]);
+    let before = bench.get(&format!("/api/v1/answers/fds?at={}", at(250))).await.json();
+    let rows = &before["tables"][0]["descriptors"];
+    assert_eq!(
+        (column(rows, "fd"), column(rows, "how")),
+        (vec![&json!(3), &json!(9)], vec![&json!("socket"), &json!("accept")])
+    );
+    assert_eq!((&rows[1]["since"], &rows[1]["socket"]["ino"]), (&when(200, 4), &json!("41")));
+    let query = format!("since={}&at={}", at(150), at(310));
+    let changed = bench.get(&format!("/api/v1/answers/fds?{query}")).await.json();
+    let rows = &changed["tables"][0]["descriptors"];
+    assert_eq!(
+        (column(rows, "fd"), column(rows, "change")),
+        (vec![&json!(3), &json!(9)], vec![&json!("closed"), &json!("opened")])
+    );
+    assert_eq!((&rows[0]["until"], &rows[0]["until_by"]), (&when(290, 6), &json!("close")));
+    let nobody = bench.get("/api/v1/answers/fds?pid=812,813").await;
+    assert_eq!(nobody.status, StatusCode::NOT_FOUND);
+    assert!(nobody.body.contains("no process 813"), "{}", nobody.body);
+    let inherited = bench.get("/api/v1/answers/fds?inherited=true").await.json();
+    assert_eq!(inherited["tables"][0]["descriptors"], json!([]));
+}
+
+#[tokio::test]
+async fn sockets_and_who_holds_them() {
+    let bench = web_server().await;
+    let all = bench.get(&format!("/api/v1/answers/sockets?at={}", at(250))).await.json();
+    let held: Vec<_> =
+        all["sockets"].as_array().unwrap().iter().map(|row| column(&row["holders"], "fd")).collect();
+    assert_eq!(held, [[3], [9]]);
+    for (query, count) in [("listening=true&tcp=true", 1), ("udp=true", 0), ("unix=true&tcp=true", 2)] {
+        let some = bench.get(&format!("/api/v1/answers/sockets?{query}&at={}", at(250))).await.json();
+        assert_eq!(some["sockets"].as_array().unwrap().len(), count, "{query}");
+    }
+    let answer = bench.get("/api/v1/answers/sockets?tcp=maybe").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}

@@ -212,8 +212,18 @@ async fn the_document_names_every_route() {
     let paths: Vec<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(
         paths,
-        ["answers/who", "descriptors", "events", "info", "live", "processes", "sockets"]
-            .map(|name| format!("/api/v1/{name}"))
+        [
+            "answers/fds",
+            "answers/sockets",
+            "answers/who",
+            "descriptors",
+            "events",
+            "info",
+            "live",
+            "processes",
+            "sockets"
+        ]
+        .map(|name| format!("/api/v1/{name}"))
     );
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     for schema in ["Info", "Socket", "Line", "ServerMessage", "ClientMessage", "Problem"] {

@@ -1,22 +1,22 @@
 //! Text in columns, as lsof(8) and ss(8) print it.
 
 /// Heads and rows, each column as wide as its widest cell; one line each.
-pub(crate) fn columns<const N: usize>(
-    indent: usize,
-    heads: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
-) -> String {
-    let rows: Vec<_> = std::iter::once(heads.map(str::to_owned)).chain(rows).collect();
-    let widths: [usize; N] = std::array::from_fn(|column| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    });
+pub(crate) fn columns(indent: usize, heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let heads = heads.iter().map(|head| (*head).to_owned()).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(heads).chain(rows).collect();
+    let mut widths: Vec<usize> = Vec::new();
+    for row in &rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
     let mut text = String::new();
     for row in &rows {
         let mut line = " ".repeat(indent);
-        for (cell, width) in row.iter().zip(widths) {
-            let padding = width - cell.chars().count();
+        for (cell, width) in row.iter().zip(&widths) {
             line.push_str(cell);
-            line.push_str(&" ".repeat(padding + 2));
+            line.push_str(&" ".repeat(width - cell.chars().count() + 2));
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -30,9 +30,9 @@ mod tests {
 
     #[test]
     fn each_column_is_as_wide_as_its_widest_cell() {
-        let rows = [["nginx", "7"], ["größe", "12345"]].map(|row| row.map(str::to_owned));
+        let rows = [["nginx", "7"], ["größe", "12345"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(
-            columns(2, ["COMMAND", "PID"], rows.into_iter()),
+            columns(2, &["COMMAND", "PID"], rows.into_iter()),
             "  COMMAND  PID\n  nginx    7\n  größe    12345\n"
         );
     }

@@ -2,9 +2,11 @@
 //! One file an answer; what they share is here.
 
 mod columns;
+pub mod fds;
+pub mod sockets;
 pub mod who;
 
-use crate::{escape::Escaped, number::offset};
+use crate::{api::Socket, escape::Escaped, line::lossy, number::offset};
 use columns::columns;
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
@@ -17,7 +19,6 @@ use tracer_answers::{
     view::View,
 };
 use tracer_model::{
-    entity::{self, Closed},
     ids::{BootNs, ProcessKey},
     session::Session,
 };
@@ -59,6 +60,15 @@ pub struct Party {
     pub comm: String,
 }
 
+/// A program that was executed while a descriptor was open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Kept {
+    /// The program, as `execve` was called.
+    pub path: String,
+    /// When.
+    pub at: When,
+}
+
 /// A process that holds or held something through a descriptor.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
@@ -79,22 +89,32 @@ pub struct Holder {
     /// How it came by it: the call's event (`socket`, `accept`, `dup`, ...), `fork` (inherited), `pass` (over `SCM_RIGHTS`, by
     /// pidfd_getfd(2) or a seccomp supervisor), `snapshot` (it had it when tracing began), `repair` (a check found it).
     pub how: String,
+    /// `how` and `from` were concluded: when tracing began, its parent had the same open file under the same number.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
+    #[ts(as = "Option<bool>")]
+    pub inferred: bool,
     /// Whom it has it from: the process that forked it, or that passed it.
     pub from: Option<Party>,
     /// When it ceased to hold it.
     pub until: Option<When>,
-    /// How: `close`, `dup`, `exec`, `exit`, `repair`.
+    /// How: `close`, `dup`, `exec`, `exit`, `repair`, `unshare` (it has a copy since then).
     pub until_by: Option<String>,
+    /// Programs that it executed with the descriptor open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<Kept>>")]
+    pub kept_across: Vec<Kept>,
 }
 
 /// From the domain's terms to the wire's, for one view.
 pub(crate) struct Terms<'a> {
     session: &'a Session,
+    view: &'a View<'a>,
 }
 
 impl<'a> Terms<'a> {
-    pub(crate) fn new(view: &View<'a>) -> Self {
-        Self { session: view.session() }
+    pub(crate) fn new(view: &'a View<'a>) -> Self {
+        Self { session: view.session(), view }
     }
 
     pub(crate) fn bare(&self, ts: BootNs) -> When {
@@ -119,15 +139,17 @@ impl<'a> Terms<'a> {
     }
 
     pub(crate) fn party(&self, key: ProcessKey) -> Party {
-        let comm = self.session.process(key).map(|process| process.comm.clone()).unwrap_or_default();
+        let process = self.session.process(key);
+        let comm = process.map(|process| self.view.comm(process).to_owned()).unwrap_or_default();
         Party { process: key.to_string(), pid: key.pid, comm }
     }
 
     pub(crate) fn holder(&self, holder: &holders::Holder<'_>) -> Holder {
-        let entity::Process { key, comm, .. } = holder.process;
+        let key = holder.process.key;
         let (how, from) = match holder.how {
             How::Made(kind) => (kind.name(), None),
             How::Inherited { from } => ("fork", from),
+            How::Concluded { from } => ("fork", Some(from)),
             How::Passed { from } => ("pass", from),
             How::Found => ("snapshot", None),
             How::Repaired => ("repair", None),
@@ -135,14 +157,20 @@ impl<'a> Terms<'a> {
         Holder {
             process: key.to_string(),
             pid: key.pid,
-            comm: comm.clone(),
+            comm: self.view.comm(holder.process).to_owned(),
             fd: holder.descriptor.fd,
             cloexec: holder.descriptor.cloexec,
             since: self.when(holder.since),
             how: how.to_owned(),
+            inferred: matches!(holder.how, How::Concluded { .. }),
             from: from.map(|from| self.party(from)),
             until: holder.until.map(|(until, _)| self.when(until)),
-            until_by: holder.until.map(|(_, how)| Closed::name(how).to_owned()),
+            until_by: holder.until.map(|(_, how)| how.name().to_owned()),
+            kept_across: holder
+                .kept_across
+                .iter()
+                .map(|(at, path)| Kept { path: lossy(path), at: self.when(*at) })
+                .collect(),
         }
     }
 
@@ -200,36 +228,75 @@ impl Basis {
 
 impl Holder {
     /// Heads of [`Self::cells`].
-    pub(crate) const HEADS: [&'static str; 5] = ["COMMAND", "PID", "FD", "SINCE", "HOW"];
+    const HEADS: [&'static str; 5] = ["COMMAND", "PID", "FD", "SINCE", "HOW"];
 
-    pub(crate) fn cells(&self, zone: &TimeZone) -> [String; 5] {
+    fn cells(&self, zone: &TimeZone) -> Vec<String> {
+        vec![
+            Escaped(self.comm.as_bytes()).to_string(),
+            self.pid.to_string(),
+            self.fd.to_string(),
+            self.since_text(zone),
+            self.how_text(zone),
+        ]
+    }
+
+    /// Since when; `<`: at the latest.
+    fn since_text(&self, zone: &TimeZone) -> String {
+        format!("{}{}", if self.was_seen() { "" } else { "<" }, self.since.text(zone))
+    }
+
+    /// Whether it was seen how it came by it.
+    fn was_seen(&self) -> bool {
+        !self.inferred && !matches!(self.how.as_str(), "snapshot" | "repair")
+    }
+
+    fn how_text(&self, zone: &TimeZone) -> String {
         let from = |verb: &str| match &self.from {
             Some(from) => format!("{verb} {} {}", from.pid, Escaped(from.comm.as_bytes())),
             None => format!("{verb} an unknown process"),
         };
-        let how = match self.how.as_str() {
+        let mut how = match self.how.as_str() {
             "fork" => from("inherited from"),
             "pass" => from("passed by"),
-            "snapshot" => "had it when tracing began".to_owned(),
+            "snapshot" => "had it before".to_owned(),
             "repair" => "found by a check".to_owned(),
             call => call.to_owned(),
         };
-        let mut how = how + &self.since.evidence();
+        if self.inferred {
+            how.push_str(" (concluded)");
+        }
+        how.push_str(&self.since.evidence());
+        if let Some(Kept { path, at }) = self.kept_across.last() {
+            let count = self.kept_across.len();
+            let times = if count == 1 { String::new() } else { format!("{count} execs, the last ") };
+            let _ = write!(how, "; kept across {times}exec of {}{}", Escaped(path.as_bytes()), at.evidence());
+        }
         if let (Some(until), Some(by)) = (self.until, &self.until_by) {
             let _ = write!(how, "; until {} by {by}{}", until.text(zone), until.evidence());
         }
-        let known = !matches!(self.how.as_str(), "snapshot" | "repair");
-        [
-            Escaped(self.comm.as_bytes()).to_string(),
-            self.pid.to_string(),
-            self.fd.to_string(),
-            format!("{}{}", if known { "" } else { "<" }, self.since.text(zone)),
-            how,
-        ]
+        how
     }
 
     /// Holders as indented rows.
     pub(crate) fn table(holders: &[Self], indent: usize, zone: &TimeZone) -> String {
-        columns(indent, Self::HEADS, holders.iter().map(|holder| holder.cells(zone)))
+        columns(indent, &Self::HEADS, holders.iter().map(|holder| holder.cells(zone)))
+    }
+}
+
+/// State of a socket as the kernel names it; where it has none, its phase.
+fn state(socket: &Socket) -> String {
+    let last = socket.steps.last();
+    last.and_then(|step| step.state.clone())
+        .or_else(|| last.map(|step| step.phase.clone()))
+        .unwrap_or_default()
+}
+
+/// What kind of socket it is: `tcp`, `tcp6`, `udp`, `unix stream`, `netlink route` and so on.
+fn netid(socket: &Socket) -> String {
+    match (socket.family.as_str(), &socket.protocol) {
+        ("inet6", Some(protocol)) => format!("{protocol}6"),
+        ("inet", Some(protocol)) => protocol.clone(),
+        (family, Some(protocol)) => format!("{family} {protocol}"),
+        (family, None) => format!("{family} {}", socket.ty),
     }
 }

@@ -1,6 +1,6 @@
 //! Who holds a port or a unix path: `/api/v1/answers/who`, `sockreel who`.
 
-use super::{Basis, Holder, Terms, When};
+use super::{Basis, Holder, Terms, When, netid, state};
 use crate::{api::Socket, escape::Escaped};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -137,15 +137,8 @@ impl Who {
 
 /// What a socket is, in one line as ss(8) begins it.
 fn headline(socket: &Socket) -> String {
-    let kind = match (socket.family.as_str(), &socket.protocol) {
-        ("inet6", Some(protocol)) => format!("{protocol}6"),
-        (_, Some(protocol)) => protocol.clone(),
-        (family, None) => format!("{family} {}", socket.ty),
-    };
-    let last = socket.steps.last();
-    let state = last.and_then(|step| step.state.clone()).or_else(|| last.map(|step| step.phase.clone()));
-    let local = socket.local.as_deref().unwrap_or("*");
-    let mut line = format!("{kind}  {}  {}", state.unwrap_or_default(), Escaped(local.as_bytes()));
+    let local = Escaped(socket.local.as_deref().unwrap_or("*").as_bytes());
+    let mut line = format!("{}  {}  {local}", netid(socket), state(socket));
     if let Some(peer) = &socket.peer {
         let _ = write!(line, " -> {}", Escaped(peer.as_bytes()));
     }
