@@ -266,8 +266,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// Whether it can run at the same time as others: it changes who takes part in nothing. What another thread opens while
-    /// a range is closed is not known for certain, so that runs alone.
+    /// Whether it can run at the same time as others: it changes who takes part in nothing.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         !matches!(
@@ -279,7 +278,6 @@ impl Op {
                 | Self::Exit
                 | Self::Exec { .. }
                 | Self::Table
-                | Self::CloseRange { .. }
         )
     }
 }

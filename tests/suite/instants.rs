@@ -127,7 +127,7 @@ fn arguments(dir: &Path) -> Result<Vec<OsString>> {
     let program = dir.join("programs");
     programs::write(&programs::random(PROGRAMS)?, &program)?;
     let mut args: Vec<OsString> =
-        ["serve", "--listen", "127.0.0.1:0", "--record"].map(OsString::from).to_vec();
+        ["serve", "--check", "off", "--listen", "127.0.0.1:0", "--record"].map(OsString::from).to_vec();
     args.extend([dir.join("reel").into(), "--".into()]);
     args.extend(
         ["unshare", "--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"].map(OsString::from),

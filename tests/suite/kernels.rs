@@ -48,12 +48,12 @@ fn every_kernel_loads_every_program_and_tells_the_core() -> Result<()> {
 fn prove_here(dir: &Path) -> Result<std::path::PathBuf> {
     let doctor = Sockreel::run(dir, "doctor", ["doctor", "--json"])?;
     fs::write(dir.join("doctor.jsonl"), doctor.out)?;
-    let mut args: Vec<OsString> = ["trace", "--json", "-o"].map(OsString::from).into();
+    let mut args: Vec<OsString> = ["trace", "--json", "--check", "off", "-o"].map(OsString::from).into();
     args.extend([dir.join("trace.jsonl").into(), "--record".into(), dir.join("trace.reel").into()]);
     args.extend(["--".into(), env!("CARGO_BIN_EXE_core-proof").into(), dir.join("log.jsonl").into()]);
     let trace = Sockreel::run(dir, "trace", args)?;
     fs::write(dir.join("trace.code"), trace.code.to_string())?;
-    let mut args: Vec<OsString> = ["trace", "--json", "-o"].map(OsString::from).into();
+    let mut args: Vec<OsString> = ["trace", "--json", "--check", "off", "-o"].map(OsString::from).into();
     args.extend([dir.join("rings.jsonl").into(), "--".into()]);
     args.extend([env!("CARGO_BIN_EXE_uring-server").into(), dir.join("rings.json").into()]);
     let rings = Sockreel::run(dir, "rings", args)?;

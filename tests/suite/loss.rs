@@ -12,19 +12,33 @@ use std::{
 };
 
 /// Makes more records than the ring buffer holds (16 MiB, at least 200 bytes each), then keeps some sockets, replaces
-/// one descriptor and closes another: what a table needs a repair for. Says so; once told to, makes a record on every
-/// CPU, so that none ends with a loss, and waits to be killed.
+/// one descriptor and closes another, and ends connections, one of them in a queue: what needs a repair. Says so; once told
+/// to, makes a record on every CPU, so that none ends with a loss, and waits to be killed.
 const FLOOD: &str = "
-import os, socket, sys, time
+import json, os, socket, sys, time
 early = os.open('/dev/null', os.O_RDONLY)
 replaced = os.open('/dev/null', os.O_RDONLY)
+listener = socket.create_server(('127.0.0.1', 0))
+stays = [socket.create_connection(listener.getsockname()), listener.accept()[0]]
+goes = [socket.create_connection(listener.getsockname()), listener.accept()[0]]
 sys.stdin.readline()
+waits = socket.create_connection(listener.getsockname())
+known = {
+    'stays': [os.fstat(one.fileno()).st_ino for one in stays],
+    'goes': [os.fstat(one.fileno()).st_ino for one in goes],
+    'waits': waits.getsockname()[1],
+}
 for turn in range(60000):
     socket.socket().close()
 kept = [socket.socket() for turn in range(5)]
 os.dup2(kept[0].fileno(), replaced)
 os.close(early)
-open(sys.argv[1], 'w').close()
+for one in goes:
+    one.close()
+listener.close()
+with open(sys.argv[1] + '.part', 'w') as file:
+    json.dump(known, file)
+os.rename(sys.argv[1] + '.part', sys.argv[1])
 sys.stdin.readline()
 for cpu in os.sched_getaffinity(0):
     os.sched_setaffinity(0, {cpu})
@@ -109,7 +123,9 @@ fn loses(how: How) -> Result<()> {
     }
     let mut orders = flood.child().stdin.take().context("no stdin")?;
     orders.write_all(b"flood\n")?;
-    wait_for("the flood's end", || fs::metadata(&done).context("not there yet").map(drop))?;
+    let known: Value = wait_for("the flood's end", || {
+        Ok(serde_json::from_str(&fs::read_to_string(&done).context("not there yet")?)?)
+    })?;
     drop(others);
     if how == How::Stopped {
         serve.group().signal(Signal::SIGCONT)?;
@@ -122,7 +138,7 @@ fn loses(how: How) -> Result<()> {
         ensure!(*standing != "doubtful", "the process stands as {standing}");
         // The dup2 and the close at the end are certainly among what a stopped reader missed.
         ensure!(how != How::Stopped || *standing == "repaired", "the process stands as {standing}");
-        Ok(())
+        lives(&api, &known, how)
     })?;
     orders.write_all(b"go on\n")?;
     let last = dir.path().join("done2");
@@ -162,6 +178,29 @@ fn same(api: &Api, pid: u32) -> Result<()> {
     let (told, known) = (api.table(pid, None)?, table(pid)?);
     ensure!(told == known, "{told:?}, not {known:?}");
     Ok(())
+}
+
+/// Which sockets ended, and which did not: one that has no descriptor has no row in a snapshot.
+fn lives(api: &Api, known: &Value, how: How) -> Result<()> {
+    let answer = api.get("sockets")?;
+    let sockets = answer["sockets"].as_array().context("no sockets")?;
+    let is = |what: &str, fits: &dyn Fn(&Value) -> bool, right: (&str, bool)| {
+        let socket =
+            sockets.iter().find(|socket| fits(socket)).with_context(|| format!("{what} is not told"))?;
+        let last = socket["steps"].as_array().and_then(|steps| steps.last()).context("no steps")?;
+        let (phase, ended) = (&last["phase"], !socket["ended"].is_null());
+        ensure!(*phase == right.0 && ended == right.1, "{what} is {phase}, ended: {ended}");
+        Ok(())
+    };
+    for (which, right) in [("stays", ("connected", false)), ("goes", ("closed", true))] {
+        for inode in known[which].as_array().context("no inodes")? {
+            is(which, &|socket| socket["ino"] == inode.to_string(), right)?;
+        }
+    }
+    // What was queued while the buffer had room. It was never accepted: it has no inode of its own.
+    let peer = format!("127.0.0.1:{}", known["waits"]);
+    let queued = |socket: &Value| socket["peer"] == *peer && socket["ino"] == "0";
+    if how == How::Stopped { is("the one in the queue", &queued, ("closed", true)) } else { Ok(()) }
 }
 
 /// Numbers of records that no line has, up to the highest of each CPU. Numbering begins at 0.

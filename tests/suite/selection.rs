@@ -1,17 +1,12 @@
 //! Each way to select follows what it names, from the kernel on, and nothing else.
 
 use crate::{
-    harness::{Server, Sockreel, lines, visits, wait_for},
+    harness::{ControlGroup, Server, Sockreel, lines, visits, wait_for},
     real_servers::complete,
 };
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use std::{
-    collections::BTreeSet,
-    ffi::OsString,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, ffi::OsString, fs};
 
 /// Traces nginx as `select` says, while nginx and another server have visitors; gives the lines and nginx's processes.
 fn traced(
@@ -72,9 +67,9 @@ fn by_control_group() -> Result<()> {
     let group = ControlGroup::new()?;
     let (_, lines, pids) = traced(|_, pids| {
         for pid in pids {
-            fs::write(group.0.join("cgroup.procs"), pid.to_string())?;
+            fs::write(group.path().join("cgroup.procs"), pid.to_string())?;
         }
-        Ok(vec!["--cgroup".into(), group.0.clone().into()])
+        Ok(vec!["--cgroup".into(), group.path().into()])
     })?;
     ensure!(pids_of(&lines) == pids.iter().copied().map(u64::from).collect(), "{:?}", pids_of(&lines));
     Ok(())
@@ -97,31 +92,4 @@ fn by_port() -> Result<()> {
     ensure!(snapshot.is_some_and(|line| line["to"] == "LISTEN"), "the listener's earlier life: {snapshot:?}");
     ensure!(lines.iter().all(|line| line["event"] != "open"), "files are followed");
     Ok(())
-}
-
-/// A control group of ours, removed again; what is in it goes back to the root.
-struct ControlGroup(PathBuf);
-
-impl ControlGroup {
-    fn new() -> Result<Self> {
-        let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-        let root = mounts
-            .lines()
-            .find(|line| line.contains(" - cgroup2 "))
-            .and_then(|line| line.split(' ').nth(4))
-            .context("no cgroup2 hierarchy is mounted")?;
-        let path = Path::new(root).join(format!("sockreel-test-{}", std::process::id()));
-        fs::create_dir(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for ControlGroup {
-    fn drop(&mut self) {
-        let pids = fs::read_to_string(self.0.join("cgroup.procs")).unwrap_or_default();
-        for pid in pids.lines() {
-            let _ = fs::write(self.0.with_file_name("cgroup.procs"), pid);
-        }
-        let _ = fs::remove_dir(&self.0);
-    }
 }

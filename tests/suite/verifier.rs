@@ -14,10 +14,11 @@ const BUDGET: &[(&str, u64)] = &[
     ("call_enter", 29_700),
     // With the same walk for messages that were received, and one through the events of a fanotify group.
     ("call_exit", 39_000),
-    ("exec", 1_650),
+    // With the pid namespace and the control group, whose names are walked, as `fork` and `snapshot`.
+    ("exec", 5_500),
     ("exit", 800),
     // With the walk through a table that was copied from a shared one, as `exec`.
-    ("fork", 3_000),
+    ("fork", 11_600),
     ("leftovers", 1_150),
     ("look", 1_600),
     ("ring_complete", 22_700),
@@ -27,7 +28,7 @@ const BUDGET: &[(&str, u64)] = &[
     ("ring_register", 5_600),
     ("ring_submit", 15_000),
     // With the walk through the file tables of io_urings.
-    ("snapshot", 10_300),
+    ("snapshot", 14_500),
     // With what enters an accept queue.
     ("state", 2_900),
     ("state_again", 2_900),
@@ -40,8 +41,8 @@ const OLDER: &[(&str, &[(&str, u64)])] = &[
         &[
             ("call_enter", 45_000),
             ("call_exit", 85_000),
-            ("exec", 4_700),
-            ("fork", 26_500),
+            ("exec", 15_800),
+            ("fork", 82_000),
             ("ring_complete_values", 31_000),
             ("ring_create", 7_000),
             ("ring_overflow", 11_500),

@@ -60,15 +60,17 @@ pub(crate) fn record<T: 'static>(kind: Kind, header: &Header, fill: impl FnOnce(
 }
 
 /// Writes a part of what another record tells, without a number of its own: every number has a line. A part without room
-/// takes one, which is missed.
+/// takes one, which is missed. Says whether there was room.
 #[inline(always)]
-pub(crate) fn part<T: 'static>(kind: Kind, header: &Header, fill: impl FnOnce(*mut T)) {
-    if write(kind, header, UNNUMBERED, fill) {
+pub(crate) fn part<T: 'static>(kind: Kind, header: &Header, fill: impl FnOnce(*mut T)) -> bool {
+    let written = write(kind, header, UNNUMBERED, fill);
+    if written {
         count(Counter::PARTS);
     } else {
         count(Counter::SEQ);
         count(Counter::RING_FULL);
     }
+    written
 }
 
 /// Reserves room for a record and lets `fill` write it; says whether there was any. `fill` must write every byte: the room

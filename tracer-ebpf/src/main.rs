@@ -29,6 +29,7 @@
               bytes"
 )]
 
+mod cgroup;
 mod emit;
 mod file;
 mod globals;

@@ -5,7 +5,7 @@ use aya_ebpf::{
     bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE, bpf_map_type},
     helpers::generated::bpf_sk_storage_get,
     macros::{btf_map, map},
-    maps::{Array, HashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use core::ffi::c_void;
 // `AtomicU64::fetch_add` is not there for a target without compare-and-swap; the instruction is.
@@ -38,6 +38,10 @@ pub(crate) static FANOTIFY_OPS: Array<u64> = Array::with_max_entries(1, 0);
 /// Followed processes, by thread group id.
 #[map]
 pub(crate) static FOLLOW: HashMap<u32, Follow> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+
+/// Control groups whose path was told. One that is forgotten is told again.
+#[map]
+pub(crate) static CGROUPS: LruHashMap<u64, u32> = LruHashMap::with_max_entries(16_384, 0);
 
 /// Calls in flight, by thread id.
 #[map]

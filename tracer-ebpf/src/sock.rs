@@ -4,8 +4,9 @@ use crate::{
     globals::{config, offset},
     kread::{Block, copy, copy_kernel, field, pointer, zero},
     maps::{SOCKETS, count},
+    task,
 };
-use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_probe_read_kernel};
 use tracer_abi::{
     Change, Counter, OPTION_LINGER, OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY, Offsets, SELECT_PORT,
     Sock, Tracked, UNIX_PATH_LEN, UnixName,
@@ -235,6 +236,15 @@ pub(crate) fn track(sock: &Sock, pid: u32, start: u64, queued: u64) {
     };
     if SOCKETS.insert(sock.sk, tracked, 0).is_err() {
         count(Counter::SOCKETS_FULL);
+    }
+}
+
+/// Follows a socket that the current process got with states that change by themselves, unless it is followed.
+#[inline(never)]
+pub(crate) fn track_received(sock: &Sock) {
+    if has_states(sock) && sock.state != TCP_CLOSE && SOCKETS.get_ptr(sock.sk).is_none() {
+        let (start, _) = task::current_start_and_files();
+        track(sock, (bpf_get_current_pid_tgid() >> 32) as u32, start, 0);
     }
 }
 

@@ -3,6 +3,9 @@
 //! A table that is made from a shared one (fork, `unshare(CLONE_FILES)`, `close_range` with `CLOSE_RANGE_UNSHARE`, execve) holds
 //! what the other had at one moment between two calls of other tasks. It is read before the task that has it alone
 //! goes on.
+//!
+//! What close_range(2) leaves of a shared table is read too: a number that another task fills meanwhile may be filled before
+//! the call comes to it or after, and no call tells which.
 
 use crate::{
     emit, file,
@@ -32,28 +35,36 @@ pub(crate) fn users(files: u64) -> u32 {
 /// Where a walk through a table stands.
 struct Walk {
     header: Header,
-    /// Capacity, and the arrays of files and bits.
-    capacity: u32,
-    _pad: u32,
+    /// Where it ends, and the first word.
+    end: u32,
+    first: u32,
+    /// The arrays of files and bits.
     files: u64,
     cloexec: u64,
     open: u64,
 }
 
 /// Tells the table of a task: `header` is the task's, with the moment at which the table was made.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn tell(header: &Header) {
+    tell_range(header, 0, u32::MAX);
+}
+
+/// Tells the slots with numbers in `first..=last`, and those that share a word of bits with them.
+#[inline(never)]
+pub(crate) fn tell_range(header: &Header, first: u32, last: u32) {
     let Some(address) = pointer(header.files, offset!(files_fdt)) else { return };
     let fdt = Block::<{ file::FDTABLE }>::read(address);
+    let capacity: u32 = fdt.get(address, offset!(fdt_max)).unwrap_or(0);
     let mut walk = Walk {
         header: *header,
-        capacity: fdt.get(address, offset!(fdt_max)).unwrap_or(0),
-        _pad: 0,
+        end: if last < capacity { last + 1 } else { capacity },
+        first: first / TABLE_SLOTS as u32,
         files: fdt.get(address, offset!(fdt_fd)).unwrap_or(0),
         cloexec: fdt.get(address, offset!(fdt_cloexec)).unwrap_or(0),
         open: fdt.get(address, offset!(fdt_open)).unwrap_or(0),
     };
-    if walk.capacity > MAX_WORDS * TABLE_SLOTS as u32 {
+    if capacity > MAX_WORDS * TABLE_SLOTS as u32 {
         count(Counter::TABLE_BEYOND);
     }
     // SAFETY: the callback has the signature that the helper asks for, and `walk` outlives the call.
@@ -61,16 +72,17 @@ pub(crate) fn tell(header: &Header) {
 }
 
 /// One step: tells the slots of one word of bits. 1 ends the walk.
-extern "C" fn tell_word(word: u32, walk: *mut Walk) -> i64 {
+extern "C" fn tell_word(step: u32, walk: *mut Walk) -> i64 {
     // SAFETY: the helper passes the pointer that `tell` gave it.
     let walk = unsafe { &mut *walk };
+    let word = walk.first + step;
     let first = word * TABLE_SLOTS as u32;
-    if first >= walk.capacity {
+    if first >= walk.end {
         return 1;
     }
     let place = u64::from(word) * 8;
     let open: u64 = field(walk.open + place, 0).unwrap_or(0);
-    if open == 0 && word != 0 {
+    if open == 0 && step != 0 {
         return 0;
     }
     let cloexec = field(walk.cloexec + place, 0).unwrap_or(0);

@@ -1,6 +1,7 @@
 //! Who: identity of tasks, and whether they are followed.
 
 use crate::{
+    cgroup,
     globals::{config, offset},
     kread::{field, pointer},
     maps::{FOLLOW, count},
@@ -9,7 +10,7 @@ use aya_ebpf::helpers::{
     bpf_get_current_task,
     generated::{bpf_get_current_ancestor_cgroup_id, bpf_get_current_task_btf},
 };
-use tracer_abi::{Counter, Follow, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT};
+use tracer_abi::{Counter, Follow, Place, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT};
 
 /// Place of `RLIMIT_NOFILE` in `signal_struct.rlim` (include/uapi/asm-generic/resource.h); an entry is two words, the
 /// soft limit first.
@@ -72,6 +73,34 @@ pub(crate) fn leader_comm(task: u64) -> [u8; 16] {
     pointer(task, offset!(task_leader))
         .and_then(|leader| field(leader, offset!(task_comm)))
         .unwrap_or([0; 16])
+}
+
+/// Bytes of a `struct upid` (include/linux/pid.h), and the most pid namespaces that nest (`MAX_PID_NS_LEVEL`).
+const UPID: u64 = 16;
+const MAX_PID_NS_LEVEL: u32 = 32;
+
+/// Level of the pid namespace that a task is in; 0 is the initial one.
+#[inline(always)]
+pub(crate) fn pid_ns_level(task: u64) -> u32 {
+    let pid = pointer(task, offset!(task_numbers)).unwrap_or(0);
+    field::<u32>(pid, offset!(pid_level)).unwrap_or(0)
+}
+
+/// A task's number in its pid namespace of that level, and the namespace's inode number (`pid_nr_ns`, kernel/pid.c).
+#[inline(always)]
+pub(crate) fn number_in(task: u64, level: u32) -> (u32, u32) {
+    let Some(pid) = pointer(task, offset!(task_numbers)) else { return (0, 0) };
+    let upid = pid + u64::from(offset!(pid_numbers)) + u64::from(level.min(MAX_PID_NS_LEVEL)) * UPID;
+    let ns = pointer(upid, offset!(upid_ns)).unwrap_or(0);
+    (field(upid, offset!(upid_nr)).unwrap_or(0), field(ns, offset!(pid_ns_inum)).unwrap_or(0))
+}
+
+/// Where the process of a task lives; the path of its control group is told at `ts`.
+#[inline(never)]
+pub(crate) fn place(task: u64, ts: u64, to: &mut Place) {
+    let leader = pointer(task, offset!(task_leader)).unwrap_or(0);
+    (to.ns_pid, to.pid_ns) = number_in(leader, pid_ns_level(leader));
+    to.cgroup = cgroup::of(task, ts);
 }
 
 /// Thread group of a task's parent.

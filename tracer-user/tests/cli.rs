@@ -19,7 +19,9 @@ use tempfile::TempDir;
 use tracer_model::{
     address::Address,
     ids::{BootNs, ProcessKey},
-    input::{Body, Call, FileRef, Input, LossCause, Lost, Options, Origin, Reason, Row, Slot, Sock, Task},
+    input::{
+        Body, Call, FileRef, Input, LossCause, Lost, Options, Origin, Place, Reason, Row, Slot, Sock, Task,
+    },
     session::{Limits, Session},
     syscall::Syscall,
 };
@@ -81,6 +83,7 @@ fn inputs(accepts: u16) -> Vec<Input> {
             files: 0xffff_8882_0000_0000,
             comm: b"nginx".to_vec(),
             fd_limit: 1024,
+            place: Place::default(),
             slot: Slot {
                 fd: 6,
                 file: Some(file(6)),

@@ -3,6 +3,7 @@
 mod account;
 mod api;
 mod client;
+mod control_group;
 mod group;
 mod guest;
 mod page;
@@ -13,6 +14,7 @@ mod witness;
 pub(crate) use account::{Account, Expected};
 pub(crate) use api::Api;
 pub(crate) use client::{Visit, hold, visits};
+pub(crate) use control_group::ControlGroup;
 pub(crate) use group::{Group, descendants, signal_pid};
 pub(crate) use guest::Guest;
 pub(crate) use page::Page;

@@ -141,7 +141,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (any_fd(), flag()).prop_map(|(fd, cloexec)| Op::SetFd { fd, cloexec }),
         2 => (any_fd(), flag()).prop_map(|(fd, cloexec)| Op::Ioctl { fd, cloexec }),
         6 => any_fd().prop_map(|fd| Op::Close { fd }),
-        2 => (0..20_u16, 0..30_u16, proptest::strategy::Just(false), flag())
+        2 => (0..20_u16, 0..30_u16, flag(), flag())
             .prop_map(|(first, last, unshare, cloexec)| Op::CloseRange { first, last, unshare, cloexec }),
         4 => (makers, flag()).prop_map(|(maker, cloexec)| Op::Make { maker, cloexec }),
         3 => (openers, paths, flag()).prop_map(|(opener, path, cloexec)| Op::Open { opener, path, cloexec }),
@@ -153,6 +153,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => select(vec![Op::Thread]),
         1 => select(vec![Op::Exit]),
         1 => proptest::bool::weighted(0.2).prop_map(|missing| Op::Exec { missing }),
+        1 => select(vec![Op::Unshare]),
         2 => select(vec![Op::Table]),
         2 => (0..5_u8).prop_map(|above| Op::Limit { above }),
     ];

@@ -196,7 +196,7 @@ record! {
         pub changes: [Change; CHANGES_LEN],
         /// The socket before the first change; as an earlier call left it where there is none.
         pub sock: Sock,
-        /// For `fork` and `execve` and their kin: set where other tasks had the caller's table when the call began.
+        /// For `fork`, `execve`, `close_range` and their kin: set where other tasks had the caller's table when the call began.
         pub shared: u32,
         /// Keeps the structure free of padding.
         pub reserved: u32,

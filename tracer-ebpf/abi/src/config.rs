@@ -89,6 +89,30 @@ offsets! {
     task_status: "task_struct" . "thread_info.status",
     /// Name.
     task_comm: "task_struct" . "comm",
+    /// Number of a task in each of its pid namespaces.
+    task_numbers: "task_struct" . "thread_pid",
+    /// How deep the innermost of them is.
+    pid_level: "pid" . "level",
+    /// The numbers, the initial namespace's first.
+    pid_numbers: "pid" . "numbers",
+    /// One of them.
+    upid_nr: "upid" . "nr",
+    /// Its namespace.
+    upid_ns: "upid" . "ns",
+    /// Inode number of a pid namespace.
+    pid_ns_inum: "pid_namespace" . "ns.inum",
+    /// Control groups of a task.
+    task_cgroups: "task_struct" . "cgroups",
+    /// The one in the cgroup2 hierarchy.
+    css_set_group: "css_set" . "dfl_cgrp",
+    /// Its directory.
+    cgroup_kn: "cgroup" . "kn",
+    /// Identifier of a directory: its inode number.
+    kn_id: "kernfs_node" . "id",
+    /// The directory above it.
+    kn_parent: "kernfs_node" . "__parent|parent",
+    /// Its name.
+    kn_name: "kernfs_node" . "name",
     /// Parent, for the process tree.
     task_parent: "task_struct" . "real_parent",
     /// Per-process signal state.

@@ -31,7 +31,10 @@ pub use config::{Config, Offsets, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT
 pub use counter::Counter;
 pub use layout::Field;
 pub use look::{LookFound, LookWanted};
-pub use process::{Exec, Exit, FORK_SHARES_FILES, Follow, Fork, TABLE_SLOTS, Table, Thread};
+pub use process::{
+    CGROUP_LEN, CGROUP_NAME_LEN, Cgroup, Exec, Exit, FORK_SHARES_FILES, Follow, Fork, Place, TABLE_SLOTS,
+    Table, Thread,
+};
 pub use record::{
     FileRef, Header, Kind, NAME_LEN, OPTION_LINGER, OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY,
     SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT, Slot, Sock, UNIX_PATH_LEN, UNNUMBERED, UnixName,

@@ -2,10 +2,42 @@
 
 use crate::{call::PATH_LEN, layout::record, record::Header};
 
+/// Bytes kept of a control group's path.
+pub const CGROUP_LEN: usize = 2048;
+/// Longest name of a control group and its zero byte (`NAME_MAX`, include/uapi/linux/limits.h).
+pub const CGROUP_NAME_LEN: usize = 256;
 /// Slots in one [`Table`] record: the bits of a word.
 pub const TABLE_SLOTS: usize = 64;
 /// A fork's child shares its parent's descriptor table (`CLONE_FILES`, clone(2)).
 pub const FORK_SHARES_FILES: u32 = 1;
+
+record! {
+    /// Where a process lives.
+    pub struct Place {
+        /// Its number in its own pid namespace (pid_namespaces(7)).
+        pub ns_pid: u32,
+        /// Inode number of that namespace.
+        pub pid_ns: u32,
+        /// Identifier of its control group in the cgroup2 hierarchy.
+        pub cgroup: u64,
+    }
+}
+
+record! {
+    /// A control group, told without a number before the first process that is in it.
+    pub struct Cgroup {
+        /// Head; no task's.
+        pub header: Header,
+        /// Identifier.
+        pub id: u64,
+        /// Bytes used of `names`.
+        pub len: u32,
+        /// Set where the path has more names than there was room for.
+        pub cut: u32,
+        /// Names from the group up to the hierarchy's root, which has none; a zero byte behind each.
+        pub names: [u8; CGROUP_LEN],
+    }
+}
 
 record! {
     /// A new process (not a new thread), told before it runs.
@@ -22,10 +54,12 @@ record! {
         pub child_files: u64,
         /// Number of the system call.
         pub nr: u32,
-        /// Keeps the structure free of padding.
-        pub reserved: u32,
+        /// The child's number in the parent's pid namespace: what the call returns.
+        pub ret: u32,
         /// When the call began; 0 where that was not seen.
         pub enter: u64,
+        /// Where the child lives.
+        pub place: Place,
         /// Name.
         pub comm: [u8; 16],
     }
@@ -42,6 +76,8 @@ record! {
         pub nr: u32,
         /// When the call began; 0 where that was not seen.
         pub enter: u64,
+        /// Where the process lives.
+        pub place: Place,
         /// New name.
         pub comm: [u8; 16],
         /// Bytes used of `path`.

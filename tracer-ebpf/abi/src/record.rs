@@ -57,6 +57,8 @@ impl Kind {
     pub const TABLE: Self = Self(19);
     /// [`Thread`](crate::Thread).
     pub const THREAD: Self = Self(20);
+    /// [`Cgroup`](crate::Cgroup).
+    pub const CGROUP: Self = Self(21);
     /// [`State`](crate::State).
     pub const STATE: Self = Self(32);
     /// [`Queued`](crate::Queued).

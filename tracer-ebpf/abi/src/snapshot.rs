@@ -2,6 +2,7 @@
 
 use crate::{
     layout::record,
+    process::Place,
     record::{Header, Slot, Sock, UnixName},
 };
 
@@ -22,6 +23,8 @@ record! {
         pub comm: [u8; 16],
         /// Soft limit on descriptors (`RLIMIT_NOFILE`, getrlimit(2)).
         pub fd_limit: u64,
+        /// Where the process lives.
+        pub place: Place,
         /// The slot.
         pub slot: Slot,
         /// The socket in it, if it is one.

@@ -160,6 +160,10 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
         if scope == Scope::Whole {
             table::tell(&call.call.header);
         }
+    } else if entry.class == Class::CLOSE_RANGE.0 && ret >= 0 && (call.shared != 0 || table::is_shared(files))
+    {
+        let [first, last, ..] = call.call.args;
+        table::tell_range(&call.call.header, first, last);
     }
     call.call.ret = ret;
     if gives {
@@ -219,7 +223,7 @@ fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) 
             file::read_slot(call.call.header.files, a as i32, &mut call.call.subject, false);
             call.sk = file::sk_of(&call.call.subject.file);
         }
-        Class::FORK | Class::EXEC => {
+        Class::FORK | Class::EXEC | Class::CLOSE_RANGE => {
             file::clear_slot(&mut call.call.subject);
             call.shared = u32::from(table::is_shared(call.call.header.files));
         }

@@ -134,6 +134,10 @@ fn tell_socket(work: &mut Work, tid: u32, scope: Scope, sk: u64, listener: u64) 
     if new && call.ret >= 0 && sock::has_states(sock) && sock.state != sock::TCP_CLOSE {
         sock::track(sock, call.header.pid, call.header.start, 0);
     }
+    if call.class == u32::from(Class::ANON.0) {
+        // `pidfd_getfd`.
+        sock::track_received(sock);
+    }
     let is_unix = sock.family == sock::AF_UNIX;
     let asks = matches!(Class(call.class as u16), Class::BIND | Class::CONNECT | Class::SETSOCKOPT);
     if !is_unix && !asks {

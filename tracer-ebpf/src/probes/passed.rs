@@ -193,6 +193,7 @@ pub(super) fn take(walk: &mut Walk, fd: i32) {
             (*passed).flags = PASSED_SOCK;
             let to = place.add(size).cast::<Sock>();
             sock::read(sk, &mut *to);
+            sock::track_received(&*to);
             size += size_of::<Sock>();
             if (*to).family == sock::AF_UNIX {
                 // Both names have room; what is no name is written over by the next entry.

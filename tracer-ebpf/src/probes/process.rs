@@ -9,7 +9,7 @@ use crate::{
     task::{self, Scope},
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use tracer_abi::{Exec, Exit, FORK_SHARES_FILES, Fork, Header, Kind, PATH_LEN, SELECT_ALL, Thread};
+use tracer_abi::{Exec, Exit, FORK_SHARES_FILES, Fork, Header, Kind, PATH_LEN, Place, SELECT_ALL, Thread};
 
 /// `TP_PROTO(struct task_struct *parent, struct task_struct *child)`, include/trace/events/sched.h.
 #[btf_tracepoint(function = "sched_process_fork")]
@@ -48,21 +48,22 @@ fn fork(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let comm = task::leader_comm(child);
+    let mut place = Place { ns_pid: 0, pid_ns: 0, cgroup: 0 };
+    task::place(child, header.ts, &mut place);
+    let (ret, _) = task::number_in(child, task::pid_ns_level(task::current()));
     emit::record::<Fork>(Kind::FORK, &header, |record| {
         let flags = if child_files == header.files { FORK_SHARES_FILES } else { 0 };
         // SAFETY: the ring buffer gave room for a whole record.
         unsafe {
-            record.write(Fork {
-                header,
-                child_pid,
-                flags,
-                child_start,
-                child_files,
-                nr,
-                reserved: 0,
-                enter,
-                comm,
-            });
+            (*record).child_pid = child_pid;
+            (*record).flags = flags;
+            (*record).child_start = child_start;
+            (*record).child_files = child_files;
+            (*record).nr = nr;
+            (*record).ret = ret;
+            (*record).enter = enter;
+            (*record).place = place;
+            (*record).comm = comm;
         }
     });
     0
@@ -93,12 +94,15 @@ fn exec(ctx: BtfTracePointContext) -> i32 {
         table::tell(&header);
     }
     let path = pointer(bprm, offset!(bprm_filename)).unwrap_or(0);
+    let mut place = Place { ns_pid: 0, pid_ns: 0, cgroup: 0 };
+    task::place(task::current(), header.ts, &mut place);
     emit::record::<Exec>(Kind::EXEC, &header, |record| {
         // SAFETY: the ring buffer gave room for a whole record.
         unsafe {
             (*record).old_tid = old_tid;
             (*record).nr = nr;
             (*record).enter = enter;
+            (*record).place = place;
             (*record).comm = comm;
             (*record).newly_followed = newly_followed;
             zero((&raw mut (*record).path).cast(), PATH_LEN);

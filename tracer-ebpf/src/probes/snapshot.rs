@@ -86,6 +86,7 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     row.files = task::files(address);
     row.comm = comm;
     row.fd_limit = task::fd_limit(address);
+    task::place(address, row.ts, &mut row.place);
     row.slot.fd = fd as i32;
     row.slot.flags = SLOT_PRESENT | file::cloexec(row.files, fd);
     row.open_flags = field(file as u64, offset!(file_flags)).unwrap_or(0);

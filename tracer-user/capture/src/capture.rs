@@ -11,15 +11,17 @@ use crate::{
     numbering::numbering,
     order::Order,
     pending::Pending,
+    pod::PodOf,
     programs::{self, Programs, SNAPSHOT},
 };
 use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::{io::Read as _, os::fd::AsFd as _, time::Duration};
+use tracer_abi::Tracked;
 use tracer_model::{
     decode,
     ids::BootNs,
-    input::{Body, Exec, Input, LossCause, Lost, Reason},
+    input::{Body, Exec, Followed, Input, LossCause, Lost, Reason},
     syscall::Numbering,
 };
 
@@ -37,6 +39,8 @@ const CHECK_SHARE: u64 = 1000;
 /// The programs do not wake the reader for every record (a wake-up costs more than the record): this is how long a
 /// record waits at most, unless the buffer fills up.
 const NAP: Duration = Duration::from_millis(10);
+/// Steps of a walk through the map of followed sockets, which has room for a quarter of that.
+const FOLLOWED_STEPS: usize = 1 << 20;
 /// How long the end waits for records that are being written.
 const END_NS: u64 = 200_000_000;
 
@@ -67,6 +71,7 @@ pub struct Capture {
     order: Order,
     look: Look,
     numbering: Numbering,
+    followed: HashMap<MapData, u64, PodOf<Tracked>>,
     /// Numbers that had been given on each CPU at the last look.
     given: Vec<u64>,
     next_pending: u64,
@@ -94,6 +99,7 @@ impl Capture {
         let in_flight = HashMap::try_from(programs.take_map("IN_FLIGHT")?).map_err(maps)?;
         let asked = HashMap::try_from(programs.take_map("ASKED")?).map_err(maps)?;
         let look = Look::new(&mut programs)?;
+        let followed = HashMap::try_from(programs.take_map("SOCKETS")?).map_err(maps)?;
         Ok(Self {
             programs,
             ring,
@@ -102,6 +108,7 @@ impl Capture {
             order: Order::default(),
             look,
             numbering: numbering(),
+            followed,
             given: Vec::new(),
             next_pending: 0,
             next_health: 0,
@@ -132,6 +139,9 @@ impl Capture {
             // No record: it does not stand in the account.
             self.tell_lost(boot_now(), Lost { count: 1, cause: LossCause::Malformed, cpu: None });
         }
+        if reason == Reason::Repair {
+            self.list_followed();
+        }
         let ended = boot_now().0;
         // At the start there is nothing to compare with.
         self.judged_at = if reason == Reason::Start { ended } else { ended + JUDGE_NS };
@@ -140,6 +150,19 @@ impl Capture {
             self.next_check = ended.saturating_add(every.max((ended - began.0).saturating_mul(CHECK_SHARE)));
         }
         Ok(())
+    }
+
+    /// Lists the sockets that the programs follow. An entry that is removed while it is looked at sends the walk back to its
+    /// begin: one that takes too long is given up, and the next repair lists them.
+    fn list_followed(&mut self) {
+        let since = boot_now();
+        let found = self.followed.iter().take(FOLLOWED_STEPS).flatten();
+        // States are numbered as TCP's, far below that.
+        let state = |told| u16::try_from(told).unwrap_or(u16::MAX);
+        let sockets: Vec<_> = found.map(|(sk, PodOf(tracked))| (sk, state(tracked.told))).collect();
+        if sockets.len() < FOLLOWED_STEPS {
+            self.note(boot_now(), Body::Followed(Followed { since, sockets }));
+        }
     }
 
     /// Asks for a snapshot that sets right what is wrong, as after a loss.

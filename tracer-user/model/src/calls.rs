@@ -4,7 +4,7 @@ use crate::{
     entity::{Closed, Opened, Phase},
     event::{Direction, Event, EventKind, FileKind, SocketKind, Via},
     ids::{BootNs, DescriptorId, TableId},
-    input::{Call, FileRef, Slot, Sock},
+    input::{Call, FileRef, Held, Slot, Sock},
     kinds, lifecycle,
     session::Session,
     syscall::Syscall,
@@ -12,6 +12,7 @@ use crate::{
     tell::Stamp,
     uring,
 };
+use std::collections::HashMap;
 use tracer_abi::Class;
 
 /// `EBADF` (errno(3)).
@@ -92,7 +93,7 @@ impl Session {
             }
         };
         self.succeed(stamp, process);
-        let held = self.world.contents.take(call.task.files);
+        let mut held = self.world.contents.take(call.task.files, call.task.tid);
         let table = self.world.table_of(&call.task, stamp.ts);
         if self.is_told(call, table) {
             return;
@@ -122,7 +123,12 @@ impl Session {
             }
             Class::ACCEPT => self.on_accept(&doing, &mut event),
             Class::CLOSE => self.on_close(&doing, &mut event),
-            Class::CLOSE_RANGE => self.on_close_range(&doing, &mut event),
+            Class::CLOSE_RANGE => {
+                // With a table of its own goes on who asked for one; otherwise this is what the call left of a shared one.
+                let asked = call.args[2] & kinds::CLOSE_RANGE_UNSHARE != 0;
+                let left = if asked { None } else { held.take() };
+                self.on_close_range(&doing, left.as_deref(), &mut event);
+            }
             Class::DUP2 => self.on_dup2(&doing, &mut event),
             Class::FCNTL | Class::IOCTL if kind == EventKind::Setfd => self.on_setfd(&doing, &mut event),
             Class::FCNTL | Class::IOCTL if kind == EventKind::Setfl => self.on_setfl(&doing, &mut event),
@@ -265,7 +271,9 @@ impl Session {
         }
     }
 
-    fn on_close_range(&mut self, doing: &Doing<'_>, event: &mut Event) {
+    /// What another thread opened while the call ran was closed only if the call came to its number later: `left` tells what
+    /// the call left of a table that is shared.
+    fn on_close_range(&mut self, doing: &Doing<'_>, left: Option<&[Held]>, event: &mut Event) {
         let [first, last, flags, _] = doing.call.args;
         let first = i32::try_from(first).unwrap_or(i32::MAX);
         let last = i32::try_from(last).unwrap_or(i32::MAX);
@@ -273,26 +281,34 @@ impl Session {
             event.cloexec = Some(true);
         }
         let Some(table) = doing.table.filter(|_| doing.done()) else { return };
+        let closes = flags & kinds::CLOSE_RANGE_CLOEXEC == 0;
         let began = doing.began();
+        let left: Option<HashMap<i32, Held>> =
+            left.map(|left| left.iter().map(|held| (held.fd, *held)).collect());
+        let stays = |fd: i32, file: u64| {
+            let held = left.as_ref()?.get(&fd).copied();
+            Some(held.is_some_and(|held| held.file == file && (closes || !held.cloexec)))
+        };
         for id in self.world.tables.open(table, first, last) {
             let Some(kept) = self.world.tables.get(id) else { continue };
             let descriptor = &kept.descriptor;
-            // What another thread opened while the call ran stands behind the sweep.
-            if descriptor.opened > began && descriptor.opened_by != Opened::Inherited {
+            let beside = descriptor.opened > began && descriptor.opened_by != Opened::Inherited;
+            if beside && stays(descriptor.fd, kept.address).unwrap_or(true) {
                 continue;
             }
             event.fds.push(descriptor.fd);
-            if flags & kinds::CLOSE_RANGE_CLOEXEC == 0 {
+            if closes {
                 self.world.end(id, began, Closed::Close);
             } else {
                 self.set_cloexec(id, true, doing.ts);
             }
         }
-        if flags & kinds::CLOSE_RANGE_CLOEXEC == 0 {
+        if closes {
             for id in self.world.tables.displaced_in(table, first, last) {
                 self.world.tables.correct(id, began, Closed::Close, &mut self.world.revisions);
             }
-            self.world.empty_awaited(table, (first, last), false);
+            let emptied = |held: &Held| !stays(held.fd, held.file).unwrap_or(false);
+            self.world.empty_awaited(table, (first, last), emptied);
             self.world.note_swept(table, (first, last), false, doing.ts);
         } else {
             self.world.set_awaited_cloexec(table, (first, last));

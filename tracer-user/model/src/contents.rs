@@ -30,8 +30,8 @@ const AWAITED: usize = 65_536;
 /// What whole tables told, as far as it is not used yet.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
-    /// Slots by the table's kernel address.
-    read: HashMap<u64, Vec<Held>>,
+    /// Slots by the table's kernel address and the thread that the call is of, and when they were read.
+    read: HashMap<(u64, u32), (BootNs, Vec<Held>)>,
     awaited: BTreeMap<(TableId, i32), Awaited>,
     by_file: BTreeSet<(u64, TableId, i32)>,
 }
@@ -44,21 +44,26 @@ struct Awaited {
 }
 
 impl Contents {
-    /// Slots of a table; those of number 0 begin it anew.
-    pub(crate) fn note(&mut self, table: &Table) {
-        if self.read.len() >= READ && !self.read.contains_key(&table.task.files) {
+    /// Slots of a table; another time begins it anew.
+    pub(crate) fn note(&mut self, ts: BootNs, table: &Table) {
+        let key = (table.task.files, table.task.tid);
+        if self.read.len() >= READ && !self.read.contains_key(&key) {
             self.read.clear();
         }
-        let slots = self.read.entry(table.task.files).or_default();
-        if table.first == 0 {
+        let (read, slots) = self.read.entry(key).or_default();
+        if *read != ts {
+            *read = ts;
             slots.clear();
         }
         slots.extend(&table.slots);
     }
 
-    /// Takes what was read of the table at an address; `None` where it was not.
-    pub(crate) fn take(&mut self, address: u64) -> Option<Vec<Held>> {
-        self.read.remove(&address)
+    /// Takes what was read of the table at an address for a thread's call; `None` where it was not.
+    pub(crate) fn take(&mut self, address: u64, tid: u32) -> Option<Vec<Held>> {
+        if self.read.is_empty() {
+            return None;
+        }
+        self.read.remove(&(address, tid)).map(|(_, slots)| slots)
     }
 
     fn wait(&mut self, table: TableId, held: Held, since: BootNs) {
@@ -164,10 +169,10 @@ impl World {
         }
     }
 
-    /// Slots with numbers in a range were emptied; with `cloexec_only` those that close on exec.
-    pub(crate) fn empty_awaited(&mut self, table: TableId, fds: (i32, i32), cloexec_only: bool) {
+    /// Of the slots with numbers in a range, some were emptied.
+    pub(crate) fn empty_awaited(&mut self, table: TableId, fds: (i32, i32), emptied: impl Fn(&Held) -> bool) {
         for held in self.contents.waiting(table, fds) {
-            if held.cloexec || !cloexec_only {
+            if emptied(&held) {
                 self.contents.forget(table, held.fd);
             }
         }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod looks;
+mod processes;
 mod rings;
 mod snapshots;
 mod sockets;
@@ -12,20 +13,16 @@ pub use snapshots::row;
 
 use crate::{
     ids::{BootNs, ProcessKey},
-    input::{
-        Body, Exec, Exit, FileRef, Fork, Held, Input, Origin, Queued, Slot, Sock, State, Table, Task, Thread,
-    },
+    input::{Body, Exit, FileRef, Held, Input, Origin, Queued, Slot, Sock, State, Table, Task, Thread},
     syscall::Numbering,
 };
 use calls::{call, call_addr, call_fds, call_given, call_path, call_sock};
 use core::fmt;
+use processes::{cgroup, exec, fork};
 use rings::{operation, ring_part};
 use snapshots::slot_row;
 use sockets::sock;
-use tracer_abi::{
-    Change, Class, FORK_SHARES_FILES, Field, Header, Kind, SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT,
-    UNNUMBERED,
-};
+use tracer_abi::{Change, Field, Header, Kind, SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT, UNNUMBERED};
 
 /// Why a record could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,29 +101,8 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
             let Some(call) = call else { return Ok(()) };
             Body::Call(Box::new(call))
         }
-        Kind::FORK => {
-            let record: tracer_abi::Fork = read(bytes)?;
-            Body::Fork(Fork {
-                task: task(&header),
-                call: numbering.call(record.nr).filter(|call| makes_processes(call.class())),
-                enter: moment(record.enter),
-                child: ProcessKey { pid: record.child_pid, start_ns: record.child_start },
-                child_files: record.child_files,
-                shares_files: record.flags & FORK_SHARES_FILES != 0,
-                comm: until_zero(&record.comm),
-            })
-        }
-        Kind::EXEC => {
-            let record: tracer_abi::Exec = read(bytes)?;
-            Body::Exec(Exec {
-                task: task(&header),
-                call: numbering.call(record.nr).filter(|call| call.class() == Class::EXEC),
-                enter: moment(record.enter),
-                comm: until_zero(&record.comm),
-                path: first(&record.path, record.path_len).to_vec(),
-                newly_followed: record.newly_followed != 0,
-            })
-        }
+        Kind::FORK => Body::Fork(fork(&read(bytes)?, numbering)),
+        Kind::EXEC => Body::Exec(exec(&read(bytes)?, numbering)),
         Kind::EXIT => {
             let record: tracer_abi::Exit = read(bytes)?;
             Body::Exit(Exit { task: task(&header), code: record.code })
@@ -146,6 +122,7 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
             let record: tracer_abi::Thread = read(bytes)?;
             Body::Thread(Thread { task: task(&header), users: record.users, begins: record.begins != 0 })
         }
+        Kind::CGROUP => Body::Cgroup(cgroup(&read(bytes)?)),
         Kind::STATE => {
             let record: tracer_abi::State = read(bytes)?;
             let mut sock = sock(&record.sock).ok_or(DecodeError::Short)?;
@@ -196,11 +173,6 @@ fn numbered(header: &Header) -> Option<Origin> {
 
 fn read<T: Field>(bytes: &[u8]) -> Result<T, DecodeError> {
     T::read(bytes).ok_or(DecodeError::Short)
-}
-
-/// Whether a class's calls make processes.
-fn makes_processes(class: Class) -> bool {
-    matches!(class, Class::FORK | Class::CLONE | Class::CLONE3)
 }
 
 fn task(header: &Header) -> Task {

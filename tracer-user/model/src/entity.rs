@@ -3,7 +3,7 @@
 
 use crate::{
     address::Address,
-    event::{FileKind, Side, SocketKind},
+    event::{FileKind, Place, Side, SocketKind},
     ids::{BootNs, DescriptorId, FileId, ProcessKey, SocketId, TableId},
     input::Options,
 };
@@ -53,6 +53,8 @@ pub struct Process {
     pub exe: Option<Vec<u8>>,
     /// Programs that it executed, oldest first: the newest 16.
     pub executions: Vec<Execution>,
+    /// Where it lives, where known.
+    pub place: Option<Place>,
     /// Its descriptor table now: of its leader, where a thread has one of its own. After unshare(2) the table that it
     /// had before is another one.
     pub table: TableId,

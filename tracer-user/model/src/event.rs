@@ -149,6 +149,17 @@ pub struct SetOption {
     pub value: Option<i64>,
 }
 
+/// Where a process lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Its number as itself sees it, in its own pid namespace (pid_namespaces(7)).
+    pub ns_pid: u32,
+    /// Inode number of that namespace.
+    pub pid_ns: u32,
+    /// Path of its control group from the root of the cgroup2 hierarchy, where known.
+    pub cgroup: Option<Box<[u8]>>,
+}
+
 /// One event. A field that has no meaning for it is `None`, empty or false.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a field of the line that is there or not")]
@@ -159,7 +170,7 @@ pub struct Event {
     pub ts: BootNs,
     /// The same in nanoseconds since the Unix epoch.
     pub epoch_ns: u64,
-    /// Process; its pid is 0 for `lost`, which belongs to none.
+    /// Process; its pid is 0 where it belongs to none: a loss, a socket whose owner is not known.
     pub process: ProcessKey,
     /// Thread; 0 where none did it.
     pub tid: u32,
@@ -197,6 +208,8 @@ pub struct Event {
     pub listener: Option<SocketId>,
     /// Family, type, protocol.
     pub socket_kind: Option<SocketKind>,
+    /// Where a socket is new to the process: its network namespace (inode number).
+    pub netns: Option<u32>,
     /// Local address, from the kernel's socket.
     pub local: Option<Address>,
     /// Peer's address, from the kernel's socket.
@@ -231,6 +244,8 @@ pub struct Event {
     pub direction: Option<Direction>,
     /// Fork: the child.
     pub child: Option<ProcessKey>,
+    /// Fork: where the child lives. Exec, snapshot: where the process does.
+    pub place: Option<Box<Place>>,
     /// Exit: wait status.
     pub status: Option<u32>,
     /// `shutdown`: how (0 read, 1 write, 2 both, shutdown(2)).
@@ -263,6 +278,6 @@ impl Event {
     /// Whether it is of a process: a loss of records is of none, a doubt about a table is.
     #[must_use]
     pub const fn is_of_process(&self) -> bool {
-        !matches!(self.kind, EventKind::Lost) || matches!(self.cause, Some(LossCause::UnknownFile))
+        self.process.pid != 0
     }
 }

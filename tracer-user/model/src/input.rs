@@ -57,12 +57,17 @@ pub enum Body {
     Row(Box<Row>),
     /// A snapshot ends: the rows since its begin are every slot of every followed process.
     SnapshotEnd(Reason),
+    /// Every socket whose changes of state the kernel tells, in a snapshot that sets right what is wrong: one that has no
+    /// descriptor has no row.
+    Followed(Followed),
     /// Something was lost here.
     Lost(Lost),
     /// Slots of a table that a call made from a shared one; the call's own input follows, at the same moment.
     Table(Table),
     /// A thread whose table is not its leader's begins or ends.
     Thread(Thread),
+    /// The path of a control group, before the first process that is in it.
+    Cgroup(Cgroup),
     /// Another process filled a slot of a process.
     Given(Box<Given>),
     /// Part of the list of a ring's file table.
@@ -250,6 +255,26 @@ pub enum ListPart {
     Ends,
 }
 
+/// Where a process lives, read from the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Its number as itself sees it, in its own pid namespace (pid_namespaces(7)).
+    pub ns_pid: u32,
+    /// Inode number of that namespace.
+    pub pid_ns: u32,
+    /// Identifier of its control group in the cgroup2 hierarchy; 0 where there is none.
+    pub cgroup: u64,
+}
+
+/// A control group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cgroup {
+    /// Identifier: the inode number of its directory.
+    pub id: u64,
+    /// Path from the root of the cgroup2 hierarchy, which is `/`; one that begins with `...` is cut.
+    pub path: Vec<u8>,
+}
+
 /// A new process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fork {
@@ -261,6 +286,10 @@ pub struct Fork {
     pub enter: Option<BootNs>,
     /// Child.
     pub child: ProcessKey,
+    /// What the call returns: the child's number in the parent's pid namespace.
+    pub ret: u32,
+    /// Where the child lives.
+    pub place: Place,
     /// Kernel address of the child's table.
     pub child_files: u64,
     /// Parent and child share one table (`CLONE_FILES`).
@@ -278,6 +307,8 @@ pub struct Exec {
     pub call: Option<Syscall>,
     /// When the call began.
     pub enter: Option<BootNs>,
+    /// Where the process lives.
+    pub place: Place,
     /// New name.
     pub comm: Vec<u8>,
     /// Path that is executed.
@@ -392,6 +423,8 @@ pub struct Row {
     pub comm: Vec<u8>,
     /// Soft limit on descriptors.
     pub fd_limit: u64,
+    /// Where the process lives.
+    pub place: Place,
     /// The slot. Its name is the file's whole path, or what `/proc/PID/fd` shows (`anon_inode:[eventpoll]`).
     pub slot: Slot,
     /// The socket in it.
@@ -432,6 +465,16 @@ pub struct HeldSock {
     pub ino: u64,
     /// The socket.
     pub sock: Sock,
+}
+
+/// The sockets whose changes of state the kernel tells: from connect, listen or a place in an accept queue on, until they are
+/// closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Followed {
+    /// When reading them began: what changed since is not known by them.
+    pub since: BootNs,
+    /// Kernel address, and the state that was told last.
+    pub sockets: Vec<(u64, u16)>,
 }
 
 /// Something was lost.

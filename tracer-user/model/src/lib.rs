@@ -20,6 +20,7 @@ pub mod session;
 pub mod syscall;
 
 mod calls;
+mod cgroups;
 mod contents;
 mod emptied;
 mod kinds;

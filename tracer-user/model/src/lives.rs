@@ -64,7 +64,7 @@ impl Session {
         let from = self.world.table_of(&fork.task, stamp.ts);
         self.succeed(stamp, fork.child);
         let mut fds = Vec::new();
-        let held = self.world.contents.take(fork.child_files);
+        let held = self.world.contents.take(fork.child_files, fork.child.pid);
         if self.world.process(fork.child).is_none() {
             let table = match (from, held) {
                 (Some(table), _) if fork.shares_files => table,
@@ -83,7 +83,9 @@ impl Session {
             self.world.processes.add(fork.child, table, stamp.ts, &mut self.world.revisions);
             self.inherit(fork);
         }
+        let place = self.world.cgroups.name(&fork.place);
         self.world.processes.change(fork.child, &mut self.world.revisions, |kept| {
+            kept.process.place = Some(place.clone());
             kept.process.parent = Some(parent.pid);
             if kept.process.comm.is_empty() {
                 kept.process.comm = text(&fork.comm);
@@ -93,8 +95,9 @@ impl Session {
         let mut event = self.blank(stamp, parent, EventKind::Fork, via);
         event.tid = fork.task.tid;
         event.call = fork.call;
-        event.ret = Some(i64::from(fork.child.pid));
+        event.ret = Some(i64::from(fork.ret));
         event.child = Some(fork.child);
+        event.place = Some(Box::new(place));
         event.fds = fds;
         event.dur_ns = fork.enter.map(|enter| stamp.ts.0.saturating_sub(enter.0));
         self.emit(event);
@@ -122,11 +125,13 @@ impl Session {
     pub(crate) fn exec(&mut self, stamp: &Stamp, exec: &Exec) {
         let process = exec.task.process;
         self.succeed(stamp, process);
-        let held = self.world.contents.take(exec.task.files);
+        let held = self.world.contents.take(exec.task.files, exec.task.tid);
         let table = self.world.table_of(&exec.task, stamp.ts);
         self.world.single_thread(process, stamp.ts);
+        let place = self.world.cgroups.name(&exec.place);
         self.world.processes.change(process, &mut self.world.revisions, |kept| {
             kept.executes(&exec.path, text(&exec.comm), stamp.ts);
+            kept.process.place = Some(place.clone());
         });
         let via = if exec.call.is_some() { Via::Syscall } else { Via::Exec };
         let mut event = self.blank(stamp, process, EventKind::Exec, via);
@@ -135,6 +140,7 @@ impl Session {
         event.ret = exec.call.is_some().then_some(0);
         event.dur_ns = exec.enter.map(|enter| stamp.ts.0.saturating_sub(enter.0));
         event.path = Some(exec.path.clone());
+        event.place = Some(Box::new(place));
         let mut ended = Vec::new();
         if let Some(table) = table {
             ended = self.world.tables.open(table, i32::MIN, i32::MAX);
@@ -142,7 +148,7 @@ impl Session {
             for id in &ended {
                 self.world.end(*id, stamp.ts, Closed::Exec);
             }
-            self.world.empty_awaited(table, (i32::MIN, i32::MAX), true);
+            self.world.empty_awaited(table, (i32::MIN, i32::MAX), |held| held.cloexec);
             self.world.note_swept(table, (i32::MIN, i32::MAX), true, stamp.ts);
             if let Some(held) = held {
                 self.world.set_contents(table, &held, stamp.ts);
@@ -165,7 +171,7 @@ impl Session {
         }
         let mut event = self.blank(stamp, process, EventKind::Unshare, Via::Fork);
         event.tid = thread.task.tid;
-        let held = self.world.contents.take(thread.task.files);
+        let held = self.world.contents.take(thread.task.files, thread.task.tid);
         if let Some(table) = self.world.table_of(&thread.task, stamp.ts) {
             self.world.tables.thread_joins(table);
             if let Some(held) = held {

@@ -78,6 +78,7 @@ impl Processes {
             comm: String::new(),
             exe: None,
             executions: Vec::new(),
+            place: None,
             table,
             thread_tables: Vec::new(),
             former_tables: Vec::new(),

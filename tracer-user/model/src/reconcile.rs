@@ -186,11 +186,14 @@ impl Session {
     fn introduce(&mut self, row: &Row) {
         let Some(process) = self.world.process(row.process) else { return };
         let comm = String::from_utf8_lossy(&row.comm);
+        let place = Some(self.world.cgroups.name(&row.place));
         let news = process.comm != comm
             || process.parent != Some(row.parent)
-            || process.fd_limit != Some(row.fd_limit);
+            || process.fd_limit != Some(row.fd_limit)
+            || process.place != place;
         if news {
             self.world.processes.change(row.process, &mut self.world.revisions, |kept| {
+                kept.process.place = place;
                 kept.process.comm = comm.into_owned();
                 kept.process.parent = Some(row.parent);
                 kept.process.fd_limit = Some(row.fd_limit);

@@ -235,6 +235,7 @@ impl Session {
             kept.socket.accepted = kept.socket.accepted.or(Some(doing.ts));
             kept.socket.queued = kept.socket.queued.or(call.queued);
             kept.came_from = from;
+            kept.owner = call.task.process;
         });
         if let Some(listener) = listener {
             self.world.sockets.link(child, listener, false, &mut self.world.revisions);

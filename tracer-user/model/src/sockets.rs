@@ -33,6 +33,8 @@ pub(crate) struct Kept {
     pub(crate) told: u64,
     /// `seq` of the event that ended its last descriptor, and whose that was.
     pub(crate) closed: Option<(u64, ProcessKey, i32)>,
+    /// Whose changes of state these are, as last told.
+    pub(crate) owner: ProcessKey,
 }
 
 /// Every kept socket.
@@ -110,6 +112,13 @@ impl Sockets {
         Some(change(kept))
     }
 
+    /// Whose it is: no change that a reader sees.
+    pub(crate) fn owned(&mut self, id: SocketId, owner: ProcessKey) {
+        if let Some(kept) = self.kept.get_mut(&id) {
+            kept.owner = owner;
+        }
+    }
+
     /// The socket that a reading is of, brought up to it; a new one in `phase` where none lives at that address, or
     /// another.
     pub(crate) fn see(
@@ -165,18 +174,9 @@ impl Sockets {
             rev: 0,
         };
         revisions.touch(Entity::Socket(id), &mut socket.rev);
-        self.kept.insert(
-            id,
-            Kept {
-                socket,
-                sk: sock.sk,
-                state: sock.state,
-                came_from: 0,
-                options_at: ts,
-                told: 0,
-                closed: None,
-            },
-        );
+        let (sk, state, owner) = (sock.sk, sock.state, ProcessKey::default());
+        let kept = Kept { socket, sk, state, came_from: 0, options_at: ts, told: 0, closed: None, owner };
+        self.kept.insert(id, kept);
         self.by_sk.insert(sock.sk, id);
         self.unheld.insert(id);
         self.evict(revisions);

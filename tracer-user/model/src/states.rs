@@ -3,12 +3,13 @@
 use crate::{
     entity::{Phase, Step},
     event::{EventKind, Via},
-    input::{Queued, State},
+    input::{Followed, Queued, State},
     lifecycle,
     names::state,
     session::Session,
     tell::Stamp,
 };
+use std::collections::BTreeMap;
 
 impl Session {
     /// A socket's change of state, told by the kernel.
@@ -42,6 +43,7 @@ impl Session {
                 self.world.sockets.step(id, step, revisions);
             }
         }
+        self.world.sockets.owned(id, task.process);
         if decided.is_some() {
             self.world.sockets.change(id, revisions, |kept| kept.socket.closed_first = decided);
         }
@@ -70,6 +72,7 @@ impl Session {
         let revisions = &mut self.world.revisions;
         let child =
             waiting.unwrap_or_else(|| self.world.sockets.add(sock, 0, (stamp.ts, Phase::Queued), revisions));
+        self.world.sockets.owned(child, task.process);
         self.world.sockets.change(child, revisions, |kept| {
             kept.socket.queued = kept.socket.queued.or(Some(stamp.ts));
             kept.came_from = *listener;
@@ -84,5 +87,37 @@ impl Session {
         self.show_socket(&mut event, child);
         (event.queue_len, event.queue_limit) = (Some(*queue_len), Some(*queue_limit));
         self.emit(event);
+    }
+
+    /// Sets right states whose changes were lost; of a socket without a descriptor no row tells. One that is not followed
+    /// any longer has been closed.
+    pub(crate) fn followed(&mut self, stamp: &Stamp, followed: &Followed) {
+        let now: BTreeMap<u64, u16> = followed.sockets.iter().copied().collect();
+        let outdated: Vec<_> = self
+            .world
+            .sockets
+            .iter()
+            .filter(|kept| kept.socket.ended.is_none() && lifecycle::tells_states(kept.socket.kind))
+            .filter(|kept| !matches!(kept.state, 0 | state::CLOSE))
+            .filter(|kept| kept.socket.steps.last().is_none_or(|step| step.ts < followed.since))
+            .map(|kept| (kept.socket.id, kept.state, now.get(&kept.sk).copied().unwrap_or(state::CLOSE)))
+            .filter(|(_, before, now)| before != now)
+            .collect();
+        for (id, from, to) in outdated {
+            let Some(kept) = self.world.sockets.get(id) else { continue };
+            let (owner, waits, held) = (kept.owner, kept.waits(), kept.socket.holders > 0);
+            let revisions = &mut self.world.revisions;
+            if let Some(phase) = lifecycle::phase_of(to, waits, held) {
+                let step = Step { ts: stamp.ts, phase, state: Some(to), error: None, peer: None };
+                self.world.sockets.step(id, step, revisions);
+            }
+            if to == state::CLOSE {
+                self.world.sockets.settle(id, stamp.ts, revisions);
+            }
+            let mut event = self.blank(stamp, owner, EventKind::State, Via::Repair);
+            self.show_socket(&mut event, id);
+            (event.from, event.to) = (Some(from), Some(to));
+            self.emit(event);
+        }
     }
 }

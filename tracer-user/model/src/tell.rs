@@ -22,6 +22,19 @@ impl Stamp {
     }
 }
 
+/// Whether an event tells of something that the process did not have before.
+fn is_new(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Socket
+            | EventKind::Socketpair
+            | EventKind::Pass
+            | EventKind::Register
+            | EventKind::Snapshot
+            | EventKind::Repair
+    )
+}
+
 impl Session {
     /// An event with nothing but its input, process and kind.
     pub(crate) fn blank(&self, stamp: &Stamp, process: ProcessKey, kind: EventKind, via: Via) -> Event {
@@ -48,6 +61,7 @@ impl Session {
             socket: None,
             listener: None,
             socket_kind: None,
+            netns: None,
             local: None,
             peer: None,
             asked: None,
@@ -65,6 +79,7 @@ impl Session {
             error: None,
             direction: None,
             child: None,
+            place: None,
             status: None,
             how: None,
             inferred: false,
@@ -100,6 +115,7 @@ impl Session {
         event.listener = socket.listener;
         event.inferred |= socket.inferred;
         event.socket_kind = Some(socket.kind);
+        event.netns = is_new(event.kind).then_some(socket.netns);
         event.local = lifecycle::shown(socket, &socket.local).cloned();
         event.peer = lifecycle::shown(socket, &socket.peer).cloned();
     }
@@ -140,6 +156,7 @@ impl Session {
         path: Option<Vec<u8>>,
     ) {
         let mut event = self.blank(stamp, process, kind, via);
+        event.place = self.world.process(process).and_then(|process| process.place.clone()).map(Box::new);
         self.show_file(&mut event, id);
         if let Some(kept) = self.world.tables.get(id) {
             self.show_place(&mut event, &kept.descriptor);

@@ -1,6 +1,7 @@
 //! The entities together: what touches processes, tables and sockets at once.
 
 use crate::{
+    cgroups::Cgroups,
     contents::Contents,
     emptied::Emptied,
     entity::{Closed, Opened, Process, Standing},
@@ -30,6 +31,7 @@ pub(crate) struct World {
     /// What was emptied while a snapshot is open.
     pub(crate) emptied: Option<Emptied>,
     pub(crate) contents: Contents,
+    pub(crate) cgroups: Cgroups,
 }
 
 impl World {
@@ -43,6 +45,7 @@ impl World {
             revisions: Revisions::new(limits.kept_events > 0),
             emptied: None,
             contents: Contents::default(),
+            cgroups: Cgroups::default(),
         }
     }
 
@@ -331,7 +334,7 @@ impl World {
         for id in &open {
             self.end(*id, ts, how);
         }
-        self.empty_awaited(table, (i32::MIN, i32::MAX), false);
+        self.empty_awaited(table, (i32::MIN, i32::MAX), |_| true);
         self.tables.forget(table);
         open
     }

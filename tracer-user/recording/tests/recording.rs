@@ -14,7 +14,7 @@ use std::{
 use tracer_model::{
     address::Address,
     ids::{BootNs, ProcessKey},
-    input::{Body, Call, Input, LossCause, Lost, Options, Origin, Reason, Row, Slot, Sock, Task},
+    input::{Body, Call, Input, LossCause, Lost, Options, Origin, Place, Reason, Row, Slot, Sock, Task},
     syscall::Syscall,
 };
 use tracer_recording::{Head, NewFile, Reader, RecordingError, Writer};
@@ -90,6 +90,7 @@ fn inputs(count: u64) -> Vec<Input> {
                 files: 3,
                 comm: b"a\x1b[31m".to_vec(),
                 fd_limit: 1024,
+                place: Place::default(),
                 slot: Slot { fd: 0, file: None, cloexec: false, nonblock: false, name: vec![b'x'; 300] },
                 sock: None,
                 open_flags: 2,

@@ -93,6 +93,12 @@ pub struct Process {
     pub comm: String,
     /// Path of the program.
     pub exe: Option<String>,
+    /// Its number in its own pid namespace (pid_namespaces(7)), where known.
+    pub ns_pid: Option<u32>,
+    /// That namespace, by inode number.
+    pub pidns: Option<u32>,
+    /// Its control group: a path from the root of the cgroup2 hierarchy (cgroups(7)).
+    pub cgroup: Option<String>,
     /// Descriptor table (`t3`); processes may share one (`CLONE_FILES`).
     pub table: String,
     /// Tables that only other threads of it have (`unshare(CLONE_FILES)` in a thread).

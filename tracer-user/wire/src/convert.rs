@@ -31,6 +31,9 @@ impl Process {
             ppid: process.parent,
             comm: process.comm.clone(),
             exe: process.exe.as_deref().map(lossy),
+            ns_pid: process.place.as_ref().map(|place| place.ns_pid),
+            pidns: process.place.as_ref().map(|place| place.pid_ns),
+            cgroup: process.place.as_ref().and_then(|place| place.cgroup.as_deref()).map(lossy),
             table: process.table.to_string(),
             thread_tables: process.thread_tables.iter().map(ToString::to_string).collect(),
             seen: offset(process.seen, t0),
@@ -155,7 +158,7 @@ mod tests {
     use tracer_model::{
         address::Address,
         entity::{self, Closed, Opened, Phase, Standing},
-        event::{EventKind, FileKind, Side, SocketKind},
+        event::{EventKind, FileKind, Place, Side, SocketKind},
         ids::{BootNs, DescriptorId, FileId, ProcessKey, SocketId, TableId},
         input::Options,
         names::state,
@@ -171,6 +174,7 @@ mod tests {
             comm: "sh".to_owned(),
             exe: Some(b"/bin/\xff".to_vec()),
             executions: Vec::new(),
+            place: Some(Place { ns_pid: 1, pid_ns: 4_026_532_000, cgroup: Some((*b"/a.slice").into()) }),
             table: TableId(3),
             thread_tables: vec![TableId(9)],
             former_tables: Vec::new(),
@@ -186,6 +190,10 @@ mod tests {
         assert_eq!(api.thread_tables, ["t9"]);
         assert_eq!((api.standing.as_str(), api.since), ("doubtful", Some(500)));
         assert_eq!(api.exe.as_deref(), Some("/bin/\u{fffd}"));
+        assert_eq!(
+            (api.ns_pid, api.pidns, api.cgroup.as_deref()),
+            (Some(1), Some(4_026_532_000), Some("/a.slice"))
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::{
     errno,
     explained::Explained,
-    line::{how, state},
+    line::{how, own_pid_ns, state},
 };
 use std::{borrow::Cow, io::Write as _};
 use tracer_model::{
@@ -57,6 +57,7 @@ pub fn write(event: &Event, line: &mut Vec<u8>) {
     field!(line, "family", kind.map(|kind| names::family_name(kind.family)));
     field!(line, "type", kind.map(|kind| names::type_name(kind.ty)));
     field!(line, "protocol", kind.and_then(|kind| names::protocol_name(kind.family, kind.protocol)));
+    field!(line, "netns", event.netns);
     field!(line, "local", event.local.as_ref());
     field!(line, "peer", event.peer.as_ref());
     field!(line, "asked", event.asked.as_ref());
@@ -78,6 +79,12 @@ pub fn write(event: &Event, line: &mut Vec<u8>) {
     field!(line, "dir", event.direction.map(Direction::name));
     field!(line, "closed_first", event.closed_first.map(Side::name));
     field!(line, "child", event.child);
+    if let Some(place) = &event.place {
+        let own = own_pid_ns(event);
+        field!(line, "ns_pid", own.map(|place| place.ns_pid));
+        field!(line, "pidns", own.map(|place| place.pid_ns));
+        field!(line, "cgroup", place.cgroup.as_deref().map(String::from_utf8_lossy));
+    }
     field!(line, "status", event.status);
     field!(line, "how", event.how.map(how));
     field!(line, "count", event.count);
@@ -214,7 +221,7 @@ mod tests {
     };
     use tracer_model::{
         address::Address,
-        event::{Direction, Event, EventKind, FileKind, SetOption, Side, SocketKind, Via},
+        event::{Direction, Event, EventKind, FileKind, Place, SetOption, Side, SocketKind, Via},
         ids::{ProcessKey, SocketId},
         input::{LossCause, Options, Origin},
         syscall::Syscall,
@@ -256,6 +263,12 @@ mod tests {
             error: Some(512),
             direction: Some(Direction::In),
             child: Some(ProcessKey { pid: 5, start_ns: 6 }),
+            place: Some(Box::new(Place {
+                ns_pid: 1,
+                pid_ns: 4_026_532_000,
+                cgroup: Some((*b"/a\xff").into()),
+            })),
+            netns: Some(4_026_531_840),
             status: Some(256),
             how: Some(7),
             inferred: true,

@@ -6,7 +6,7 @@ use serde_with::skip_serializing_none;
 use std::borrow::Cow;
 use tracer_model::{
     address::Address,
-    event::{Event, SocketKind},
+    event::{Event, Place, SocketKind},
     ids::BootNs,
     names,
 };
@@ -81,6 +81,9 @@ pub struct Line {
     pub ty: Option<Cow<'static, str>>,
     /// Protocol: `tcp`, `udp` ...; absent where the family has none.
     pub protocol: Option<Cow<'static, str>>,
+    /// `socket`, `socketpair`, `pass`, `snapshot`, `repair`: the socket's network namespace, by inode number
+    /// (network_namespaces(7)).
+    pub netns: Option<u32>,
     /// Local address, from the kernel's socket after the call.
     pub local: Option<String>,
     /// Peer's address, from the kernel's socket after the call.
@@ -122,8 +125,16 @@ pub struct Line {
     pub dir: Option<Cow<'static, str>>,
     /// Who closed a connection first: `local` or `peer`.
     pub closed_first: Option<Cow<'static, str>>,
-    /// `fork`: the new process, `pid@start`.
+    /// `fork`: the new process, `pid@start`. `ret` is what its parent sees: its number in the parent's pid namespace.
     pub child: Option<String>,
+    /// `fork`: the child's number in its own pid namespace, where that is not the initial one (pid_namespaces(7)). `exec`,
+    /// `snapshot`, `repair`: the process's.
+    pub ns_pid: Option<u32>,
+    /// With `ns_pid`: that namespace, by inode number.
+    pub pidns: Option<u32>,
+    /// `fork`: the child's control group, as a path from the root of the cgroup2 hierarchy (cgroups(7)). `exec`, `snapshot`,
+    /// `repair`: the process's.
+    pub cgroup: Option<String>,
     /// `exit`: wait status (wait(2)).
     pub status: Option<u32>,
     /// `shutdown`: `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR` (shutdown(2)); by number where it is none of them.
@@ -202,6 +213,7 @@ impl Line {
             family: kind.map(|kind| names::family_name(kind.family)),
             ty: kind.map(|kind| names::type_name(kind.ty)),
             protocol: kind.and_then(|kind| names::protocol_name(kind.family, kind.protocol)),
+            netns: event.netns,
             local: event.local.as_ref().map(Address::to_string),
             peer: event.peer.as_ref().map(Address::to_string),
             asked: event.asked.as_ref().map(Address::to_string),
@@ -220,6 +232,9 @@ impl Line {
             dir: event.direction.map(|direction| direction.name().into()),
             closed_first: event.closed_first.map(|side| side.name().into()),
             child: event.child.map(|child| child.to_string()),
+            ns_pid: own_pid_ns(event).map(|place| place.ns_pid),
+            pidns: own_pid_ns(event).map(|place| place.pid_ns),
+            cgroup: event.place.as_ref().and_then(|place| place.cgroup.as_deref()).map(lossy),
             status: event.status,
             how: event.how.map(how),
             count: event.count,
@@ -243,6 +258,14 @@ impl Line {
     pub fn at(event: &Event, t0: BootNs) -> Self {
         Self { t: Some(number::offset(event.ts, t0)), ..Self::new(event) }
     }
+}
+
+/// Inode number of the initial pid namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
+const INITIAL_PID_NS: u32 = 0xefff_fffc;
+
+/// Where an event's process lives, if its pid namespace is not the initial one.
+pub(crate) fn own_pid_ns(event: &Event) -> Option<&Place> {
+    event.place.as_deref().filter(|place| place.pid_ns != INITIAL_PID_NS && place.pid_ns != 0)
 }
 
 /// Bytes as text: what is no UTF-8 becomes U+FFFD.
@@ -271,7 +294,7 @@ mod tests {
     use crate::sample::{accept, event};
     use tracer_model::{
         event::{Event, EventKind, Via},
-        ids::BootNs,
+        ids::{BootNs, ProcessKey},
         input::LossCause,
     };
 
@@ -291,6 +314,7 @@ mod tests {
             count: Some(3),
             cause: Some(LossCause::MapFull),
             via: Via::Kernel,
+            process: ProcessKey::default(),
             tid: 0,
             ..event(EventKind::Lost)
         };

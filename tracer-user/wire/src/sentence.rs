@@ -1,6 +1,12 @@
 //! What an event means, as a sentence for people.
 
-use crate::{errno, escape::Escaped, explained, line::state, text::address};
+use crate::{
+    errno,
+    escape::Escaped,
+    explained,
+    line::{own_pid_ns, state},
+    text::address,
+};
 use nix::sys::signal::Signal;
 use std::borrow::Cow;
 use tracer_model::{
@@ -172,6 +178,7 @@ fn closed(event: &Event) -> String {
 
 fn forked(event: &Event) -> String {
     let child = event.child.map_or_else(|| "?".to_owned(), |child| child.pid.to_string());
+    let child = format!("{child}{}", in_brackets(own_number(event)));
     if event.fds.is_empty() {
         format!("→ process {child}")
     } else {
@@ -182,7 +189,15 @@ fn forked(event: &Event) -> String {
 fn executed(event: &Event) -> String {
     let path =
         event.path.as_ref().map_or_else(|| "another program".to_owned(), |path| Escaped(path).to_string());
-    join(&format!("runs {path}"), (!event.fds.is_empty()).then(|| format!("closes {}", numbers(&event.fds))))
+    let cgroup = event.place.as_ref().and_then(|place| place.cgroup.as_deref());
+    let cgroup = cgroup.map(|path| format!("cgroup {}", Escaped(path)));
+    let closes = (!event.fds.is_empty()).then(|| format!("closes {}", numbers(&event.fds)));
+    join(&join(&join(&format!("runs {path}"), own_number(event)), cgroup), closes)
+}
+
+/// A process's number in a pid namespace that is not the initial one.
+fn own_number(event: &Event) -> Option<String> {
+    own_pid_ns(event).map(|place| format!("pid {} in its namespace", place.ns_pid))
 }
 
 /// What an option is after the call.

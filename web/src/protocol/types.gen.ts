@@ -641,6 +641,11 @@ type?: string,
  */
 protocol?: string,
 /**
+ * `socket`, `socketpair`, `pass`, `snapshot`, `repair`: the socket's network namespace, by inode number
+ * (network_namespaces(7)).
+ */
+netns?: number,
+/**
  * Local address, from the kernel's socket after the call.
  */
 local?: string,
@@ -714,9 +719,23 @@ dir?: string,
  */
 closed_first?: string,
 /**
- * `fork`: the new process, `pid@start`.
+ * `fork`: the new process, `pid@start`. `ret` is what its parent sees: its number in the parent's pid namespace.
  */
 child?: string,
+/**
+ * `fork`: the child's number in its own pid namespace, where that is not the initial one (pid_namespaces(7)). `exec`,
+ * `snapshot`, `repair`: the process's.
+ */
+ns_pid?: number,
+/**
+ * With `ns_pid`: that namespace, by inode number.
+ */
+pidns?: number,
+/**
+ * `fork`: the child's control group, as a path from the root of the cgroup2 hierarchy (cgroups(7)). `exec`, `snapshot`,
+ * `repair`: the process's.
+ */
+cgroup?: string,
 /**
  * `exit`: wait status (wait(2)).
  */
@@ -841,6 +860,18 @@ comm: string,
  * Path of the program.
  */
 exe: string | null,
+/**
+ * Its number in its own pid namespace (pid_namespaces(7)), where known.
+ */
+ns_pid: number | null,
+/**
+ * That namespace, by inode number.
+ */
+pidns: number | null,
+/**
+ * Its control group: a path from the root of the cgroup2 hierarchy (cgroups(7)).
+ */
+cgroup: string | null,
 /**
  * Descriptor table (`t3`); processes may share one (`CLONE_FILES`).
  */

@@ -1,7 +1,9 @@
 //! Rows of a snapshot.
 
 use super::{
-    DecodeError, read, slot,
+    DecodeError,
+    processes::place,
+    read, slot,
     sockets::{name_unix, sock},
     until_zero,
 };
@@ -35,6 +37,7 @@ pub(super) fn slot_row(record: &SnapshotRow, name: Vec<u8>) -> Result<Row, Decod
         files: record.files,
         comm: until_zero(&record.comm),
         fd_limit: record.fd_limit,
+        place: place(&record.place),
         slot: Slot { name, nonblock: record.open_flags & O_NONBLOCK != 0, ..slot },
         sock,
         open_flags: record.open_flags,

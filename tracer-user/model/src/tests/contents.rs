@@ -229,3 +229,46 @@ fn an_exec_from_among_threads_leaves_what_was_read() {
     bench.call(call(300, Syscall::Close, 0).args(&[arg(6)]).subject(slot(6, file(7))));
     assert_eq!(bench.open(1), [(3, 7)]);
 }
+
+#[test]
+fn what_another_thread_opened_during_a_close_range_is_closed_where_the_table_lacks_it_then() {
+    let mut bench = Bench::new();
+    bench.opens(100, 3, 7);
+    for (at, fd, n) in [(210, 4, 8), (220, 5, 9), (230, 6, 10)] {
+        bench.call(call(at, Syscall::Openat, i64::from(fd)).thread(2).result(slot(fd, file(n))));
+    }
+    // The call came to 4 after it was filled, and to 5 before; 6 was filled again since.
+    bench.tell(&read(300, task(1), &[(5, 9, false), (6, 11, false)]));
+    let event = bench.call(call(300, Syscall::CloseRange, 0).enter(200).args(&[3, 9, 0]));
+    assert_eq!(event.fds, [3, 4, 6]);
+    assert_eq!(bench.open(1), [(5, 9)]);
+    assert_eq!(bench.descriptor(8).closed, Some((BootNs(210), Closed::Close)));
+    // Whose call returns later was not closed.
+    bench.call(call(310, Syscall::Openat, 6).thread(3).enter(250).result(slot(6, file(11))));
+    assert_eq!(bench.open(1), [(5, 9), (6, 11)]);
+}
+
+#[test]
+fn close_on_exec_of_a_range_is_what_the_table_has_then() {
+    let mut bench = Bench::new();
+    for (at, fd, n) in [(210, 4, 8), (220, 5, 9)] {
+        bench.call(call(at, Syscall::Openat, i64::from(fd)).thread(2).result(slot(fd, file(n))));
+    }
+    bench.tell(&read(300, task(1), &[(4, 8, true), (5, 9, false)]));
+    let event = bench.call(call(300, Syscall::CloseRange, 0).enter(200).args(&[3, 9, 4]));
+    assert_eq!((event.kind, event.fds), (EventKind::Setfd, vec![4]));
+    assert_eq!((bench.descriptor(8).cloexec, bench.descriptor(9).cloexec), (true, false));
+}
+
+#[test]
+fn what_was_read_of_a_shared_table_is_for_the_call_of_its_thread() {
+    let mut bench = Bench::new();
+    bench.opens(100, 3, 7);
+    bench.call(call(210, Syscall::Openat, 4).thread(2).result(slot(4, file(8))));
+    bench.tell(&read(300, task(1), &[]));
+    // Another thread's call at the same moment takes nothing of it.
+    bench.call(call(300, Syscall::Openat, 5).thread(2).result(slot(5, file(9))));
+    let event = bench.call(call(300, Syscall::CloseRange, 0).enter(200).args(&[4, 4, 0]));
+    assert_eq!(event.fds, [4]);
+    assert_eq!(bench.open(1), [(3, 7), (5, 9)]);
+}

@@ -7,7 +7,7 @@ use crate::{
     entity::{Closed, Opened, Standing},
     event::{EventKind, Via},
     ids::{BootNs, ProcessKey},
-    input::{Body, Exec, Exit, Reason},
+    input::{Body, Exec, Exit, Place, Reason},
     syscall::Syscall,
 };
 
@@ -158,6 +158,7 @@ fn a_newly_followed_process_is_doubtful_until_it_is_read() {
         task: task(1),
         call: None,
         enter: None,
+        place: Place::default(),
         comm: b"redis".to_vec(),
         path: b"/usr/bin/redis".to_vec(),
         newly_followed: true,

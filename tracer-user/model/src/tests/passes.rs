@@ -4,7 +4,7 @@ use super::make::{Bench, call, cloexec, file, named, slot, socket_file, task, un
 use crate::{
     event::{Direction, EventKind, FileKind, Via},
     ids::BootNs,
-    input::{Body, Fork, Given, Slot},
+    input::{Body, Fork, Given, Place, Slot},
     syscall::Syscall,
 };
 
@@ -57,6 +57,8 @@ fn a_pidfd_of_clone_is_a_line_beside_its_forks() {
         call: Some(Syscall::Clone3),
         enter: Some(BootNs(90)),
         child,
+        ret: 2,
+        place: Place::default(),
         child_files: 0xf002,
         shares_files: false,
         comm: b"server".to_vec(),

@@ -7,8 +7,8 @@ use crate::{
     event::Event,
     ids::{BootNs, DescriptorId, ProcessKey, SocketId},
     input::{
-        Body, Call, Exec, Exit, FileRef, Fork, Input, LossCause, Lost, Origin, Queued, Reason, Request, Row,
-        Slot, Sock, State, Table, Task, Thread,
+        Body, Call, Exec, Exit, FileRef, Fork, Input, LossCause, Lost, Origin, Place, Queued, Reason,
+        Request, Row, Slot, Sock, State, Table, Task, Thread,
     },
     session::{Limits, Session},
     syscall::Syscall,
@@ -158,6 +158,8 @@ impl Reference {
                     call: Some(Syscall::Clone3),
                     enter: Some(BootNs(ts - 10)),
                     child: key(child),
+                    ret: child,
+                    place: Place::default(),
                     child_files: at.1,
                     shares_files: *shares_files,
                     comm: b"p".to_vec(),
@@ -180,6 +182,7 @@ impl Reference {
                     task: Task { files: at.1, ..task(pid) },
                     call: Some(Syscall::Execve),
                     enter: Some(BootNs(ts - 10)),
+                    place: Place::default(),
                     comm: b"p".to_vec(),
                     path: b"/p".to_vec(),
                     newly_followed: false,
@@ -455,6 +458,8 @@ fn any_body() -> impl Strategy<Value = Body> {
                 call,
                 enter: None,
                 child: child.process,
+                ret: child.process.pid,
+                place: Place::default(),
                 child_files: child.files,
                 shares_files,
                 comm,
@@ -462,7 +467,15 @@ fn any_body() -> impl Strategy<Value = Body> {
         },
     );
     let exec = (any_task(), calls(), name(), any::<bool>()).prop_map(|(task, call, comm, newly_followed)| {
-        Body::Exec(Exec { task, call, enter: None, path: comm.clone(), comm, newly_followed })
+        Body::Exec(Exec {
+            task,
+            call,
+            enter: None,
+            place: Place::default(),
+            path: comm.clone(),
+            comm,
+            newly_followed,
+        })
     });
     let state = (any_task(), 0..14_u16, 0..14_u16, any::<u32>(), any_sock())
         .prop_map(|(task, from, to, error, sock)| Body::State(State { task, from, to, error, sock }));
