@@ -35,7 +35,7 @@ pub struct Entry {
     pub asked: Option<String>,
     /// `getsockname` afterwards.
     pub local: Option<String>,
-    /// `getpeername` afterwards.
+    /// `getpeername` afterwards; for an accept what the call itself gave.
     pub peer: Option<String>,
     /// Numbers that the call made, where they are not its result.
     pub numbers: Vec<i32>,

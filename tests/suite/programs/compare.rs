@@ -299,12 +299,7 @@ fn names(entry: &Entry, line: &Value, fields: &mut Vec<Field>) {
         Some("bind" | "listen") => field("local", &entry.local),
         Some("accept" | "accept4" | "connect") => {
             field("local", &entry.local);
-            // A connection that was reset while it was queued: accept(2) gives its peer all the same, getpeername(2) does
-            // not any more (`inet_getname`, net/ipv4/af_inet.c).
-            let reset = entry.peer.is_none() && entry.call.as_deref() != Some("connect");
-            if entry.ret < 0 || !reset {
-                field("peer", &entry.peer);
-            }
+            field("peer", &entry.peer);
         }
         _ => {}
     }

@@ -100,11 +100,35 @@ pub(crate) fn option(fd: i32, option: i32) -> Option<i32> {
 
 /// `getsockname` or `getpeername`.
 pub(crate) fn name(number: i64, fd: i32) -> Text {
-    let (mut bytes, mut len) = ([0_u8; 128], 128_u32);
-    let ret = call(number, [fd.into(), address_of_mut(&mut bytes), address_of_mut(&mut len), 0, 0, 0]);
-    match bytes.get(..len as usize) {
-        Some(name) if ret == 0 => Text::of(name),
-        _ => Text::NONE,
+    let mut named = Named::new();
+    let (bytes, len) = named.room();
+    let ret = call(number, [fd.into(), bytes, len, 0, 0, 0]);
+    if ret == 0 { named.text() } else { Text::NONE }
+}
+
+/// An address that a call gives.
+pub(crate) struct Named {
+    bytes: [u8; 128],
+    len: u32,
+}
+
+impl Named {
+    pub(crate) fn new() -> Self {
+        Self { bytes: [0; 128], len: 128 }
+    }
+
+    /// Where the call writes it and its length.
+    pub(crate) fn room(&mut self) -> (i64, i64) {
+        (address_of_mut(&mut self.bytes), address_of_mut(&mut self.len))
+    }
+
+    /// What the call wrote, behind the compiler's back.
+    pub(crate) fn text(&self) -> Text {
+        // SAFETY: both are valid for reads.
+        let (bytes, len) = unsafe {
+            (core::ptr::read_volatile(&raw const self.bytes), core::ptr::read_volatile(&raw const self.len))
+        };
+        bytes.get(..len as usize).map_or(Text::NONE, Text::of)
     }
 }
 

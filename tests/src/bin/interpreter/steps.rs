@@ -2,7 +2,7 @@
 
 use crate::{
     actor::{Actor, Line, Shared, limit},
-    call::{self, address_of, address_of_mut, call, sockaddr, table},
+    call::{self, Named, address_of, address_of_mut, call, sockaddr, table},
     memory::{Raw, Span},
     message::{Control, NO_VECTOR, message},
 };
@@ -42,16 +42,20 @@ impl Actor {
             }
             Op::Accept { fd, flags } => {
                 let fd = self.pick(*fd).into();
+                let mut peer = Named::new();
+                let (bytes, len) = peer.room();
                 let entry = match flags {
-                    None => self.make_interrupted(step.alone, libc::SYS_accept, [fd, 0, 0, 0, 0, 0]),
+                    None => self.make_interrupted(step.alone, libc::SYS_accept, [fd, bytes, len, 0, 0, 0]),
                     Some(flags) => {
                         let flags = kind_flags(*flags);
-                        self.make_interrupted(step.alone, libc::SYS_accept4, [fd, 0, 0, flags, 0, 0])
+                        self.make_interrupted(step.alone, libc::SYS_accept4, [fd, bytes, len, flags, 0, 0])
                     }
                 };
                 self.look_at_result(entry);
                 if let Ok(fd) = i32::try_from(entry.ret) {
                     Self::name(entry, fd);
+                    // A connection that was reset while it was queued has no peer any more; accept(2) gave it.
+                    entry.peer = peer.text();
                 }
             }
             Op::Shutdown { fd, how } => {

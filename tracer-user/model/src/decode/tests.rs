@@ -181,3 +181,35 @@ proptest! {
         }
     }
 }
+
+/// A `Cgroup` record as the kernel lays it out.
+fn cgroup(names: &[u8], cut: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend(21_u16.to_ne_bytes());
+    bytes.extend(2120_u16.to_ne_bytes());
+    bytes.extend([0_u8; 4]);
+    bytes.extend(u64::MAX.to_ne_bytes());
+    bytes.extend(5_000_u64.to_ne_bytes());
+    bytes.extend([0_u8; 24]);
+    bytes.extend(7_u64.to_ne_bytes());
+    bytes.extend(u32::try_from(names.len()).unwrap().to_ne_bytes());
+    bytes.extend(cut.to_ne_bytes());
+    bytes.extend(names);
+    bytes.resize(2120, 0);
+    bytes
+}
+
+#[test]
+fn a_control_group_is_named_from_the_root_on() {
+    for (names, cut, path) in [
+        (&b"nginx.service\0system.slice\0"[..], 0, &b"/system.slice/nginx.service"[..]),
+        (b"", 0, b"/"),
+        (b"leaf\0deep\0", 1, b".../deep/leaf"),
+        // The kernel does not send that.
+        (b"\0\0", 0, b"/"),
+    ] {
+        let [input] = told(&cgroup(names, cut)).unwrap().try_into().unwrap();
+        let expected = Body::Cgroup(crate::input::Cgroup { id: 7, path: path.to_vec() });
+        assert_eq!((input.origin, input.body), (None, expected));
+    }
+}

@@ -2,15 +2,14 @@
 
 use super::make::{
     Bench, CLOSE, CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK, LISTEN, SYN_RECV, SYN_SENT,
-    accept, call, child, input, ip, key, listener, named, slot, socket_file, task, tcp, udp, unix, unset,
+    accept, call, child, ip, key, listener, named, slot, socket_file, task, tcp, udp, unix, unset,
 };
 use crate::{
     address::Address,
     entity::Phase,
     event::{EventKind, Side, Via},
     ids::{BootNs, ProcessKey},
-    input::{Body, Followed, Sock, State, Task},
-    lifecycle,
+    input::{Body, Sock, State, Task},
     syscall::Syscall,
 };
 
@@ -493,7 +492,7 @@ fn a_state_of_no_process_is_told_all_the_same() {
     let mut bench = Bench::new();
     let none = Task { process: ProcessKey::default(), tid: 0, files: 0 };
     let state = State { task: none, from: ESTABLISHED, to: CLOSE_WAIT, error: 0, sock: child(20) };
-    let event = bench.one(&input(100, Body::State(state)));
+    let event = bench.one(&super::make::input(100, Body::State(state)));
     assert_eq!((event.process, event.comm.as_str()), (ProcessKey::default(), ""));
     assert_eq!(bench.session.processes().count(), 0);
     assert_eq!(task(1).process, key(1));
@@ -526,26 +525,4 @@ fn ended_sockets_are_evicted_oldest_first() {
     let kept: Vec<_> = bench.session.sockets().map(|socket| socket.id).collect();
     assert_eq!(kept, [stays, ids[3], ids[4]]);
     assert_eq!(bench.session.changes_since(1, 100).evicted_sockets, ids[..3]);
-}
-
-#[test]
-fn a_close_that_was_lost_is_set_right_by_what_is_followed() {
-    let mut bench = Bench::new();
-    let list = |ts, since, sockets: &[(u64, u16)]| {
-        input(ts, Body::Followed(Followed { since: BootNs(since), sockets: sockets.to_vec() }))
-    };
-    let connection = tcp(5, ESTABLISHED, ip(1, 80), ip(9, 50_000));
-    let socket = bench.queued(100, 1, connection.clone(), 1).socket.unwrap();
-    // It changed after reading them began, and it is as it was.
-    assert_eq!(bench.tell(&list(120, 90, &[])), []);
-    assert_eq!(bench.tell(&list(140, 130, &[(connection.sk, ESTABLISHED)])), []);
-    let event = bench.one(&list(160, 150, &[(connection.sk, CLOSE_WAIT)]));
-    assert_eq!((event.kind, event.via, event.socket), (EventKind::State, Via::Repair, Some(socket)));
-    assert_eq!((event.from, event.to, event.process), (Some(ESTABLISHED), Some(CLOSE_WAIT), key(1)));
-    assert_eq!(lifecycle::phase(bench.session.socket(socket).unwrap()), Phase::Queued);
-    let event = bench.one(&list(200, 190, &[(connection.sk + 8, ESTABLISHED)]));
-    assert_eq!((event.from, event.to), (Some(CLOSE_WAIT), Some(CLOSE)));
-    let ended = bench.session.socket(socket).unwrap();
-    assert_eq!((ended.ended, lifecycle::phase(ended)), (Some(BootNs(200)), Phase::Closed));
-    assert_eq!(bench.tell(&list(220, 210, &[])), []);
 }

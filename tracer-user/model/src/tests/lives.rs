@@ -5,9 +5,9 @@ use super::make::{
 };
 use crate::{
     entity::{Closed, Opened, Standing},
-    event::{EventKind, Via},
+    event::{self, EventKind, Via},
     ids::{BootNs, ProcessKey},
-    input::{Body, Exec, Exit, Place, Reason},
+    input::{Body, Cgroup, Exec, Exit, Fork, Place, Reason},
     syscall::Syscall,
 };
 
@@ -198,4 +198,22 @@ fn an_exit_during_a_close_is_told_once() {
     bench.makes_tcp(100, 3, 1);
     bench.call(call(300, Syscall::Close, 0).enter(150).running().args(&[3]).subject(slot(3, socket_file(1))));
     assert_eq!(told(&bench.exits(400, 1)), [(EventKind::Exit, None)]);
+}
+
+#[test]
+fn where_a_process_lives_is_told_by_name() {
+    let mut bench = Bench::new();
+    let place = Place { ns_pid: 1, pid_ns: 77, cgroup: 5 };
+    let named = |cgroup: Option<&[u8]>| {
+        Some(Box::new(event::Place { ns_pid: 1, pid_ns: 77, cgroup: cgroup.map(Into::into) }))
+    };
+    let Body::Fork(forked) = fork(200, 1, 2, false).body else { panic!("no fork") };
+    let event = bench.one(&input(200, Body::Fork(Fork { ret: 9, place, ..forked })));
+    // Its caller sees another number, and the path is not known.
+    assert_eq!((event.ret, event.child, event.place), (Some(9), Some(key(2)), named(None)));
+    bench.tell(&input(300, Body::Cgroup(Cgroup { id: 5, path: b"/a".to_vec() })));
+    let Body::Exec(executed) = exec(300, 2).body else { panic!("no exec") };
+    let event = bench.one(&input(300, Body::Exec(Exec { place, ..executed })));
+    assert_eq!(event.place, named(Some(b"/a")));
+    assert_eq!(bench.session.process(key(2)).unwrap().place, named(Some(b"/a")).map(|place| *place));
 }

@@ -1,15 +1,16 @@
 //! Snapshots, repairs and losses.
 
 use super::make::{
-    Bench, CLOSE, ESTABLISHED, LISTEN, accept, call, child, cloexec, file, input, key, listener, named, row,
-    slot, socket_file, task, tcp, told, unset,
+    Bench, CLOSE, CLOSE_WAIT, ESTABLISHED, LISTEN, accept, call, child, cloexec, file, input, ip, key,
+    listener, named, row, slot, socket_file, task, tcp, told, unset,
 };
 use crate::{
     address::Address,
     entity::{Closed, Opened, Phase, Standing},
     event::{EventKind, FileKind, Via},
     ids::BootNs,
-    input::{Body, LossCause, Origin, Reason, Row, Sock},
+    input::{Body, Followed, LossCause, Origin, Reason, Row, Sock},
+    lifecycle,
     syscall::Syscall,
 };
 use core::net::Ipv6Addr;
@@ -49,10 +50,7 @@ fn rows_become_descriptors_with_their_whole_description() {
     assert_eq!((listening.inferred, listening.listener), (false, None));
     // The listener's row came after the connection's, and is known all the same.
     assert_eq!((connection.listener, connection.inferred), (listening.socket, true));
-    assert_eq!(
-        (connection.to, connection.peer.clone()),
-        (Some(ESTABLISHED), Some(super::make::ip(9, 50_020)))
-    );
+    assert_eq!((connection.to, connection.peer.clone()), (Some(ESTABLISHED), Some(ip(9, 50_020))));
     assert_eq!(bench.open(1), [(2, 7), (4, 20), (6, 1)]);
     let found = bench.descriptor(7);
     assert_eq!((found.opened, found.opened_by), (BootNs(150), Opened::Snapshot));
@@ -379,10 +377,10 @@ fn a_row_heals_a_state_that_was_not_told() {
     let mut bench = Bench::new();
     bench.snapshot(100, Reason::Start, &[(150, child_row(4, 20))]);
     bench.loses(1000, 1);
-    let late = row(1, slot(4, socket_file(20)), Some(Sock { state: super::make::CLOSE_WAIT, ..child(20) }));
+    let late = row(1, slot(4, socket_file(20)), Some(Sock { state: CLOSE_WAIT, ..child(20) }));
     assert_eq!(bench.snapshot(2000, Reason::Repair, &[(2050, late)]), []);
     let id = bench.descriptor(20).socket.unwrap();
-    assert_eq!(bench.steps(id).last(), Some(&(2050, Phase::HalfClosed, Some(super::make::CLOSE_WAIT))));
+    assert_eq!(bench.steps(id).last(), Some(&(2050, Phase::HalfClosed, Some(CLOSE_WAIT))));
 }
 
 #[test]
@@ -394,4 +392,26 @@ fn rows_of_a_thread_with_its_own_table_stand_apart() {
     assert_eq!(told(&events), [(EventKind::Snapshot, Some(3))]);
     assert_eq!(bench.open(1), [(3, 7)]);
     assert_eq!(task(1).files, 0xf001);
+}
+
+#[test]
+fn a_close_that_was_lost_is_set_right_by_what_is_followed() {
+    let mut bench = Bench::new();
+    let list = |ts, since, sockets: &[(u64, u16)]| {
+        input(ts, Body::Followed(Followed { since: BootNs(since), sockets: sockets.to_vec() }))
+    };
+    let connection = tcp(5, ESTABLISHED, ip(1, 80), ip(9, 50_000));
+    let socket = bench.queued(100, 1, connection.clone(), 1).socket.unwrap();
+    // It changed after reading them began, and it is as it was.
+    assert_eq!(bench.tell(&list(120, 90, &[])), []);
+    assert_eq!(bench.tell(&list(140, 130, &[(connection.sk, ESTABLISHED)])), []);
+    let event = bench.one(&list(160, 150, &[(connection.sk, CLOSE_WAIT)]));
+    assert_eq!((event.kind, event.via, event.socket), (EventKind::State, Via::Repair, Some(socket)));
+    assert_eq!((event.from, event.to, event.process), (Some(ESTABLISHED), Some(CLOSE_WAIT), key(1)));
+    assert_eq!(lifecycle::phase(bench.session.socket(socket).unwrap()), Phase::Queued);
+    let event = bench.one(&list(200, 190, &[(connection.sk + 8, ESTABLISHED)]));
+    assert_eq!((event.from, event.to), (Some(CLOSE_WAIT), Some(CLOSE)));
+    let ended = bench.session.socket(socket).unwrap();
+    assert_eq!((ended.ended, lifecycle::phase(ended)), (Some(BootNs(200)), Phase::Closed));
+    assert_eq!(bench.tell(&list(220, 210, &[])), []);
 }
