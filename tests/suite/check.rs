@@ -102,7 +102,7 @@ fn a_check_finds_nothing_where_nothing_is_wrong_and_opens_no_table_in_proc() -> 
     let (out, inner) = (dir.path().join("out.jsonl"), dir.path().join("inner.jsonl"));
     let mut args: Vec<OsString> = ["trace", "--json", "--check", "off", "-o"].map(Into::into).into();
     args.extend([out.clone().into(), "--".into(), Sockreel::program()?]);
-    args.extend(["trace", "--json", "--check", "100ms", "--for", "4s", "-o"].map(OsString::from));
+    args.extend(["trace", "--json", "--check", "100ms", "--for", "10s", "-o"].map(OsString::from));
     args.push(inner.clone().into());
     args.extend(["-p".into(), busy.pid().to_string().into()]);
     for child in crate::harness::descendants(busy.pid())? {
