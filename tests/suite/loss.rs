@@ -3,7 +3,7 @@
 use crate::harness::{Api, Group, Sockreel, table, wait_for};
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -194,7 +194,7 @@ fn lives(api: &Api, known: &Value, how: How) -> Result<()> {
     };
     for (which, right) in [("stays", ("connected", false)), ("goes", ("closed", true))] {
         for inode in known[which].as_array().context("no inodes")? {
-            is(which, &|socket| socket["ino"] == inode.to_string(), right)?;
+            is(which, &|socket| socket["ino"] == json!(inode.to_string()), right)?;
         }
     }
     // What was queued while the buffer had room. It was never accepted: it has no inode of its own.

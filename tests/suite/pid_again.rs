@@ -5,7 +5,7 @@ use crate::{
     real_servers::{complete, open_args},
 };
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     ffi::OsString,
     fs,
@@ -65,7 +65,10 @@ fn a_pid_that_is_given_again_is_another_process() -> Result<()> {
         ensure!(answer["process"]["id"] == **id, "at {at} the number is told as {}", answer["process"]);
         let rows = answer["descriptors"].as_array().context("no descriptors")?;
         let own = rows.iter().find(|row| row["fd"] == child["fd"]).context("its file is not told")?;
-        ensure!(own["name"] == child["path"] && own["ino"] == child["inode"].to_string(), "{child}: {own}");
+        ensure!(
+            own["name"] == child["path"] && own["ino"] == json!(child["inode"].to_string()),
+            "{child}: {own}"
+        );
     }
     ensure!(open.interrupt()?.code == 0, "open did not end well");
     Ok(())
