@@ -11,8 +11,11 @@ use std::{
     process::ExitCode,
     time::Duration,
 };
-use tracer_answers::{known::Known, view::View};
-use tracer_capture::{GlanceError, Selection, glance};
+use tracer_answers::{
+    known::Known,
+    view::{Kernel, View},
+};
+use tracer_capture::{Connections, Glance, Selection};
 use tracer_model::{ids::BootNs, session::Limits};
 use tracer_recording::{Reader, RecordingError};
 use tracer_wire::{api::Problem, instant::Instant};
@@ -47,6 +50,11 @@ pub(crate) trait Question {
     /// The answer, of a view of what `scope` names.
     fn answer(&self, view: &View<'_>, scope: &str) -> Result<Self::Answer>;
 
+    /// The port whose connections the kernel is to be asked for, where the answer is about now.
+    fn port(&self) -> Option<u16> {
+        None
+    }
+
     /// The answer for people.
     fn text(answer: &Self::Answer, zone: &TimeZone) -> String;
 }
@@ -78,15 +86,19 @@ fn limits() -> Limits {
 /// A snapshot: nothing is attached, and nothing stays behind.
 fn now<Q: Question>(question: &Q) -> Result<Q::Answer> {
     let everything = Selection { all: true, ..Selection::default() };
-    let inputs = glance(&everything).map_err(|error| match error {
-        GlanceError::Attach(error) => anyhow::Error::from(error),
-        other @ GlanceError::Read(_) => other.into(),
-    })?;
+    let mut glance = Glance::new(&everything)?;
     let mut known = Known::new(limits());
-    for input in &inputs {
+    for input in &glance.tables()? {
         known.ingest(input);
     }
-    of(question, &known, known.session().now(), "all processes, a snapshot: what was before is not known")
+    let connections = question.port().map(|port| glance.connections(port)).transpose();
+    let connections =
+        connections.context("cannot come back to the network namespace that it was started in")?;
+    let kernel = connections.map(|Connections { found, missed }| Kernel { connections: found, missed });
+    let scope = "all processes, a snapshot: what was before is not known";
+    let tallies = known.tallies();
+    let view = View::new(known.session(), known.session().now(), &tallies).with_kernel(kernel.as_ref());
+    question.answer(&view, scope)
 }
 
 /// A recording, replayed up to the instant.
@@ -108,7 +120,8 @@ fn recording<Q: Question>(question: &Q, path: &Path, at: Option<Instant>) -> Res
         }
     }
     let at = limit(&known).min(known.session().now());
-    of(question, &known, at, &scope)
+    let tallies = known.tallies();
+    question.answer(&View::new(known.session(), at, &tallies), &scope)
 }
 
 /// The time of a recording's last input.
@@ -125,11 +138,6 @@ fn whole(reader: Reader) -> impl Iterator<Item = Result<tracer_model::input::Inp
         }
         _ => true,
     })
-}
-
-fn of<Q: Question>(question: &Q, known: &Known, at: BootNs, scope: &str) -> Result<Q::Answer> {
-    let tallies = known.tallies();
-    question.answer(&View::new(known.session(), at, &tallies), scope)
 }
 
 /// How long a daemon may take: it counts through a million kept events for an answer about the past.

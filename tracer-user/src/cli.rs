@@ -40,6 +40,8 @@ pub(crate) enum Verb {
     Sockets(Sockets),
     /// Tell who holds a port or a unix socket, since when, and how each holder came by it
     Who(Who),
+    /// Tell which sockets had several owners: inherited, handed over at a reload, activated; and who holds one by accident
+    Handovers(Handovers),
     /// Tell what this machine allows, what is missing, what that costs, and the command that mends it
     Doctor(Doctor),
 }
@@ -179,6 +181,15 @@ pub(crate) struct Dump {
     pub(crate) recording: PathBuf,
     #[command(flatten)]
     pub(crate) printing: Printing,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Handovers {
+    /// A port or a unix socket, as for who; those that are gone are told too
+    #[arg(value_name = "PORT|PATH", value_parser = address)]
+    pub(crate) of: Option<(String, who::Target)>,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
 }
 
 /// What has no descriptor, and so no row in `fds`.

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         cli::Verb::Dump(args) => verbs::dump::run(args),
         cli::Verb::Fds(args) => verbs::fds::run(args),
         cli::Verb::Sockets(args) => verbs::sockets::run(args),
+        cli::Verb::Handovers(args) => verbs::handovers::run(args),
         cli::Verb::Who(args) => verbs::who::run(args),
         cli::Verb::Doctor(args) => verbs::doctor::run(&args),
     };

@@ -169,7 +169,10 @@ fn the_verbs_are_these() {
         .collect();
     assert_eq!(
         (code, verbs),
-        (Some(0), vec!["trace", "serve", "open", "dump", "fds", "sockets", "who", "doctor", "help"])
+        (
+            Some(0),
+            vec!["trace", "serve", "open", "dump", "fds", "sockets", "who", "handovers", "doctor", "help"]
+        )
     );
 }
 

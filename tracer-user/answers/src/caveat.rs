@@ -26,6 +26,13 @@ pub enum Caveat {
         /// When the newest of them was told.
         last: Option<Moment>,
     },
+    /// Connections of a network namespace were not looked through.
+    Namespace {
+        /// Its inode number.
+        netns: u64,
+        /// Why.
+        why: String,
+    },
     /// The table of a process may be wrong.
     Doubtful {
         /// The process.

@@ -9,9 +9,11 @@
 
 pub mod caveat;
 pub mod fds;
+pub mod handover;
 pub mod holders;
 pub mod ipc;
 pub mod known;
+pub mod leftovers;
 pub mod moment;
 pub mod sockets;
 pub mod tallies;

@@ -6,6 +6,7 @@ use tracer_model::{
     entity::{Descriptor, Phase, Process, Socket},
     event::Event,
     ids::{BootNs, TableId},
+    input::Sock,
     session::Session,
 };
 
@@ -21,6 +22,16 @@ pub struct View<'a> {
     tallies: &'a Tallies,
     by_table: HashMap<TableId, Vec<Use<'a>>>,
     look_ups: Cell<u32>,
+    kernel: Option<&'a Kernel>,
+}
+
+/// What the kernel was asked beside the model, where the view is of now and that was possible.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kernel {
+    /// Connections of TCP with the port in question, held or not.
+    pub connections: Vec<Sock>,
+    /// Network namespaces (inode numbers) that could not be looked through, and why.
+    pub missed: Vec<(u64, String)>,
 }
 
 /// A process has a table.
@@ -44,7 +55,7 @@ impl<'a> View<'a> {
                 by_table.entry(table).or_default().push(Use { process, from, left });
             }
         }
-        Self { session, at, tallies, by_table, look_ups: Cell::new(LOOK_UPS) }
+        Self { session, at, tallies, by_table, look_ups: Cell::new(LOOK_UPS), kernel: None }
     }
 
     /// The session.
@@ -57,6 +68,18 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn at(&self) -> BootNs {
         self.at
+    }
+
+    /// The same with what the kernel says.
+    #[must_use]
+    pub fn with_kernel(self, kernel: Option<&'a Kernel>) -> Self {
+        Self { kernel, ..self }
+    }
+
+    /// What the kernel was asked beside the model.
+    #[must_use]
+    pub fn kernel(&self) -> Option<&'a Kernel> {
+        self.kernel
     }
 
     /// What was counted up to the instant.

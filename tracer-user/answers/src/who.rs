@@ -3,6 +3,7 @@
 use crate::{
     caveat::Caveat,
     holders::Holder,
+    leftovers::{Leftover, leftovers},
     moment::Moment,
     view::{View, phase},
 };
@@ -32,6 +33,8 @@ pub struct Who<'a> {
     pub before: Vec<Held<'a>>,
     /// Sockets with this address that no process holds: the kernel brings their connections to an end.
     pub ownerless: Vec<Held<'a>>,
+    /// Connections of this address that the kernel keeps after their socket is gone, and that are not among those.
+    pub leftovers: Vec<Leftover>,
     /// Connections that listeners of this address took in and that are open.
     pub connections: usize,
     /// What the answer cannot know.
@@ -59,20 +62,33 @@ pub struct Held<'a> {
 const BEFORE: usize = 16;
 
 impl Target {
-    fn fits(&self, address: &Address) -> bool {
-        match (self, address) {
-            (Self::Port(ip, port), Address::Inet(local, at)) => {
-                port == at && ip.is_none_or(|ip| local.is_unspecified() || ip == IpAddr::V4(*local))
-            }
-            (Self::Port(ip, port), Address::Inet6(local, at)) => {
+    /// Whether a socket with that address is meant; `v6only`: one of IPv6 does not take what comes over IPv4.
+    pub(crate) fn fits(&self, local: &Address, v6only: bool) -> bool {
+        match (self, local) {
+            (Self::Port(wanted, port), Address::Inet(ip, at)) => {
                 port == at
-                    && ip.is_none_or(|ip| {
-                        local.is_unspecified() || ip.to_canonical() == IpAddr::V6(*local).to_canonical()
+                    && wanted.is_none_or(|wanted| match wanted.to_canonical() {
+                        IpAddr::V4(wanted) => ip.is_unspecified() || *ip == wanted,
+                        IpAddr::V6(_) => false,
+                    })
+            }
+            (Self::Port(wanted, port), Address::Inet6(ip, at)) => {
+                port == at
+                    && wanted.is_none_or(|wanted| match wanted.to_canonical() {
+                        IpAddr::V4(wanted) => {
+                            (ip.is_unspecified() && !v6only) || ip.to_canonical() == IpAddr::V4(wanted)
+                        }
+                        IpAddr::V6(wanted) => ip.is_unspecified() || *ip == wanted,
                     })
             }
             (Self::Unix(wanted), Address::Unix(name)) => wanted == name,
             _ => false,
         }
+    }
+
+    /// Whether a socket is meant.
+    pub(crate) fn fits_socket(&self, socket: &Socket) -> bool {
+        self.fits(&socket.local, socket.options.v6only)
     }
 }
 
@@ -81,7 +97,7 @@ impl Target {
 pub fn who<'a>(view: &View<'a>, target: &Target) -> Who<'a> {
     let mut here = Vec::new();
     let mut gone = Vec::new();
-    for socket in view.session().sockets().filter(|socket| target.fits(&socket.local)) {
+    for socket in view.session().sockets().filter(|socket| target.fits_socket(socket)) {
         match view.socket(socket) {
             Some(socket) => here.push(socket),
             None if socket.ended.is_some_and(|ended| ended <= view.at()) => gone.push(socket),
@@ -121,6 +137,7 @@ pub fn who<'a>(view: &View<'a>, target: &Target) -> Who<'a> {
         sockets: Vec::new(),
         before: Vec::new(),
         ownerless: Vec::new(),
+        leftovers: leftovers(view, |local, v6only| target.fits(local, v6only)),
         connections: 0,
         caveats: Vec::new(),
     };
@@ -144,6 +161,8 @@ pub fn who<'a>(view: &View<'a>, target: &Target) -> Who<'a> {
         .collect();
     let processes = answer.sockets.iter().flat_map(|held| &held.holders).map(|holder| holder.process.key);
     answer.caveats = view.caveats(processes);
+    let missed = view.kernel().into_iter().flat_map(|kernel| &kernel.missed);
+    answer.caveats.extend(missed.map(|(netns, why)| Caveat::Namespace { netns: *netns, why: why.clone() }));
     answer
 }
 
@@ -154,7 +173,7 @@ fn is_connected(socket: &Socket) -> bool {
 }
 
 /// When a socket came to that phase first, where that was seen: what a snapshot found was so before.
-fn moment_of(view: &View<'_>, socket: &Socket, phase: Phase) -> Option<Moment> {
+pub(crate) fn moment_of(view: &View<'_>, socket: &Socket, phase: Phase) -> Option<Moment> {
     let step = socket.steps.iter().find(|step| step.phase == phase)?;
     let about = |event: &Event| event.socket == Some(socket.id);
     let found = |event: &Event| matches!(event.kind, EventKind::Snapshot | EventKind::Repair);
@@ -166,4 +185,34 @@ fn moment_of(view: &View<'_>, socket: &Socket, phase: Phase) -> Option<Moment> {
     let call = |event: &Event| about(event) && event.kind == wanted && event.error.is_none();
     let event = view.event_from(step.ts, call).or_else(|| view.event_at(step.ts, about));
     Some(Moment::with(step.ts, event.as_ref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Target;
+    use tracer_model::address::Address;
+
+    #[test]
+    fn an_address_means_the_sockets_that_take_what_comes_to_it() {
+        let inet = |text: &str| Address::Inet(text.parse().unwrap(), 80);
+        let inet6 = |text: &str| Address::Inet6(text.parse().unwrap(), 80);
+        let wanted = |text: &str| Target::Port(Some(text.parse().unwrap()), 80);
+        for (asked, local, v6only, fits) in [
+            ("127.0.0.1", inet("127.0.0.1"), false, true),
+            ("127.0.0.1", inet("0.0.0.0"), false, true),
+            ("127.0.0.1", inet("127.0.0.2"), false, false),
+            ("127.0.0.1", inet6("::"), false, true),
+            ("127.0.0.1", inet6("::"), true, false),
+            ("127.0.0.1", inet6("::ffff:127.0.0.1"), false, true),
+            ("127.0.0.1", inet6("::1"), false, false),
+            ("::1", inet("0.0.0.0"), false, false),
+            ("::1", inet6("::"), true, true),
+            ("::1", inet6("::1"), false, true),
+            ("::ffff:127.0.0.1", inet("127.0.0.1"), false, true),
+        ] {
+            assert_eq!(wanted(asked).fits(&local, v6only), fits, "{asked} {local} {v6only}");
+        }
+        assert!(Target::Port(None, 80).fits(&inet("10.0.0.1"), false));
+        assert!(!Target::Port(None, 81).fits(&inet("10.0.0.1"), false));
+    }
 }

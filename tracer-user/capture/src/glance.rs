@@ -1,57 +1,144 @@
-//! What is open now, and nothing else: one run of the snapshot's iterator. Nothing is attached and nothing stays behind.
+//! What is open now, and nothing else: runs of iterators. Nothing is attached and nothing stays behind.
 
 use crate::{
     AttachError, CaptureError, Selection,
     capture::rows,
     clock::{boot_now, epoch_minus_boot_ns},
+    look,
     numbering::numbering,
-    programs,
+    pod::PodOf,
+    programs::{self, LEFTOVERS, Programs},
 };
-use aya::maps::RingBuf;
+use aya::maps::{Array, MapData, RingBuf};
+use nix::sched::{CloneFlags, setns};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+use tracer_abi::LookWanted;
 use tracer_model::{
     decode,
     ids::BootNs,
-    input::{Body, Input, LossCause, Lost, Reason},
+    input::{Body, Input, LossCause, Lost, Reason, Sock},
 };
 
 /// Room for the lists of the file tables of io_urings, which come as records.
 const RING_BYTES: u32 = 4 << 20;
+/// How long the connections of one network namespace may take.
+const NAMESPACE_NS: u64 = 1_000_000_000;
+/// Network namespaces that are looked through.
+const NAMESPACES: usize = 256;
 
-/// Why there is nothing to see.
-#[derive(Debug, thiserror::Error)]
-pub enum GlanceError {
-    /// The iterator cannot be loaded.
-    #[error(transparent)]
-    Attach(#[from] AttachError),
-    /// It cannot be read.
-    #[error(transparent)]
-    Read(#[from] CaptureError),
+/// The iterators, loaded.
+pub struct Glance {
+    programs: Programs,
+    ring: RingBuf<MapData>,
+    wanted: Array<MapData, PodOf<LookWanted>>,
 }
 
-/// Reads every table of the selected processes: inputs in order, as a session takes them.
-pub fn glance(selection: &Selection) -> Result<Vec<Input>, GlanceError> {
-    let mut programs = programs::iterator(selection, RING_BYTES)?;
-    let mut ring = RingBuf::try_from(programs.take_map("EVENTS")?)
-        .map_err(|cause| AttachError::Kernel { what: "open a map".to_owned(), cause: cause.to_string() })?;
-    let began = boot_now();
-    let note = |ts, body| Input { ts, origin: None, late: false, body };
-    let mut found = Vec::new();
-    let mut whole = rows(&mut programs, |input| found.push(input))?;
-    let numbering = numbering();
-    while let Some(item) = ring.next() {
-        whole &= decode::record(&item, &numbering, |input| found.push(input)).is_ok();
+/// Connections of TCP as the kernel has them, in every network namespace that could be entered.
+#[derive(Debug, Default)]
+pub struct Connections {
+    /// They, held or not, without those that wait for the end of a handshake.
+    pub found: Vec<Sock>,
+    /// Namespaces (inode numbers) that could not be looked through, and why.
+    pub missed: Vec<(u64, String)>,
+}
+
+impl Glance {
+    /// Loads the iterators.
+    pub fn new(selection: &Selection) -> Result<Self, AttachError> {
+        let mut programs = programs::iterators(selection, RING_BYTES)?;
+        let refused = |cause: aya::maps::MapError| AttachError::Kernel {
+            what: "open a map".to_owned(),
+            cause: cause.to_string(),
+        };
+        let ring = RingBuf::try_from(programs.take_map("EVENTS")?).map_err(refused)?;
+        let wanted = Array::try_from(programs.take_map("LOOK_WANTED")?).map_err(refused)?;
+        Ok(Self { programs, ring, wanted })
     }
-    found.sort_by_key(|input| input.ts);
-    let ended = found.last().map_or(began, |input| input.ts).max(boot_now());
-    let anchor = |ts| note(ts, Body::Anchor { epoch_minus_boot_ns: epoch_minus_boot_ns() });
-    let mut inputs = vec![anchor(began), note(began, Body::SnapshotBegin(Reason::Start))];
-    inputs.append(&mut found);
-    if !whole {
-        let lost = Lost { count: 1, cause: LossCause::Malformed, cpu: None };
-        inputs.push(note(ended, Body::Lost(lost)));
+
+    /// Every table of the selected processes: inputs in order, as a session takes them.
+    pub fn tables(&mut self) -> Result<Vec<Input>, CaptureError> {
+        let began = boot_now();
+        let note = |ts, body| Input { ts, origin: None, late: false, body };
+        let mut found = Vec::new();
+        let mut whole = rows(&mut self.programs, |input| found.push(input))?;
+        let numbering = numbering();
+        while let Some(item) = self.ring.next() {
+            whole &= decode::record(&item, &numbering, |input| found.push(input)).is_ok();
+        }
+        found.sort_by_key(|input| input.ts);
+        let ended = found.last().map_or(began, |input| input.ts).max(boot_now());
+        let anchor = |ts| note(ts, Body::Anchor { epoch_minus_boot_ns: epoch_minus_boot_ns() });
+        let mut inputs = vec![anchor(began), note(began, Body::SnapshotBegin(Reason::Start))];
+        inputs.append(&mut found);
+        if !whole {
+            let lost = Lost { count: 1, cause: LossCause::Malformed, cpu: None };
+            inputs.push(note(ended, Body::Lost(lost)));
+        }
+        inputs.push(note(ended, Body::SnapshotEnd(Reason::Start)));
+        inputs.push(anchor(BootNs(ended.0)));
+        Ok(inputs)
     }
-    inputs.push(note(ended, Body::SnapshotEnd(Reason::Start)));
-    // Time is what the inputs say: rows that are awaited are given up later than this.
-    inputs.push(anchor(BootNs(ended.0)));
-    Ok(inputs)
+
+    /// Every connection of TCP with that local port. The thread enters each network namespace and comes back to its own,
+    /// which is what fails if anything does.
+    pub fn connections(&mut self, port: u16) -> io::Result<Connections> {
+        let own = File::open(OWN)?;
+        let own_ino = own.metadata()?.ino();
+        let mut connections = Connections::default();
+        for (place, (ino, path)) in namespaces().into_iter().enumerate() {
+            if place >= NAMESPACES {
+                connections.missed.push((ino, format!("more than {NAMESPACES} namespaces")));
+                continue;
+            }
+            let entered = if ino == own_ino {
+                Ok(())
+            } else {
+                File::open(&path).and_then(|file| Ok(setns(file, CloneFlags::CLONE_NEWNET)?))
+            };
+            let looked = entered.and_then(|()| self.in_this_namespace(port, &mut connections.found));
+            if ino != own_ino {
+                setns(&own, CloneFlags::CLONE_NEWNET)?;
+            }
+            if let Err(cause) = looked {
+                connections.missed.push((ino, cause.to_string()));
+            }
+        }
+        Ok(connections)
+    }
+
+    fn in_this_namespace(&mut self, port: u16, found: &mut Vec<Sock>) -> io::Result<()> {
+        let deadline = boot_now().0 + NAMESPACE_NS;
+        let wanted = LookWanted { deadline, port: port.into(), name_len: 0 };
+        self.wanted.set(0, PodOf(wanted), 0).map_err(io::Error::other)?;
+        look::read(&mut self.programs, LEFTOVERS, |sock| found.extend(sock.err()))
+    }
+}
+
+/// Network namespace of this process.
+const OWN: &str = "/proc/self/ns/net";
+
+/// Network namespaces by inode number: of every process, and those that ip-netns(8) keeps without one.
+fn namespaces() -> BTreeMap<u64, PathBuf> {
+    let mut found = BTreeMap::new();
+    let mut add = |path: PathBuf| {
+        if let Ok(meta) = fs::metadata(&path) {
+            found.entry(meta.ino()).or_insert(path);
+        }
+    };
+    add(OWN.into());
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit) {
+            add(entry.path().join("ns/net"));
+        }
+    }
+    for entry in fs::read_dir(Path::new("/run/netns")).into_iter().flatten().flatten() {
+        add(entry.path());
+    }
+    found
 }

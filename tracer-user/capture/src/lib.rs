@@ -18,7 +18,7 @@ mod selection;
 
 pub use capture::Capture;
 pub use doctor::findings;
-pub use glance::{GlanceError, glance};
+pub use glance::{Connections, Glance};
 pub use selection::Selection;
 
 use std::time::Duration;

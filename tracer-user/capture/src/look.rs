@@ -23,7 +23,7 @@ use tracer_model::{
     decode,
     event::EventKind,
     ids::BootNs,
-    input::{Body, Call, Input, Looked, State, Task},
+    input::{Body, Call, HeldSock, Input, Looked, Sock, State, Task},
 };
 
 /// How long a look may take.
@@ -133,10 +133,13 @@ impl Look {
         let name_len = u32::try_from(name_len).unwrap_or(0);
         let wanted = LookWanted { deadline, port: port.into(), name_len };
         self.wanted.set(0, PodOf(wanted), 0).map_err(io::Error::other)?;
-        read(programs, LOOK, looked)?;
+        read(programs, LOOK, |found| match found {
+            Ok(held) => looked.held.push(held),
+            Err(sock) => looked.leftovers.push(sock),
+        })?;
         looked.held.retain(|held| port != 0 || Some(&held.sock.local) == question.address);
         if port != 0 && question.error == EADDRINUSE {
-            read(programs, LEFTOVERS, looked)?;
+            read(programs, LEFTOVERS, |found| looked.leftovers.extend(found.err()))?;
         }
         if looked.held.len() > KEPT {
             // Stable: those that listen first, otherwise as they were found.
@@ -154,15 +157,16 @@ impl Look {
 const LISTEN: u16 = 10;
 
 /// Runs an iterator and takes what it writes. One that gives up fails, what it wrote before is there.
-fn read(programs: &mut Programs, iterator: &str, looked: &mut Looked) -> io::Result<()> {
+pub(crate) fn read(
+    programs: &mut Programs,
+    iterator: &str,
+    mut take: impl FnMut(Result<HeldSock, Sock>),
+) -> io::Result<()> {
     let mut bytes = Vec::new();
     let read = programs.iterate(iterator)?.read_to_end(&mut bytes);
     let mut rest = bytes.as_slice();
     while let Ok((found, len)) = decode::look_found(rest) {
-        match found {
-            Ok(held) => looked.held.push(held),
-            Err(sock) => looked.leftovers.push(sock),
-        }
+        take(found);
         rest = rest.get(len..).unwrap_or_default();
     }
     read.map(drop)

@@ -122,11 +122,13 @@ fn open(selection: &Selection, ring_bytes: u32) -> Result<(Ebpf, Btf, Vec<String
     Ok((ebpf, btf, absent.iter().map(|name| format!("this kernel has no {name}")).collect()))
 }
 
-/// The snapshot's iterator alone: nothing is attached.
-pub(crate) fn iterator(selection: &Selection, ring_bytes: u32) -> Result<Programs, AttachError> {
+/// Iterators alone: nothing is attached.
+pub(crate) fn iterators(selection: &Selection, ring_bytes: u32) -> Result<Programs, AttachError> {
     let (mut ebpf, btf, missing) = open(selection, ring_bytes)?;
-    load_iterator(&mut ebpf, (SNAPSHOT, "task_file"), &btf)
-        .map_err(|cause| refused("load the snapshot's iterator", &cause))?;
+    for iterator in ITERATORS.iter().filter(|(name, _)| [SNAPSHOT, LEFTOVERS].contains(name)) {
+        load_iterator(&mut ebpf, *iterator, &btf)
+            .map_err(|cause| refused("load the snapshot's iterator", &cause))?;
+    }
     let report = Report { missing, ..Report::default() };
     Ok(Programs { ebpf, report, links: Links::new(), since: clock::boot_now() })
 }

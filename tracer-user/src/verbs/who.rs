@@ -27,6 +27,13 @@ impl Question for Asked {
         Ok(Who::new(view, &self.text, &self.target, scope))
     }
 
+    fn port(&self) -> Option<u16> {
+        match self.target {
+            Target::Port(_, port) => Some(port),
+            Target::Unix(_) => None,
+        }
+    }
+
     fn text(answer: &Who, zone: &TimeZone) -> String {
         answer.text(zone)
     }

@@ -17,6 +17,7 @@ pub fn declarations() -> String {
     types.visit::<api::Events>();
     types.visit::<api::Problem>();
     types.visit::<answers::fds::Fds>();
+    types.visit::<answers::handover::Handovers>();
     types.visit::<answers::sockets::HeldSockets>();
     types.visit::<answers::who::Who>();
     types.visit::<Line>();

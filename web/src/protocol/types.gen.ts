@@ -366,6 +366,40 @@ tables: Array<Table>,
 basis: Basis, };
 
 /**
+ * One socket and its owners.
+ */
+export type Handover = {
+/**
+ * The socket.
+ */
+socket: Socket,
+/**
+ * Since when it listens, where that was seen.
+ */
+listening?: When,
+/**
+ * Its owners in the order in which they came by it, those that gave it up included.
+ */
+owners: Array<Owner>,
+/**
+ * What is noteworthy.
+ */
+findings: Array<Noteworthy>, };
+
+/**
+ * Sockets that took connections or datagrams for several processes.
+ */
+export type Handovers = {
+/**
+ * In the order in which they were first seen.
+ */
+sockets: Array<Handover>,
+/**
+ * What the answer rests on.
+ */
+basis: Basis, };
+
+/**
  * A socket and who holds it.
  */
 export type Held = {
@@ -527,6 +561,47 @@ path: string,
  * When.
  */
 at: When, };
+
+/**
+ * A connection that no process holds and that the kernel keeps an address for.
+ */
+export type Leftover = {
+/**
+ * The kernel's state: `TIME_WAIT`, `FIN_WAIT2` and so on.
+ */
+state: string,
+/**
+ * `inet` or `inet6`.
+ */
+family: string,
+/**
+ * `tcp`.
+ */
+protocol?: string,
+/**
+ * Local address.
+ */
+local: string,
+/**
+ * Peer's address.
+ */
+peer: string,
+/**
+ * Inode number of its network namespace.
+ */
+netns: number,
+/**
+ * The socket that it was (`s41`), where that is known.
+ */
+socket?: string,
+/**
+ * It was concluded from how the connection ended; otherwise the kernel was asked.
+ */
+inferred: boolean,
+/**
+ * When it is gone at the latest, where that is known.
+ */
+gone?: When, };
 
 /**
  * One event as scripts see it. A field that has no meaning for an event is left out.
@@ -809,6 +884,86 @@ cause: string,
  * How many.
  */
 count: number, };
+
+/**
+ * Something that people look for when a port is not free, or answers from an old program.
+ */
+export type Noteworthy = {
+/**
+ * `kept_alive`: its maker is gone, a child keeps it. `left_behind`: a reload left an old worker with it. `stray`: a child
+ * inherited it by accident.
+ */
+what: string,
+/**
+ * The processes that it is about.
+ */
+processes: Array<Party>,
+/**
+ * The same in a sentence.
+ */
+text: string,
+/**
+ * `kept_alive`: when its maker ceased to hold it.
+ */
+since?: When, };
+
+/**
+ * An owner.
+ */
+export type Owner = {
+/**
+ * Connections that it accepted from the socket, of those that are kept.
+ */
+accepted: number,
+/**
+ * `pid@start`.
+ */
+process: string,
+/**
+ * Thread group id.
+ */
+pid: number,
+/**
+ * Name.
+ */
+comm: string,
+/**
+ * Number of the descriptor.
+ */
+fd: number,
+/**
+ * Close-on-exec.
+ */
+cloexec: boolean,
+/**
+ * Since when; at the latest, where `how` is `snapshot` or `repair`.
+ */
+since: When,
+/**
+ * How it came by it: the call's event (`socket`, `accept`, `dup`, ...), `fork` (inherited), `pass` (over `SCM_RIGHTS`, by
+ * pidfd_getfd(2) or a seccomp supervisor), `snapshot` (it had it when tracing began), `repair` (a check found it).
+ */
+how: string,
+/**
+ * `how` and `from` were concluded: when tracing began, its parent had the same open file under the same number.
+ */
+inferred?: boolean,
+/**
+ * Whom it has it from: the process that forked it, or that passed it.
+ */
+from?: Party,
+/**
+ * When it ceased to hold it.
+ */
+until?: When,
+/**
+ * How: `close`, `dup`, `exec`, `exit`, `repair`, `unshare` (it has a copy since then).
+ */
+until_by?: string,
+/**
+ * Programs that it executed with the descriptor open.
+ */
+kept_across?: Array<Kept>, };
 
 /**
  * A process in an answer.
@@ -1346,6 +1501,10 @@ before: Array<Held>,
  * Sockets with this address that no process holds: the kernel brings their connections to an end.
  */
 ownerless: Array<Held>,
+/**
+ * Connections of this address that the kernel keeps after their socket is gone, and that are not among those.
+ */
+leftovers: Array<Leftover>,
 /**
  * Connections that listeners of this address took in and that are open.
  */

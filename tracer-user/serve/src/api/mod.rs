@@ -51,6 +51,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .routes(routes!(events::events))
         .routes(routes!(live::live))
         .routes(routes!(answers::fds::fds))
+        .routes(routes!(answers::handovers::handovers))
         .routes(routes!(answers::sockets::sockets))
         .routes(routes!(answers::who::who))
         .split_for_parts();

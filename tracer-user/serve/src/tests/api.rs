@@ -214,6 +214,7 @@ async fn the_document_names_every_route() {
         paths,
         [
             "answers/fds",
+            "answers/handovers",
             "answers/sockets",
             "answers/who",
             "descriptors",

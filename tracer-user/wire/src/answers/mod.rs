@@ -3,6 +3,7 @@
 
 mod columns;
 pub mod fds;
+pub mod handover;
 pub mod sockets;
 pub mod who;
 
@@ -186,6 +187,9 @@ impl<'a> Terms<'a> {
                 let last = last
                     .map_or(String::new(), |last| format!(", the newest before {}", self.when(last).utc()));
                 format!("{count} records were lost{last}: what they would have told may be missing")
+            }
+            Caveat::Namespace { netns, why } => {
+                format!("connections without an owner in network namespace {netns} are not known: {why}")
             }
             Caveat::Doubtful { process, comm, why, since } => {
                 let since = self.bare(*since).utc();

@@ -1,15 +1,17 @@
 //! Who holds a port or a unix path: `/api/v1/answers/who`, `sockreel who`.
 
-use super::{Basis, Holder, Terms, When, netid, state};
-use crate::{api::Socket, escape::Escaped};
+use super::{Basis, Holder, Terms, When, columns::columns, netid, state};
+use crate::{api::Socket, escape::Escaped, line};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
-use std::{fmt::Write as _, net::IpAddr};
+use std::{borrow::Cow, fmt::Write as _, net::IpAddr};
 use tracer_answers::{
+    leftovers,
     view::View,
     who::{self, Target},
 };
+use tracer_model::names;
 use ts_rs::TS;
 use utoipa::ToSchema;
 
@@ -24,10 +26,37 @@ pub struct Who {
     pub before: Vec<Held>,
     /// Sockets with this address that no process holds: the kernel brings their connections to an end.
     pub ownerless: Vec<Held>,
+    /// Connections of this address that the kernel keeps after their socket is gone, and that are not among those.
+    pub leftovers: Vec<Leftover>,
     /// Connections that listeners of this address took in and that are open.
     pub connections: u64,
     /// What the answer rests on.
     pub basis: Basis,
+}
+
+/// A connection that no process holds and that the kernel keeps an address for.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+#[ts(optional_fields)]
+pub struct Leftover {
+    /// The kernel's state: `TIME_WAIT`, `FIN_WAIT2` and so on.
+    pub state: String,
+    /// `inet` or `inet6`.
+    pub family: String,
+    /// `tcp`.
+    pub protocol: Option<String>,
+    /// Local address.
+    pub local: String,
+    /// Peer's address.
+    pub peer: String,
+    /// Inode number of its network namespace.
+    pub netns: u32,
+    /// The socket that it was (`s41`), where that is known.
+    pub socket: Option<String>,
+    /// It was concluded from how the connection ended; otherwise the kernel was asked.
+    pub inferred: bool,
+    /// When it is gone at the latest, where that is known.
+    pub gone: Option<When>,
 }
 
 /// A socket and who holds it.
@@ -89,7 +118,7 @@ impl Who {
     /// The answer as the API gives it; `asked` is the target as it was written.
     #[must_use]
     pub fn new(view: &View<'_>, asked: &str, target: &Target, scope: &str) -> Self {
-        let who::Who { sockets, before, ownerless, connections, caveats } = who::who(view, target);
+        let who::Who { sockets, before, ownerless, leftovers, connections, caveats } = who::who(view, target);
         let terms = Terms::new(view);
         let t0 = view.session().t0();
         let held = |held: &who::Held<'_>| Held {
@@ -105,6 +134,7 @@ impl Who {
             sockets: sockets.iter().map(held).collect(),
             before: before.iter().map(held).collect(),
             ownerless: ownerless.iter().map(held).collect(),
+            leftovers: leftovers.iter().map(|leftover| Leftover::new(&terms, leftover)).collect(),
             connections: u64::try_from(connections).unwrap_or(u64::MAX),
             basis: terms.basis(view, scope, &caveats),
         }
@@ -123,6 +153,11 @@ impl Who {
         if self.connections > 0 {
             let _ = writeln!(text, "connections taken in and open: {}", self.connections);
         }
+        if !self.leftovers.is_empty() {
+            text.push_str("kept by the kernel after their socket is gone\n");
+            let heads = ["STATE", "LOCAL", "PEER", "NETNS", ""];
+            text.push_str(&columns(4, &heads, self.leftovers.iter().map(|leftover| leftover.cells(zone))));
+        }
         for (head, sockets) in [("without an owner", &self.ownerless), ("before", &self.before)] {
             if !sockets.is_empty() {
                 let _ = writeln!(text, "{head}");
@@ -132,6 +167,34 @@ impl Who {
             }
         }
         text + &self.basis.text(zone)
+    }
+}
+
+impl Leftover {
+    fn new(terms: &Terms<'_>, leftover: &leftovers::Leftover) -> Self {
+        let kind = leftover.kind;
+        Self {
+            state: line::state(Some(kind), leftover.state).into_owned(),
+            family: names::family_name(kind.family).into_owned(),
+            protocol: names::protocol_name(kind.family, kind.protocol).map(Cow::into_owned),
+            local: leftover.local.to_string(),
+            peer: leftover.peer.to_string(),
+            netns: leftover.netns,
+            socket: leftover.socket.map(|id| id.to_string()),
+            inferred: leftover.inferred,
+            gone: leftover.gone.map(|gone| terms.bare(gone)),
+        }
+    }
+
+    fn cells(&self, zone: &TimeZone) -> Vec<String> {
+        let gone = self.gone.map(|gone| format!("concluded; gone by {}", gone.text(zone)));
+        vec![
+            self.state.clone(),
+            Escaped(self.local.as_bytes()).to_string(),
+            Escaped(self.peer.as_bytes()).to_string(),
+            self.netns.to_string(),
+            gone.unwrap_or_default(),
+        ]
     }
 }
 

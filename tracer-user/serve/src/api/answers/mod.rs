@@ -1,6 +1,7 @@
 //! `/api/v1/answers/`: one file an answer. What they share is here: the instant, and the view of it.
 
 pub(crate) mod fds;
+pub(crate) mod handovers;
 pub(crate) mod sockets;
 pub(crate) mod who;
 

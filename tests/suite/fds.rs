@@ -1,0 +1,142 @@
+//! Descriptor tables in time, and what is communicated through them: `fds`, against `/proc/PID/fd` and a program's own word.
+
+use crate::{
+    harness::{Server, Sockreel, descendants, table, wait_for},
+    holders::answer,
+};
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use std::{collections::BTreeMap, collections::BTreeSet, fs, io::Write as _};
+
+/// The rows of one process.
+fn rows(fds: &Value, pid: u32) -> Result<Vec<Value>> {
+    let tables = fds["tables"].as_array().context("no tables")?;
+    let table =
+        tables.iter().find(|table| table["pid"] == pid).with_context(|| format!("no {pid} in {fds}"))?;
+    Ok(table["descriptors"].as_array().context("no descriptors")?.clone())
+}
+
+#[test]
+fn a_snapshot_is_what_proc_shows() -> Result<()> {
+    let server = Server::nginx()?;
+    let group = server.start()?;
+    let mut pids = descendants(group.pid())?;
+    pids.push(group.pid());
+    let args: Vec<String> = pids.iter().map(u32::to_string).collect();
+    let args: Vec<&str> = std::iter::once("fds").chain(args.iter().map(String::as_str)).collect();
+    let fds = answer(server.dir(), &args)?;
+    for pid in pids {
+        let told: BTreeMap<i64, (String, u64)> = rows(&fds, pid)?
+            .iter()
+            .map(|row| {
+                let ino = row["ino"].as_str().context("no ino")?.parse()?;
+                Ok((
+                    row["fd"].as_i64().context("no fd")?,
+                    (row["kind"].as_str().context("no kind")?.to_owned(), ino),
+                ))
+            })
+            .collect::<Result<_>>()?;
+        assert_eq!(told, table(pid)?, "{pid}");
+    }
+    Ok(())
+}
+
+/// Processes, numbers and access of one channel, from the row of one of its holders.
+fn ends(fds: &Value, pid: u32, fd: i64) -> Result<BTreeSet<(u64, i64, Option<String>)>> {
+    let rows = rows(fds, pid)?;
+    let row = rows.iter().find(|row| row["fd"] == fd).with_context(|| format!("no {fd} in {rows:?}"))?;
+    let others = row["others"].as_array().with_context(|| format!("no others: {row}"))?;
+    others
+        .iter()
+        .chain([row])
+        .map(|end| {
+            let access = end["access"].as_str().map(str::to_owned);
+            Ok((end["pid"].as_u64().context("no pid")?, end["fd"].as_i64().context("no fd")?, access))
+        })
+        .collect()
+}
+
+#[test]
+fn channels_show_everybody_who_has_one_and_tables_tell_what_changed() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let program = format!("{}/suite/holders/channels.py", env!("CARGO_MANIFEST_DIR"));
+    let go = dir.path().join("go");
+    nix::unistd::mkfifo(&go, nix::sys::stat::Mode::S_IRWXU)?;
+    let file = dir.path().join("r.mcap");
+    let path = |path: &std::path::Path| path.to_str().map(str::to_owned).context("a path that is no UTF-8");
+    let script = format!(
+        "exec 9<>{}; exec 0<&9 9<&-; exec /usr/bin/python3 {program} {}",
+        path(&go)?,
+        path(dir.path())?
+    );
+    let trace = Sockreel::start(
+        dir.path(),
+        "trace",
+        ["trace", "-o", "/dev/null", "--record", &path(&file)?, "--", "/bin/bash", "-c", &script],
+    )?;
+    let said = |lines: usize| {
+        wait_for("the program's words", || {
+            let out = trace.stdout()?;
+            ensure!(out.lines().count() >= lines, "{out}");
+            serde_json::from_str::<Value>(out.lines().nth(lines - 1).unwrap_or_default()).context("no JSON")
+        })
+    };
+    let log = said(1)?;
+    let parent = u32::try_from(log["parent"].as_u64().context("no parent")?)?;
+    let child = u32::try_from(log["child"].as_u64().context("no child")?)?;
+    let before = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos();
+    let snapshot = answer(dir.path(), &["fds", &parent.to_string(), &child.to_string()])?;
+    let mut input = fs::OpenOptions::new().write(true).open(&go)?;
+    input.write_all(b"\n")?;
+    let later = said(2)?;
+    let after = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos();
+    input.write_all(b"\n")?;
+    ensure!(trace.ended()?.code == 0, "the program failed");
+
+    let recording = path(&file)?;
+    let from = ["--from", &recording];
+    let then = answer(dir.path(), &[&["fds", "--at", &before.to_string()], &from[..]].concat())?;
+    for channel in ["pipe", "fifo", "memfd", "shm", "mqueue", "eventfd"] {
+        let wanted: BTreeSet<(u64, i64, Option<String>)> = serde_json::from_value(log[channel].clone())?;
+        for (pid, fd, _) in &wanted {
+            let pid = u32::try_from(*pid)?;
+            assert_eq!(ends(&then, pid, *fd)?, wanted, "{channel} of {pid} in the recording");
+            // A snapshot cannot tell a message queue from a file: its name is all that it has.
+            if channel == "mqueue" {
+                continue;
+            }
+            let mut found = ends(&snapshot, pid, *fd)?;
+            // What the call does not tell of an eventfd, a snapshot reads from the kernel.
+            if channel == "eventfd" {
+                found = found.into_iter().map(|(pid, fd, _)| (pid, fd, None)).collect();
+            }
+            assert_eq!(found, wanted, "{channel} of {pid} in a snapshot");
+        }
+    }
+    // What the child got from its parent, and what it gave up of that.
+    let inherited = answer(
+        dir.path(),
+        &[&["fds", &child.to_string(), "--inherited", "--at", &before.to_string()], &from[..]].concat(),
+    )?;
+    let got = rows(&inherited, child)?;
+    ensure!(got.iter().all(|row| row["how"] == "fork" && row["from"]["pid"] == parent), "{inherited}");
+    let given_up: BTreeSet<i64> =
+        got.iter().filter(|row| row["until"].is_object()).filter_map(|row| row["fd"].as_i64()).collect();
+    let write = log["pipe"][0][1].as_i64().context("no write end")?;
+    ensure!(given_up.len() == 3 && given_up.contains(&write), "it closed three: {given_up:?}");
+
+    // The difference of two instants, by the program's own word.
+    let args = ["fds", &parent.to_string(), "--since", &before.to_string(), "--at", &after.to_string()];
+    let difference = answer(dir.path(), &[&args[..], &from[..]].concat())?;
+    let changes: BTreeSet<(i64, String)> = rows(&difference, parent)?
+        .iter()
+        .filter_map(|row| Some((row["fd"].as_i64()?, row["change"].as_str()?.to_owned())))
+        .collect();
+    let wanted = [("opened", "opened"), ("closed", "closed")]
+        .map(|(field, change)| (later[field].as_i64().unwrap_or_default(), change.to_owned()));
+    assert_eq!(changes, wanted.into());
+    let passing =
+        difference["tables"].as_array().and_then(|tables| tables.first()).map(|table| &table["passing"]);
+    assert_eq!(passing, Some(&1.into()), "{difference}");
+    Ok(())
+}
