@@ -113,8 +113,9 @@ fn a_newer_recording() -> Result<()> {
     let (dir, reel, _) = recording()?;
     let mut bytes = fs::read(&reel)?;
     // The version in the head, as MCAP writes a map: lengths of 32 bits before key and value.
-    let version = b"\x06\0\0\0format\x01\0\0\x002";
-    let at = bytes.windows(version.len()).position(|window| window == version).context("no version")?;
+    let version = format!("\x06\0\0\0format\x01\0\0\0{}", tracer_recording::FORMAT_VERSION);
+    let at =
+        bytes.windows(version.len()).position(|window| window == version.as_bytes()).context("no version")?;
     bytes[at + version.len() - 1] = b'9';
     let newer = dir.path().join("newer.reel");
     fs::write(&newer, bytes)?;

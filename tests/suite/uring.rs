@@ -38,7 +38,9 @@ pub(crate) fn same_operations(log: &Path, out: &Path) -> Result<usize> {
             // What a number is not said to be, it is not.
             ensure!(line[field] == *value, "{field} of operation {place} is not {value}: {line}");
         }
-        for field in ["local", "peer", "asked", "fd", "new_fd", "direct", "new_direct"] {
+        for field in
+            ["local", "peer", "asked", "fd", "new_fd", "fds", "direct", "new_direct", "directs", "new_ring"]
+        {
             let absent = known[field].is_null() && known["event"] != "close" && known["event"] != "shutdown";
             let shown = !matches!(field, "local" | "peer");
             ensure!(!(absent && shown) || line[field].is_null(), "operation {place} has no {field}: {line}");

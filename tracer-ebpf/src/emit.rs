@@ -53,24 +53,36 @@ fn wakeup() -> u64 {
 /// tells its place.
 #[inline(always)]
 pub(crate) fn record<T: 'static>(kind: Kind, header: &Header, fill: impl FnOnce(*mut T)) {
-    let cpu_seq = count(Counter::SEQ);
-    if !write(kind, header, cpu_seq, fill) {
-        count(Counter::RING_FULL);
-    }
+    record_or_part(kind, header, false, fill);
 }
 
 /// Writes a part of what another record tells, without a number of its own: every number has a line. A part without room
 /// takes one, which is missed. Says whether there was room.
 #[inline(always)]
 pub(crate) fn part<T: 'static>(kind: Kind, header: &Header, fill: impl FnOnce(*mut T)) -> bool {
-    let written = write(kind, header, UNNUMBERED, fill);
-    if written {
-        count(Counter::PARTS);
-    } else {
-        count(Counter::SEQ);
-        count(Counter::RING_FULL);
+    record_or_part(kind, header, true, fill)
+}
+
+/// One of the two. Says whether there was room.
+#[inline(always)]
+pub(crate) fn record_or_part<T: 'static>(
+    kind: Kind,
+    header: &Header,
+    is_part: bool,
+    fill: impl FnOnce(*mut T),
+) -> bool {
+    let cpu_seq = if is_part { UNNUMBERED } else { count(Counter::SEQ) };
+    if write(kind, header, cpu_seq, fill) {
+        if is_part {
+            count(Counter::PARTS);
+        }
+        return true;
     }
-    written
+    if is_part {
+        count(Counter::SEQ);
+    }
+    count(Counter::RING_FULL);
+    false
 }
 
 /// Reserves room for a record and lets `fill` write it; says whether there was any. `fill` must write every byte: the room

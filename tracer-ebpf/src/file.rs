@@ -124,6 +124,18 @@ pub(crate) fn current(fd: i32) -> u64 {
     pointer(array + u64::from(fd as u32) * 8, 0).unwrap_or(0)
 }
 
+/// Address of the open file that a number names in the table at `files`; 0 for none.
+#[inline(always)]
+pub(crate) fn at(files: u64, fd: u32) -> u64 {
+    let fdt = pointer(files, offset!(files_fdt)).unwrap_or(0);
+    let capacity: u32 = field(fdt, offset!(fdt_max)).unwrap_or(0);
+    if fd >= capacity {
+        return 0;
+    }
+    let array = pointer(fdt, offset!(fdt_fd)).unwrap_or(0);
+    pointer(array + u64::from(fd) * 8, 0).unwrap_or(0)
+}
+
 /// Type and permissions of an open file's inode.
 #[inline(always)]
 fn mode(file: u64) -> u32 {
@@ -155,7 +167,7 @@ const FILE_FLAGS: u64 = 7;
 
 /// Address of the file in an entry of a ring's file table; 0 for none.
 #[inline(always)]
-fn direct(ring: u64, index: u32) -> u64 {
+pub(crate) fn direct(ring: u64, index: u32) -> u64 {
     let len: u32 = field(ring, offset!(ring_files_len)).unwrap_or(0);
     if index >= len {
         return 0;
@@ -219,6 +231,12 @@ pub(crate) fn cloexec(files: u64, index: u32) -> u32 {
 #[inline(always)]
 pub(crate) fn sk_of(file: &FileRef) -> u64 {
     if is_socket_mode(file.mode) { sk_in(file.file) } else { 0 }
+}
+
+/// The same for an open file of which only the address is known.
+#[inline(always)]
+pub(crate) fn socket_of(file: u64) -> u64 {
+    if is_socket_mode(mode(file)) { sk_in(file) } else { 0 }
 }
 
 /// The same for an open file that is known to be a socket.

@@ -60,9 +60,9 @@ pub(crate) static SOCKETS: HashMap<u64, Tracked> = HashMap::with_max_entries(1 <
 #[map]
 pub(crate) static SCRATCH: PerCpuArray<Work> = PerCpuArray::with_max_entries(1, 0);
 
-/// What sends in flight are about to send, by thread.
+/// What sends in flight are about to send, by thread, or by request of an io_uring.
 #[map]
-pub(crate) static SENT: HashMap<u32, Room<SENT_LEN>> = HashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
+pub(crate) static SENT: HashMap<u64, Room<SENT_LEN>> = HashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
 
 /// Calls in flight that give a descriptor to another process, by thread.
 #[map]
@@ -178,13 +178,33 @@ pub(crate) static REQUESTS: HashMap<u64, RingFlight> = HashMap::with_max_entries
 #[map]
 pub(crate) static MARKS: HashMap<RingMark, RingMarked> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
 
-/// Room for an operation that is too large for the stack.
+/// Room for an operation that is too large for the stack: a tracepoint's and the iterator's.
 #[map]
-pub(crate) static REQUEST_SCRATCH: PerCpuArray<RingWork> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static REQUEST_SCRATCH: PerCpuArray<RingWork> = PerCpuArray::with_max_entries(2, 0);
 
 /// Where the walks through rings' file tables stand: a tracepoint's and the iterator's.
 #[map]
 pub(crate) static RING_LIST: PerCpuArray<RingWalk> = PerCpuArray::with_max_entries(2, 0);
+
+/// Where the iterator's walk through the requests of a ring stands that wait for their file.
+#[map]
+pub(crate) static RING_WAITING: PerCpuArray<RingWaiting> = PerCpuArray::with_max_entries(1, 0);
+
+/// Where such a walk stands.
+#[repr(C)]
+pub(crate) struct RingWaiting {
+    /// Head of the requests' records.
+    pub(crate) header: Header,
+    /// The ring.
+    pub(crate) ring: u64,
+    /// The next list, and those of the second table; 0 for none.
+    pub(crate) lists: u64,
+    pub(crate) second: u64,
+    /// Place of the next request in its list; 0 at its end.
+    pub(crate) request: u64,
+    /// How many lists are left.
+    pub(crate) left: u32,
+}
 
 /// Where a walk through a ring's file table stands.
 #[repr(C)]

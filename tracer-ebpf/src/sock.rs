@@ -8,8 +8,8 @@ use crate::{
 };
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_probe_read_kernel};
 use tracer_abi::{
-    Change, Counter, OPTION_LINGER, OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY, Offsets, SELECT_PORT,
-    Sock, Tracked, UNIX_PATH_LEN, UnixName,
+    Change, Counter, Header, OPTION_LINGER, OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY, Offsets,
+    SELECT_PORT, Sock, Tracked, UNIX_PATH_LEN, UnixName,
 };
 
 /// `AF_UNIX`, `AF_INET`, `AF_INET6` and so on (include/linux/socket.h).
@@ -217,6 +217,23 @@ pub(crate) fn has_states(sock: &Sock) -> bool {
 pub(crate) fn port_selected(sock: &Sock) -> bool {
     let port = config!(port) as u16;
     config!(select) & SELECT_PORT == 0 || sock.local_port == port || sock.peer_port == port
+}
+
+/// Reads a connection that was accepted, as it was read when it entered the queue, and makes it its acceptor's. Says when it
+/// entered; 0 where it was accepted before. `None` where it is not followed.
+#[inline(always)]
+pub(crate) fn adopt(sk: u64, to: &mut Sock, acceptor: &Header) -> Option<u64> {
+    let tracked = SOCKETS.get_ptr_mut(sk)?;
+    // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period.
+    unsafe {
+        copy(&raw mut *to, &raw const (*tracked).sock);
+        to.state = u16::from(state(sk));
+        (*tracked).pid = acceptor.pid;
+        (*tracked).start = acceptor.start;
+        let queued = (*tracked).queued;
+        (*tracked).queued = 0;
+        Some(queued)
+    }
 }
 
 /// Follows a socket's states from now on.

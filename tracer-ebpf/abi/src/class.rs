@@ -85,6 +85,9 @@ impl Class {
     pub const READV: Self = Self(31);
     /// `setsockopt`: traced for the options that explain behaviour (`option`, the third argument, at `level`, the second).
     pub const SETSOCKOPT: Self = Self(40);
+    /// `IORING_OP_MSG_RING`: traced for `IORING_MSG_SEND_FD`, which copies an entry of the ring's file table to another
+    /// ring's.
+    pub const MSG_RING: Self = Self(41);
 }
 
 impl Class {

@@ -291,6 +291,38 @@ offsets! {
     ring_files_len: "io_ring_ctx" . "file_table.data.nr|nr_user_files",
     /// File of a node; its lowest bits are flags. Since 6.13.
     ring_node_file: "io_rsrc_node" . "file_ptr?",
+    /// `sendmsg`, `recvmsg`: the message header, in the caller's memory.
+    ring_msg_header: "io_sr_msg" . "umsg",
+    /// `recvmsg`: `IORING_RECV*` flags, 16 bits.
+    ring_msg_flags: "io_sr_msg" . "flags",
+    /// The kernel's copy of a message header: where the next control data go, in the caller's memory.
+    ring_msg_control: "io_async_msghdr" . "msg.msg_control",
+    /// What room is left there.
+    ring_msg_left: "io_async_msghdr" . "msg.msg_controllen",
+    /// The room for the control data of each message, of a `recvmsg` that completes more than once.
+    ring_msg_room: "io_async_msghdr" . "controllen",
+    /// `msg_ring`: command.
+    ring_send_command: "io_msg" . "cmd",
+    /// `msg_ring`: which entry of the ring's own file table.
+    ring_send_from: "io_msg" . "src_fd",
+    /// `msg_ring`: place in the other ring's file table.
+    ring_send_slot: "io_msg" . "dst_fd",
+    /// `pipe`: where the numbers go, in the caller's memory; since 6.16.
+    ring_pipe_numbers: "io_pipe" . "fds?",
+    /// `pipe`: flags.
+    ring_pipe_flags: "io_pipe" . "flags?",
+    /// `pipe`: place of the first in the ring's file table.
+    ring_pipe_slot: "io_pipe" . "file_slot?",
+    /// Requests that wait for their file, by mark.
+    ring_waiting: "io_ring_ctx" . "cancel_table.hbs",
+    /// How many lists there are: two to the power of this.
+    ring_waiting_bits: "io_ring_ctx" . "cancel_table.hash_bits",
+    /// The same requests of some kinds of rings; before 6.13.
+    ring_waiting_locked: "io_ring_ctx" . "cancel_table_locked.hbs?",
+    /// First of a list.
+    bucket_first: "io_hash_bucket" . "list",
+    /// Place of a request in its list.
+    req_waits: "io_kiocb" . "hash_node",
     /// `SO_REUSEADDR`, four bits.
     sk_reuse: "sock" . "__sk_common.skc_reuse",
     /// `SO_REUSEPORT`, a bit.

@@ -40,9 +40,9 @@ pub use record::{
     SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT, Slot, Sock, UNIX_PATH_LEN, UNNUMBERED, UnixName,
 };
 pub use ring::{
-    RING_ANY_SLOT, RING_DOUBTFUL, RING_LIST_BEGINS, RING_LIST_ENDS, RING_LIST_ENTRY, RING_LIST_LEN,
-    RING_OPERATION, RING_RESULT_DIRECT, RING_SUBJECT_DIRECT, RING_UNCONFIRMED, RingAddr, RingCall,
-    RingFlight, RingMark, RingMarked, RingPath, RingRef, RingSlot,
+    RING_ANY_SLOT, RING_BY_MARK, RING_DOUBTFUL, RING_LIST_BEGINS, RING_LIST_ENDS, RING_LIST_ENTRY,
+    RING_LIST_LEN, RING_OPERATION, RING_RESULT_DIRECT, RING_SUBJECT_DIRECT, RING_UNCONFIRMED, RingAddr,
+    RingCall, RingFds, RingFlight, RingMark, RingMarked, RingPair, RingPath, RingRef, RingSlot,
 };
 pub use snapshot::{Found, SnapshotRow};
 pub use socket::{Change, Queued, State, Tracked};

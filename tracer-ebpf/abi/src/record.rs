@@ -73,6 +73,10 @@ impl Kind {
     pub const RING_PATH: Self = Self(66);
     /// [`RingSlot`](crate::RingSlot).
     pub const RING_SLOT: Self = Self(67);
+    /// [`RingPair`](crate::RingPair).
+    pub const RING_PAIR: Self = Self(68);
+    /// [`RingFds`](crate::RingFds).
+    pub const RING_FDS: Self = Self(69);
 }
 
 record! {

@@ -2,7 +2,7 @@
 
 use crate::{
     Class,
-    call::{Call, CallAddr, CallPath, CallSock, PATH_LEN},
+    call::{Call, CallAddr, CallFds, CallPair, CallPath, CallSock, PATH_LEN},
     layout::record,
     record::{Header, Slot, Sock},
 };
@@ -19,6 +19,8 @@ pub const RING_UNCONFIRMED: u32 = 4;
 /// Which operation the completion belongs to was concluded: several in flight have the same ring and mark, or the
 /// operation was submitted before it could be seen.
 pub const RING_DOUBTFUL: u32 = 8;
+/// The completion did not name its request, which was found by ring and mark: what it made must not have been there before.
+pub const RING_BY_MARK: u32 = 16;
 
 /// Any free entry of the ring's file table (`IORING_FILE_INDEX_ALLOC`, include/uapi/linux/io_uring.h).
 pub const RING_ANY_SLOT: u32 = u32::MAX;
@@ -28,15 +30,19 @@ impl Class {
     #[must_use]
     pub const fn of_operation(opcode: u8) -> Self {
         match opcode {
+            9 => Self::SENDMSG,
+            10 => Self::RECVMSG,
             13 => Self::ACCEPT,
             16 => Self::CONNECT,
             18 | 28 => Self::OPEN,
             19 => Self::CLOSE,
             34 => Self::SHUTDOWN,
+            40 => Self::MSG_RING,
             45 => Self::SOCKET,
             54 => Self::DUP,
             56 => Self::BIND,
             57 => Self::LISTEN,
+            62 => Self::PAIR,
             _ => Self::NONE,
         }
     }
@@ -49,9 +55,11 @@ record! {
         pub ring: u64,
         /// What the program marked the request with.
         pub user_data: u64,
+        /// Address of the ring whose file table the result goes to, where that is another one; 0: it is this one.
+        pub target: u64,
         /// `RING_*` flags.
         pub flags: u32,
-        /// Entry of the ring's file table that the result goes to, from 1 on; 0: it gets a number,
+        /// Entry of that ring's file table that the result goes to, from 1 on; 0: it gets a number,
         /// [`RING_ANY_SLOT`]: the first free one.
         pub slot: u32,
     }
@@ -82,6 +90,26 @@ record! {
     pub struct RingPath {
         /// As of a system call.
         pub base: CallPath,
+        /// The request.
+        pub request: RingRef,
+    }
+}
+
+record! {
+    /// The same with two new descriptors.
+    pub struct RingPair {
+        /// As of a system call.
+        pub base: CallPair,
+        /// The request.
+        pub request: RingRef,
+    }
+}
+
+record! {
+    /// An operation that passes descriptors: this head, and what follows a [`CallFds`].
+    pub struct RingFds {
+        /// As of a system call.
+        pub base: CallFds,
         /// The request.
         pub request: RingRef,
     }
@@ -124,6 +152,8 @@ record! {
         pub sk: u64,
         /// The request.
         pub request: RingRef,
+        /// Address in the caller's memory of its message header or of the pair of numbers that it writes.
+        pub pointer: u64,
         /// Bytes used of `text`.
         pub text_len: u32,
         /// Set where the operation completes more than once, or may, as far as the kernel tells.
@@ -146,7 +176,7 @@ record! {
 record! {
     /// Value of that index.
     pub struct RingMarked {
-        /// Address of a request with that mark: the one that completes more than once, if there is one.
+        /// Address of a request with that mark: the newest that completes more than once, if there is one.
         pub request: u64,
         /// How many traced requests in flight have it.
         pub count: u64,

@@ -27,6 +27,9 @@ mod process;
 mod queue;
 mod ring;
 mod ring_files;
+mod ring_request;
+mod ring_told;
+mod ring_waiting;
 mod snapshot;
 mod wanted;
 

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     emit, file,
     kread::{copy, user, zero},
-    maps::{ASKED, SOCKETS, Work},
+    maps::{ASKED, Work},
     sock,
     task::{self, Scope},
 };
@@ -104,19 +104,9 @@ fn filled_slot(call: &InFlight) -> i32 {
 fn tell_socket(work: &mut Work, tid: u32, scope: Scope, sk: u64, listener: u64) {
     let Work { flight, sock, listening } = work;
     let call = &flight.call;
-    let mut queued = 0;
-    let known = if listener == 0 { None } else { SOCKETS.get_ptr_mut(sk) };
-    if let Some(tracked) = known {
-        // A child that was seen in the queue was read then; it is its acceptor's now.
-        // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period.
-        unsafe {
-            copy(&raw mut *sock, &raw const (*tracked).sock);
-            sock.state = u16::from(sock::state(sk));
-            queued = (*tracked).queued;
-            (*tracked).pid = call.header.pid;
-            (*tracked).start = call.header.start;
-        }
-    } else {
+    let known = if listener == 0 { None } else { sock::adopt(sk, sock, &call.header) };
+    let queued = known.unwrap_or(0);
+    if known.is_none() {
         sock::read(sk, sock);
         if call.class == u32::from(Class::SETSOCKOPT.0) {
             sock::read_listen_options(sk, sock);

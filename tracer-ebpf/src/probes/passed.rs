@@ -12,8 +12,8 @@ use crate::{
 use aya_ebpf::helpers::generated::bpf_loop;
 use core::ffi::c_void;
 use tracer_abi::{
-    CallFds, Class, Counter, InFlight, Kind, PASSED_LOCAL, PASSED_PEER, PASSED_SOCK, Passed, SLOT_PRESENT,
-    Slot, Sock, UnixName,
+    Call, CallFds, Class, Counter, InFlight, Kind, PASSED_LOCAL, PASSED_PEER, PASSED_SOCK, Passed, RingFds,
+    RingFlight, SLOT_PRESENT, Slot, Sock, UnixName,
 };
 
 /// `SOL_SOCKET`; `SCM_RIGHTS`, `SCM_PIDFD` (include/linux/socket.h).
@@ -37,7 +37,7 @@ pub(crate) const PASSING_LEN: usize = 32_768;
 /// Descriptors that are kept of one send.
 const SENT_MOST: usize = 256;
 /// Bytes of what is kept of a send.
-pub(crate) const SENT_LEN: usize = size_of::<CallFds>() + SENT_MOST * size_of::<Passed>();
+pub(crate) const SENT_LEN: usize = size_of::<RingFds>() + SENT_MOST * size_of::<Passed>();
 
 /// A record in the making.
 #[repr(C, align(8))]
@@ -78,16 +78,16 @@ pub(super) type Step = extern "C" fn(u32, *mut c_void) -> i64;
 /// The walk under way.
 #[inline(always)]
 pub(super) fn under_way() -> Option<&'static mut Walk> {
-    // SAFETY: the map gave this CPU's value, which only the programs of calls use; neither interrupts the other.
+    // SAFETY: the map gave this CPU's value, which only the programs of calls and of rings use; none interrupts another.
     WALK.get_ptr_mut(0).map(|place| unsafe { &mut *place })
 }
 
-/// Walks from `start` on, and leaves what is found in `PASSING`. Returns how many descriptors, and the length of the
-/// record.
+/// Walks from `start` on, and leaves what is found in `PASSING`, behind room for a head of `head` bytes. Returns how many
+/// descriptors, and the length of the record.
 #[inline(always)]
-fn walk(start: Walk, step: Step) -> (u32, u32) {
+fn walk(start: Walk, head: usize, step: Step) -> (u32, u32) {
     let Some(walk) = under_way() else { return (0, 0) };
-    *walk = Walk { count: 0, len: size_of::<CallFds>() as u32, full: 0, ..start };
+    *walk = Walk { count: 0, len: head as u32, full: 0, ..start };
     // SAFETY: the callback has the signature that the helper asks for; it takes nothing from its second argument.
     let steps = unsafe { bpf_loop(MAX_STEPS, step as *const () as *mut c_void, core::ptr::null_mut(), 0) };
     if steps >= i64::from(MAX_STEPS) || walk.full != 0 {
@@ -236,11 +236,28 @@ pub(super) fn tell_received(call: &mut InFlight) {
 /// Tells the descriptors that a walk finds; nothing where it finds none.
 #[inline(always)]
 pub(super) fn tell_found(call: &InFlight, start: Walk, step: Step) {
-    let (found, len) = walk(start, step);
+    let (found, len) = walk(start, size_of::<CallFds>(), step);
     let Some(room) = PASSING.get_ptr_mut(0) else { return };
     if found > 0 {
         // SAFETY: `take` left a record of that length in the room, its head apart.
-        unsafe { tell::<PASSING_LEN>(room.cast(), call, found, len) };
+        unsafe { tell::<PASSING_LEN>(Kind::CALL_FDS, room.cast(), &call.call, found, len) };
+    }
+}
+
+/// The same for a request of an io_uring. One that goes on after it has completed has no message header: its control data
+/// are where the kernel says, in `control`, and so many bytes.
+#[inline(always)]
+pub(super) fn tell_ring_received(flight: &RingFlight, control: Option<(u64, u64)>) {
+    let files = flight.call.header.files;
+    let start = match control {
+        Some((control, used)) => Walk { messages: 1, ..over(files, control, used) },
+        None => through(files, flight.pointer, 1, false),
+    };
+    let (found, len) = walk(start, size_of::<RingFds>(), step);
+    let Some(room) = PASSING.get_ptr_mut(0) else { return };
+    if found > 0 {
+        // SAFETY: as in `tell_found`.
+        unsafe { tell_ring::<PASSING_LEN>(room.cast(), flight, found, len) };
     }
 }
 
@@ -248,7 +265,19 @@ pub(super) fn tell_found(call: &InFlight, start: Walk, step: Step) {
 #[inline(always)]
 pub(super) fn keep_sent(call: &InFlight, tid: u32, vector: u64) -> bool {
     let messages = if call.call.class == u32::from(Class::SENDMMSG.0) { vector.min(MAX_MESSAGES) } else { 1 };
-    let (found, len) = walk(through(call.call.header.files, call.pointer, messages, true), step);
+    let start = through(call.call.header.files, call.pointer, messages, true);
+    keep(start, size_of::<CallFds>(), tid.into())
+}
+
+/// The same for a request of an io_uring, by its address, which is no thread's number.
+#[inline(always)]
+pub(super) fn keep_ring_sent(flight: &RingFlight, request: u64) -> bool {
+    keep(through(flight.call.header.files, flight.pointer, 1, true), size_of::<RingFds>(), request)
+}
+
+#[inline(always)]
+fn keep(start: Walk, head: usize, key: u64) -> bool {
+    let (found, len) = walk(start, head, step);
     let Some(room) = PASSING.get_ptr_mut(0) else { return false };
     if found == 0 {
         return false;
@@ -259,7 +288,7 @@ pub(super) fn keep_sent(call: &InFlight, tid: u32, vector: u64) -> bool {
         (*head).count = found;
         // Until it is told, the length stands where the record has none.
         (*head).reserved = len;
-        SENT.insert(tid, &*room.cast::<Room<SENT_LEN>>(), 0).is_ok()
+        SENT.insert(key, &*room.cast::<Room<SENT_LEN>>(), 0).is_ok()
     };
     if !kept {
         count(Counter::IN_FLIGHT_FULL);
@@ -270,14 +299,28 @@ pub(super) fn keep_sent(call: &InFlight, tid: u32, vector: u64) -> bool {
 /// Tells what a call sent, or failed to send.
 #[inline(always)]
 pub(super) fn tell_sent(call: &InFlight, tid: u32) {
-    let Some(kept) = SENT.get_ptr_mut(tid) else { return };
+    let key = u64::from(tid);
+    let Some(kept) = SENT.get_ptr_mut(key) else { return };
     // SAFETY: `keep_sent` left a record there, its call apart; only this thread removes it.
     unsafe {
         let head = kept.cast::<CallFds>();
         let (count, len) = ((*head).count, (*head).reserved);
-        tell::<SENT_LEN>(head, call, count, len);
+        tell::<SENT_LEN>(Kind::CALL_FDS, head, &call.call, count, len);
     }
-    let _ = SENT.remove(tid);
+    let _ = SENT.remove(key);
+}
+
+/// The same of a request of an io_uring.
+#[inline(always)]
+pub(super) fn tell_ring_sent(flight: &RingFlight, request: u64) {
+    let Some(kept) = SENT.get_ptr_mut(request) else { return };
+    // SAFETY: `keep_ring_sent` left a record there, its call and its request apart; only the request's completion removes it.
+    unsafe {
+        let head = kept.cast::<RingFds>();
+        let (count, len) = ((*head).base.count, (*head).base.reserved);
+        tell_ring::<SENT_LEN>(head, flight, count, len);
+    }
+    let _ = SENT.remove(request);
 }
 
 /// Completes a record and tells it.
@@ -286,10 +329,10 @@ pub(super) fn tell_sent(call: &InFlight, tid: u32) {
 ///
 /// `head` is valid for `N` bytes.
 #[inline(always)]
-unsafe fn tell<const N: usize>(head: *mut CallFds, call: &InFlight, count: u32, len: u32) {
+unsafe fn tell<const N: usize>(kind: Kind, head: *mut CallFds, call: &Call, count: u32, len: u32) {
     // SAFETY: the caller's promise.
     unsafe {
-        copy(&raw mut (*head).call, &raw const call.call);
+        copy(&raw mut (*head).call, call);
         (*head).count = count;
         (*head).reserved = 0;
     }
@@ -298,7 +341,21 @@ unsafe fn tell<const N: usize>(head: *mut CallFds, call: &InFlight, count: u32, 
         return;
     }
     // SAFETY: as above.
-    unsafe { emit::bytes(Kind::CALL_FDS, head.cast(), len as usize) };
+    unsafe { emit::bytes(kind, head.cast(), len as usize) };
+}
+
+/// The same for a request of an io_uring.
+///
+/// # Safety
+///
+/// As for [`tell`].
+#[inline(always)]
+unsafe fn tell_ring<const N: usize>(head: *mut RingFds, flight: &RingFlight, count: u32, len: u32) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        copy(&raw mut (*head).request, &raw const flight.request);
+        tell::<N>(Kind::RING_FDS, &raw mut (*head).base, &flight.call, count, len);
+    }
 }
 
 // What is kept of a send is built in the room for a record.

@@ -125,7 +125,7 @@ fn exit(_ctx: BtfTracePointContext) -> i32 {
     // A thread that is killed inside a call never returns from it.
     let _ = IN_FLIGHT.remove(header.tid);
     let _ = ASKED.remove(header.tid);
-    let _ = SENT.remove(header.tid);
+    let _ = SENT.remove(u64::from(header.tid));
     let _ = TARGETS.remove(header.tid);
     let task = task::current();
     let live: i32 = pointer(task, offset!(task_signal))

@@ -5,13 +5,13 @@ use crate::{
     globals::{config, offset},
     kread::field,
     maps::{LISTENER, ROW, ROW_PATH_LEN},
-    probes::{fanotify, ring_files},
+    probes::{fanotify, ring_files, ring_waiting},
     sock,
     task::{self, Scope},
 };
 use aya_ebpf::helpers::generated::{bpf_d_path, bpf_seq_write, bpf_sock_from_file};
 use core::ffi::c_void;
-use tracer_abi::{SLOT_PRESENT, SnapshotRow, Sock};
+use tracer_abi::{Header, SLOT_PRESENT, SnapshotRow, Sock};
 
 /// `struct bpf_iter__task_file` (kernel/bpf/task_iter.c).
 #[repr(C)]
@@ -109,14 +109,8 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
         file::is_ring(unsafe { (&raw const (*buffer).path).cast::<u8>().add(b"anon_inode:".len()) });
     if is_ring && scope == Scope::Whole {
         let ring: u64 = field(file as u64, offset!(file_private)).unwrap_or(0);
-        ring_files::tell_found(ring, fd as i32, |header| {
-            // Field by field: a whole header would need room on the stack.
-            header.ts = row.ts;
-            header.pid = row.pid;
-            header.tid = 0;
-            header.start = row.start;
-            header.files = row.files;
-        });
+        ring_files::tell_found(ring, fd as i32, |header| head(header, row));
+        ring_waiting::find(ring, |header| head(header, row));
     }
     // SAFETY: the row and its path are in the buffer; the kernel checks the room in its own and asks again.
     unsafe {
@@ -130,6 +124,17 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
         }
     }
     0
+}
+
+/// Writes the head of a record about what a row's process has.
+#[inline(always)]
+fn head(header: &mut Header, row: &SnapshotRow) {
+    // Field by field: a whole header would need room on the stack.
+    header.ts = row.ts;
+    header.pid = row.pid;
+    header.tid = 0;
+    header.start = row.start;
+    header.files = row.files;
 }
 
 /// Has the clones of the socket in a file know it.

@@ -32,7 +32,7 @@ const IPV6_V6ONLY: u32 = 26;
 /// `SO_PEERPIDFD` (unix(7)).
 const SO_PEERPIDFD: u32 = 77;
 /// Bytes of a `cmsghdr` with one descriptor (cmsg(3)): less control data cannot pass any.
-const CMSG_MIN: u64 = 20;
+pub(super) const CMSG_MIN: u64 = 20;
 
 /// Commands of bpf(2) whose result is a new descriptor, as bits (`enum bpf_cmd`, include/uapi/linux/bpf.h):
 /// `BPF_MAP_CREATE`, `BPF_PROG_LOAD`, `BPF_OBJ_GET`, `BPF_PROG_GET_FD_BY_ID`, `BPF_MAP_GET_FD_BY_ID`,

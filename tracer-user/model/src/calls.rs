@@ -28,7 +28,7 @@ pub(crate) struct Doing<'a> {
     /// The table of the call's descriptor arguments; `None` where the process has ended.
     pub(crate) table: Option<TableId>,
     /// The table of what the call makes.
-    results: Option<TableId>,
+    pub(crate) results: Option<TableId>,
     /// The call was told before, as running.
     again: bool,
 }
@@ -95,15 +95,15 @@ impl Session {
         self.succeed(stamp, process);
         let mut held = self.world.contents.take(call.task.files, call.task.tid);
         let table = self.world.table_of(&call.task, stamp.ts);
-        if self.is_told(call, table) {
-            return;
-        }
         if let (Some(table), Some(slot)) = (table, &call.subject) {
             self.world.meet(table, slot);
         }
         let kind = kinds::event_kind(call);
         let again = call.ret.is_some() && call_id.is_some();
         let (table, results) = self.tables_of(call, table);
+        if self.is_others(call, results) {
+            return;
+        }
         let doing = Doing { ts: stamp.ts, call, kind, table, results, again };
 
         let via = if call.request.is_some() { Via::IoUring } else { Via::Syscall };
@@ -162,12 +162,17 @@ impl Session {
             | Syscall::Ioctl
             | Syscall::Getsockopt
             | Syscall::PidfdGetfd
-            | Syscall::RingFixedFdInstall => Some(number(call.args[0])),
+            | Syscall::RingFixedFdInstall
+            | Syscall::RingMsgRing => Some(number(call.args[0])),
             // An existing signalfd is changed by its number, -1 makes a new one (signalfd(2)).
             Syscall::Signalfd | Syscall::Signalfd4 if number(call.args[0]) >= 0 => Some(number(call.args[0])),
             _ => None,
         };
-        event.direction = (doing.kind == EventKind::Pass).then_some(Direction::In);
+        event.direction = match (doing.kind, call.call) {
+            (EventKind::Pass, Syscall::RingMsgRing) => Some(Direction::Out),
+            (EventKind::Pass, _) => Some(Direction::In),
+            _ => None,
+        };
         if !doing.done() {
             event.socket_kind = asked_kind(call);
             return;

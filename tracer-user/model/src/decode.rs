@@ -16,7 +16,7 @@ use crate::{
     input::{Body, Exit, FileRef, Held, Input, Origin, Queued, Slot, Sock, State, Table, Task, Thread},
     syscall::Numbering,
 };
-use calls::{call, call_addr, call_fds, call_given, call_path, call_sock};
+use calls::{call, call_addr, call_fds, call_given, call_pair, call_path, call_sock};
 use core::fmt;
 use processes::{cgroup, exec, fork};
 use rings::{operation, ring_part};
@@ -55,13 +55,7 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
         Kind::CALL_SOCK => Body::Call(Box::new(call_sock(&read(bytes)?, numbering)?)),
         Kind::CALL_ADDR => Body::Call(Box::new(call_addr(&read(bytes)?, numbering)?)),
         Kind::CALL_PATH => Body::Call(Box::new(call_path(&read(bytes)?, numbering)?)),
-        Kind::CALL_PAIR => {
-            let record: tracer_abi::CallPair = read(bytes)?;
-            let mut call = call(&record.call, numbering)?;
-            call.results.extend(slot(&record.second));
-            call.socks = [&record.first_sock, &record.second_sock].into_iter().filter_map(sock).collect();
-            Body::Call(Box::new(call))
-        }
+        Kind::CALL_PAIR => Body::Call(Box::new(call_pair(&read(bytes)?, numbering)?)),
         Kind::RING_CALL => {
             let record: tracer_abi::RingCall = read(bytes)?;
             Body::Call(Box::new(operation(call_sock(&record.base, numbering)?, &record.request)))
@@ -75,6 +69,15 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
             let record: tracer_abi::RingPath = read(bytes)?;
             let call = call_path(&record.base, numbering)?;
             Body::Call(Box::new(operation(call, &record.request)))
+        }
+        Kind::RING_PAIR => {
+            let record: tracer_abi::RingPair = read(bytes)?;
+            Body::Call(Box::new(operation(call_pair(&record.base, numbering)?, &record.request)))
+        }
+        Kind::RING_FDS => {
+            let record: tracer_abi::RingFds = read(bytes)?;
+            let rest = bytes.get(tracer_abi::RingFds::SIZE..).unwrap_or_default();
+            Body::Call(Box::new(operation(call_fds(&record.base, rest, numbering)?, &record.request)))
         }
         Kind::RING_SLOT => Body::Ring(Box::new(ring_part(&read(bytes)?, &header))),
         Kind::CALL_STATES => {
@@ -91,7 +94,11 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
             call.socks = vec![sock];
             Body::Call(Box::new(call))
         }
-        Kind::CALL_FDS => Body::Call(Box::new(call_fds(bytes, numbering)?)),
+        Kind::CALL_FDS => {
+            let record: tracer_abi::CallFds = read(bytes)?;
+            let rest = bytes.get(tracer_abi::CallFds::SIZE..).unwrap_or_default();
+            Body::Call(Box::new(call_fds(&record, rest, numbering)?))
+        }
         Kind::CALL_GIVEN => {
             let record: tracer_abi::CallGiven = read(bytes)?;
             let (call, given) = call_given(&record, numbering)?;

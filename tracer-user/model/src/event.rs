@@ -266,6 +266,10 @@ pub struct Event {
     pub direct: Option<i32>,
     /// The entry that stands in place of `new_fd`.
     pub new_direct: Option<i32>,
+    /// Entries that stand in place of `fds`.
+    pub directs: Vec<i32>,
+    /// The ring whose file table `new_direct` is in, where that is not `ring`.
+    pub new_ring: Option<i32>,
     /// The operation was submitted, and nothing will tell that it succeeded.
     pub unconfirmed: bool,
     /// Which operation it was was concluded among several with the same mark.

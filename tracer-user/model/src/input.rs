@@ -217,6 +217,10 @@ pub struct Request {
     pub unconfirmed: bool,
     /// Which request a completion belongs to was concluded: several in flight have the same mark.
     pub doubtful: bool,
+    /// The completion did not name its request, which was found by its mark.
+    pub by_mark: bool,
+    /// Kernel address of the ring whose file table the result goes to, where that is another one.
+    pub target: Option<u64>,
 }
 
 /// A descriptor that a process got from another one's call (`SECCOMP_IOCTL_NOTIF_ADDFD`, `seccomp_unotify(2)`).

@@ -83,7 +83,7 @@ pub(crate) fn event_kind(call: &Call) -> EventKind {
         | Syscall::Fspick
         | Syscall::RingOpenat
         | Syscall::RingOpenat2 => EventKind::Open,
-        Syscall::Pipe | Syscall::Pipe2 => EventKind::Pipe,
+        Syscall::Pipe | Syscall::Pipe2 | Syscall::RingPipe => EventKind::Pipe,
         Syscall::Eventfd | Syscall::Eventfd2 => EventKind::Eventfd,
         Syscall::EpollCreate | Syscall::EpollCreate1 => EventKind::Epoll,
         Syscall::TimerfdCreate => EventKind::Timerfd,
@@ -98,7 +98,10 @@ pub(crate) fn event_kind(call: &Call) -> EventKind {
         | Syscall::Read
         | Syscall::Readv
         | Syscall::Sendmsg
-        | Syscall::Sendmmsg => EventKind::Pass,
+        | Syscall::Sendmmsg
+        | Syscall::RingRecvmsg
+        | Syscall::RingSendmsg
+        | Syscall::RingMsgRing => EventKind::Pass,
         Syscall::Lseek => EventKind::Lseek,
         Syscall::Bpf => EventKind::Bpf,
         Syscall::Seccomp => EventKind::Seccomp,

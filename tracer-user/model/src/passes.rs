@@ -35,7 +35,8 @@ impl Session {
     }
 
     fn show_sent(&self, doing: &Doing<'_>, slot: &Slot, event: &mut Event) {
-        let Some(table) = doing.table else { return };
+        // What is sent is in the caller's table, wherever the socket is.
+        let Some(table) = doing.results else { return };
         let sent = slot.file.and_then(|file| self.world.tables.find(table, slot.fd, &file));
         if let Some(id) = sent.map(|kept| kept.descriptor.id) {
             self.show_file(event, id);

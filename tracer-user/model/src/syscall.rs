@@ -114,6 +114,10 @@ syscalls! {
     Read "read" READ pointer 1,
     Readv "readv" READV pointer 1,
     Setsockopt "setsockopt" SETSOCKOPT,
+    RingSendmsg "IORING_OP_SENDMSG" SENDMSG,
+    RingRecvmsg "IORING_OP_RECVMSG" RECVMSG,
+    RingMsgRing "IORING_OP_MSG_RING" MSG_RING,
+    RingPipe "IORING_OP_PIPE" PAIR,
 }
 
 impl Syscall {
@@ -129,16 +133,20 @@ impl Syscall {
     #[must_use]
     pub const fn operation(number: u32) -> Option<Self> {
         Some(match number {
+            9 => Self::RingSendmsg,
+            10 => Self::RingRecvmsg,
             13 => Self::RingAccept,
             16 => Self::RingConnect,
             18 => Self::RingOpenat,
             19 => Self::RingClose,
             28 => Self::RingOpenat2,
             34 => Self::RingShutdown,
+            40 => Self::RingMsgRing,
             45 => Self::RingSocket,
             54 => Self::RingFixedFdInstall,
             56 => Self::RingBind,
             57 => Self::RingListen,
+            62 => Self::RingPipe,
             _ => return None,
         })
     }

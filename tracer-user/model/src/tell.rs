@@ -90,6 +90,8 @@ impl Session {
             ring: None,
             direct: None,
             new_direct: None,
+            directs: Vec::new(),
+            new_ring: None,
             unconfirmed: false,
             doubtful: false,
             explain: None,

@@ -82,12 +82,13 @@ impl World {
 }
 
 impl Session {
-    /// Whether a completion that may be another operation's is: what an accept makes was not there before.
-    pub(crate) fn is_told(&self, call: &Call, table: Option<TableId>) -> bool {
-        let doubtful = call.request.is_some_and(|request| request.doubtful && !request.result_direct);
+    /// Whether a completion that does not name its request is another operation's: what an accept makes was not there
+    /// before. `results` is the table of what it made.
+    pub(crate) fn is_others(&self, call: &Call, results: Option<TableId>) -> bool {
+        let by_mark = call.request.is_some_and(|request| request.by_mark);
         let result = call.results.first().and_then(|slot| Some((slot.fd, slot.file?)));
         let (true, Class::ACCEPT, Some((fd, file)), Some(table)) =
-            (doubtful, call.call.class(), result, table)
+            (by_mark, call.call.class(), result, results)
         else {
             return false;
         };
@@ -102,8 +103,9 @@ impl Session {
     ) -> (Option<TableId>, Option<TableId>) {
         let (Some(request), Some(own)) = (call.request, table) else { return (table, table) };
         let mut choose =
-            |direct: bool| Some(if direct { self.world.ring_table(request.ring, own) } else { own });
-        (choose(request.subject_direct), choose(request.result_direct))
+            |direct: bool, ring| Some(if direct { self.world.ring_table(ring, own) } else { own });
+        let subject = choose(request.subject_direct, request.ring);
+        (subject, choose(request.result_direct, request.target.unwrap_or(request.ring)))
     }
 
     /// Describes the request of an operation; entries of a ring's file table have no number.
@@ -118,7 +120,13 @@ impl Session {
         }
         if request.result_direct {
             event.new_fd = None;
-            event.new_direct = call.results.first().map(|slot| slot.fd);
+            event.directs = std::mem::take(&mut event.fds);
+            if event.directs.is_empty() {
+                event.new_direct = call.results.first().map(|slot| slot.fd);
+            }
+        }
+        if let Some(target) = request.target.filter(|target| *target != request.ring) {
+            event.new_ring = self.world.rings.0.get(&target).and_then(|ring| ring.fd);
         }
     }
 

@@ -17,7 +17,7 @@ use tracer_model::{
     input::{Body, Call, Input, LossCause, Lost, Options, Origin, Place, Reason, Row, Slot, Sock, Task},
     syscall::Syscall,
 };
-use tracer_recording::{Head, NewFile, Reader, RecordingError, Writer};
+use tracer_recording::{FORMAT_VERSION, Head, NewFile, Reader, RecordingError, Writer};
 
 const EPOCH_MINUS_BOOT_NS: i64 = 1_795_348_800_000_000_000;
 
@@ -147,6 +147,11 @@ fn read(bytes: &[u8]) -> (Vec<Input>, Option<RecordingError>) {
     (inputs, None)
 }
 
+/// The version of the format that is written.
+fn current() -> String {
+    FORMAT_VERSION.to_string()
+}
+
 /// An MCAP file of the shape of a recording, with the given head and payloads.
 fn container(profile: &str, fields: &[(&str, &str)], payloads: &[&[u8]], compressed: bool) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
@@ -262,16 +267,16 @@ fn other_files_are_told_apart() {
         &b""[..],
         b"\x89MCAP",
         b"#!/bin/sh\necho hello, this is not a recording\n",
-        &container("ros2", &[("format", "3")], &[], true),
+        &container("ros2", &[("format", &current())], &[], true),
     ] {
         let (_, error) = read(foreign);
         assert!(matches!(error, Some(RecordingError::Foreign { .. })), "{error:?}");
     }
-    for version in ["2", "4"] {
-        let (_, error) = read(&container("sockreel", &[("format", version)], &[b"another input"], true));
+    for version in [FORMAT_VERSION - 1, FORMAT_VERSION + 1].map(|version| version.to_string()) {
+        let (_, error) = read(&container("sockreel", &[("format", &version)], &[b"another input"], true));
         let text = format!(
-            "r is a recording of format version {version}, this sockreel reads version 3: use a sockreel like the one \
-             that wrote it"
+            "r is a recording of format version {version}, this sockreel reads version {FORMAT_VERSION}: use a sockreel \
+             like the one that wrote it"
         );
         assert_eq!(error.map(|error| error.to_string()), Some(text));
     }
@@ -302,7 +307,7 @@ fn lengths_that_lie_allocate_nothing() {
         assert!(error.is_some());
     }
     let huge = postcard_with_length(u64::MAX);
-    let (read, error) = read(&container("sockreel", &[("format", "3")], &[&huge], true));
+    let (read, error) = read(&container("sockreel", &[("format", &current())], &[&huge], true));
     assert_eq!(read, []);
     assert!(matches!(error, Some(RecordingError::Damaged { inputs: 0, .. })), "{error:?}");
 }
@@ -322,7 +327,7 @@ fn postcard_with_length(len: u64) -> Vec<u8> {
 
 #[test]
 fn an_uncompressed_chunk_is_not_ours() {
-    let (read, error) = read(&container("sockreel", &[("format", "3")], &[b"x"], false));
+    let (read, error) = read(&container("sockreel", &[("format", &current())], &[b"x"], false));
     assert_eq!(read, []);
     assert!(matches!(error, Some(RecordingError::Damaged { .. })), "{error:?}");
 }
@@ -365,7 +370,7 @@ proptest! {
         let _ = read(&bytes);
         let after_magic: Vec<u8> = mcap::MAGIC.iter().chain(&bytes).copied().collect();
         let _ = read(&after_magic);
-        let _ = read(&container("sockreel", &[("format", "3")], &[&payload], true));
+        let _ = read(&container("sockreel", &[("format", &current())], &[&payload], true));
     }
 
     #[test]

@@ -122,6 +122,8 @@ const FIELDS: &[(&str, Field)] = &[
     ("ring", Field::Number(|line| line.ring.map(Into::into))),
     ("direct", Field::Number(|line| line.direct.map(Into::into))),
     ("new_direct", Field::Number(|line| line.new_direct.map(Into::into))),
+    ("directs", Field::Numbers(|line| &line.directs)),
+    ("new_ring", Field::Number(|line| line.new_ring.map(Into::into))),
     ("via", Field::Text(|line| Some(&line.via))),
     ("inferred", Field::Flag(|line| Some(line.inferred))),
     ("late", Field::Flag(|line| Some(line.late))),

@@ -92,6 +92,8 @@ pub fn write(event: &Event, line: &mut Vec<u8>) {
     field!(line, "ring", event.ring);
     field!(line, "direct", event.direct);
     field!(line, "new_direct", event.new_direct);
+    field!(line, "directs", Some(event.directs.as_slice()).filter(|directs| !directs.is_empty()));
+    field!(line, "new_ring", event.new_ring);
     field!(line, "via", Some(event.via.name()));
     field!(line, "inferred", yes(event.inferred));
     field!(line, "late", yes(event.late));

@@ -149,6 +149,12 @@ pub struct Line {
     pub direct: Option<i32>,
     /// In place of `new_fd` likewise.
     pub new_direct: Option<i32>,
+    /// In place of `fds` likewise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<i32>>")]
+    pub directs: Vec<i32>,
+    /// The number of the ring whose file table `new_direct` is in, where that is not `ring` (`IORING_MSG_SEND_FD`).
+    pub new_ring: Option<i32>,
     /// How the event came about: `syscall`, `io_uring`, `exec`, `exit`, `fork`, `snapshot`, `repair`, `kernel`.
     pub via: Cow<'static, str>,
     /// A fact in this event was concluded, not read.
@@ -242,6 +248,8 @@ impl Line {
             ring: event.ring,
             direct: event.direct,
             new_direct: event.new_direct,
+            directs: event.directs.clone(),
+            new_ring: event.new_ring,
             via: event.via.name().into(),
             inferred: event.inferred,
             late: event.late,

@@ -61,6 +61,8 @@ pub(crate) fn event(kind: EventKind) -> Event {
         ring: None,
         direct: None,
         new_direct: None,
+        directs: Vec::new(),
+        new_ring: None,
         unconfirmed: false,
         doubtful: false,
         explain: None,

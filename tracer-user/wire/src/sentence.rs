@@ -95,6 +95,10 @@ fn done(event: &Event) -> String {
         }
         EventKind::Close => closed(event),
         EventKind::Dup => format!("{} ← copy of {}", made(event), subject(event)),
+        EventKind::Pass if event.new_direct.is_some() => {
+            let to = event.new_ring.map_or_else(|| "the same ring".to_owned(), |ring| format!("ring {ring}"));
+            format!("{} ← copied from {} to {to}: {}", made(event), slot(event), contents(event))
+        }
         EventKind::Pass if event.direction == Some(Direction::Out) => sent(event),
         EventKind::Pass if event.fds.len() > 1 => format!("{} ← received", made(event)),
         EventKind::Pass => format!("{} ← received: {}", made(event), contents(event)),
@@ -289,6 +293,9 @@ fn subject(event: &Event) -> String {
 
 /// The slot that the call filled.
 fn made(event: &Event) -> String {
+    if let [first, second] = event.directs.as_slice() {
+        return format!("direct {first} and {second}");
+    }
     match (event.fds.as_slice(), event.new_fd, event.new_direct) {
         ([_, _, ..], ..) => numbers(&event.fds),
         (_, Some(fd), _) => format!("fd {fd}"),

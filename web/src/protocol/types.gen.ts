@@ -840,6 +840,14 @@ direct?: number,
  */
 new_direct?: number,
 /**
+ * In place of `fds` likewise.
+ */
+directs?: Array<number>,
+/**
+ * The number of the ring whose file table `new_direct` is in, where that is not `ring` (`IORING_MSG_SEND_FD`).
+ */
+new_ring?: number,
+/**
  * How the event came about: `syscall`, `io_uring`, `exec`, `exit`, `fork`, `snapshot`, `repair`, `kernel`.
  */
 via: string,

@@ -13,8 +13,8 @@ use crate::{
     syscall::{Numbering, Syscall},
 };
 use tracer_abi::{
-    CALLER_FOLLOWED, CallFds, Class, Field, InFlight, PASSED_LOCAL, PASSED_PEER, PASSED_SOCK, Passed,
-    RING_OPERATION,
+    CALLER_FOLLOWED, CallFds, CallPair, Class, Field, InFlight, PASSED_LOCAL, PASSED_PEER, PASSED_SOCK,
+    Passed, RING_OPERATION,
 };
 
 /// A call that is still running, as the map of calls in flight has it.
@@ -65,15 +65,21 @@ pub(super) fn call_sock(record: &tracer_abi::CallSock, numbering: &Numbering) ->
     Ok(call)
 }
 
+/// A call that makes two descriptors.
+pub(super) fn call_pair(record: &CallPair, numbering: &Numbering) -> Result<Call, DecodeError> {
+    let mut call = call(&record.call, numbering)?;
+    call.results.extend(slot(&record.second));
+    call.socks = [&record.first_sock, &record.second_sock].into_iter().filter_map(sock).collect();
+    Ok(call)
+}
+
 /// A call that passes descriptors: those of the messages that it got done, or where it failed all that it tried.
-pub(super) fn call_fds(bytes: &[u8], numbering: &Numbering) -> Result<Call, DecodeError> {
-    let head: CallFds = read(bytes)?;
+pub(super) fn call_fds(head: &CallFds, mut rest: &[u8], numbering: &Numbering) -> Result<Call, DecodeError> {
     let mut call = call(&head.call, numbering)?;
     let messages = match (call.call, call.ret) {
         (Syscall::Sendmmsg, Some(sent @ 0..)) => u32::try_from(sent).unwrap_or(u32::MAX),
         _ => u32::MAX,
     };
-    let mut rest = bytes.get(CallFds::SIZE..).unwrap_or_default();
     for _ in 0..head.count {
         let passed: Passed = take(&mut rest)?;
         let mut found = None;

@@ -3,8 +3,8 @@
 use super::{slot, sockets::sock, task};
 use crate::input::{Call, ListPart, Request, RingPart};
 use tracer_abi::{
-    Header, RING_DOUBTFUL, RING_LIST_BEGINS, RING_LIST_ENTRY, RING_RESULT_DIRECT, RING_SUBJECT_DIRECT,
-    RING_UNCONFIRMED, RingRef, RingSlot,
+    Header, RING_BY_MARK, RING_DOUBTFUL, RING_LIST_BEGINS, RING_LIST_ENTRY, RING_RESULT_DIRECT,
+    RING_SUBJECT_DIRECT, RING_UNCONFIRMED, RingRef, RingSlot,
 };
 
 /// A call as it is told of an operation.
@@ -20,6 +20,8 @@ pub(super) fn operation(call: Call, request: &RingRef) -> Call {
             result_direct: is(RING_RESULT_DIRECT),
             unconfirmed,
             doubtful: is(RING_DOUBTFUL),
+            by_mark: is(RING_BY_MARK),
+            target: (request.target != 0).then_some(request.target),
         }),
         ..call
     }

@@ -422,6 +422,8 @@ fn any_call() -> impl Strategy<Value = Call> {
                     result_direct: args[2] & 2 != 0,
                     unconfirmed: ret.is_none(),
                     doubtful: args[2] & 4 != 0,
+                    by_mark: args[2] & 8 != 0,
+                    target: (args[2] & 16 != 0).then_some(u64::from(args[3] % 4)),
                 }),
             }
         },

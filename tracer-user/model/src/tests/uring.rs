@@ -18,6 +18,8 @@ fn operation(ts: u64, name: Syscall, ret: i64) -> Making {
         result_direct: false,
         unconfirmed: false,
         doubtful: false,
+        by_mark: false,
+        target: None,
     });
     made
 }
@@ -78,12 +80,17 @@ fn entries_of_the_file_table_have_no_number() {
 }
 
 #[test]
-fn a_doubtful_completion_that_made_nothing_new_is_another_operations() {
+fn a_completion_without_its_request_that_made_nothing_new_is_another_operations() {
     let mut bench = Bench::new();
     let accept = |ts, fd, inode| {
         let accept =
             operation(ts, Syscall::RingAccept, i64::from(fd)).args(&[3]).result(slot(fd, socket_file(inode)));
-        with(accept, |request| request.doubtful = true).sock(tcp(inode, 1, ip(1, 80), ip(2, 900)))
+        with(accept, |request| (request.by_mark, request.doubtful) = (true, true)).sock(tcp(
+            inode,
+            1,
+            ip(1, 80),
+            ip(2, 900),
+        ))
     };
     bench.call(
         operation(100, Syscall::RingListen, 0)

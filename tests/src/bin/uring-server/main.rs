@@ -3,9 +3,11 @@
 //! `uring-server LOG [plain|sqpoll|async] [hold]` writes one JSON object a completion, in the words of sockreel's lines, and
 //! with `hold` waits to be ended.
 
+mod passing;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use io_uring::{
-    IoUring, Probe, opcode,
+    IoUring, Probe, cqueue, opcode,
     squeue::{Entry, Flags},
     types::{DestinationSlot, Fd, Fixed},
 };
@@ -30,6 +32,8 @@ struct Server {
     flags: Flags,
     /// The kernel binds, listens and gives numbers to direct descriptors by an io_uring (Linux 6.11).
     binds: bool,
+    /// Which operations the kernel has.
+    probe: Probe,
     mark: u64,
     log: Vec<Value>,
 }
@@ -52,7 +56,7 @@ fn main() -> Result<()> {
     let mut probe = Probe::new();
     ring.submitter().register_probe(&mut probe)?;
     let binds = probe.is_supported(opcode::Bind::CODE);
-    let mut server = Server { ring, flags, binds, mark: 0, log: Vec::new() };
+    let mut server = Server { ring, flags, binds, probe, mark: 0, log: Vec::new() };
     let listener = server.listener()?;
     let port = local(listener)?.port();
     let kept = server.accepts(listener, port)?;
@@ -63,6 +67,11 @@ fn main() -> Result<()> {
     server.chains(listener, port)?;
     server.direct()?;
     server.register(listener)?;
+    server.pipes()?;
+    server.messages()?;
+    server.many_messages()?;
+    server.between_rings()?;
+    server.one_mark_for_two()?;
     fs::write(format!("{log}.new"), Value::Array(server.log).to_string())?;
     fs::rename(format!("{log}.new"), &log)?;
     if hold {
@@ -102,9 +111,14 @@ impl Server {
 
     /// Submits and takes the next completion: mark and result.
     fn next(&mut self) -> Result<(u64, i32)> {
+        self.next_buffer().map(|(mark, result, _)| (mark, result))
+    }
+
+    /// The same with the buffer that the kernel chose.
+    fn next_buffer(&mut self) -> Result<(u64, i32, Option<u16>)> {
         loop {
             if let Some(entry) = self.ring.completion().next() {
-                return Ok((entry.user_data(), entry.result()));
+                return Ok((entry.user_data(), entry.result(), cqueue::buffer_select(entry.flags())));
             }
             self.ring.submit_and_wait(1)?;
         }
