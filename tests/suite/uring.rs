@@ -137,3 +137,35 @@ fn what_a_ring_server_holds_is_what_the_kernel_says() -> Result<()> {
 fn what_a_ring_server_held_before_is_found() -> Result<()> {
     same_tables("plain", true)
 }
+
+/// Requests that wait when tracing begins are told with all that the kernel has of them when they complete, those that complete
+/// more than once too.
+fn same_completions(mode: &str) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (log, out) = (dir.path().join("log.json"), dir.path().join("out.jsonl"));
+    let mut server = Group::start(
+        "uring-server",
+        Command::new(SERVER).args([log.as_os_str(), mode.as_ref(), "waits".as_ref()]),
+    )?;
+    let ready = dir.path().join("log.json.ready");
+    wait_for("requests that wait", || ready.exists().then_some(()).context("none"))?;
+    let mut args: Vec<OsString> = ["trace", "--json", "--check", "off", "-o"].map(OsString::from).into();
+    args.extend([out.clone().into(), "-p".into(), server.pid().to_string().into()]);
+    let sockreel = Sockreel::start(dir.path(), "trace", args)?;
+    wait_for("the server's descriptors", || {
+        let found = lines(&out)?.iter().any(|line| line["event"] == "snapshot" && line["direct"].is_null());
+        found.then_some(()).context("not found")
+    })?;
+    signal_pid(server.pid(), Signal::SIGUSR1)?;
+    ensure!(server.code()? == 0, "the server failed");
+    let ended = sockreel.interrupt()?;
+    ensure!(ended.code == 0, "{}: {}", ended.code, ended.err);
+    println!("{} operations that waited or followed compared, mode {mode:?}", same_operations(&log, &out)?);
+    Ok(())
+}
+
+#[test]
+fn requests_that_waited_before_tracing_are_told_in_full() -> Result<()> {
+    same_completions("plain")?;
+    same_completions("sqpoll")
+}

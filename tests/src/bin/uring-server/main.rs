@@ -1,9 +1,10 @@
 //! A server that does everything by an io_uring and writes down what came of it: no tracer of system calls sees that.
 //!
-//! `uring-server LOG [plain|sqpoll|async] [hold]` writes one JSON object a completion, in the words of sockreel's lines, and
-//! with `hold` waits to be ended.
+//! `uring-server LOG [plain|sqpoll|async] [hold|waits]` writes one JSON object a completion, in the words of sockreel's lines,
+//! and with `hold` waits to be ended. With `waits` it does only what waits for SIGUSR1, once `LOG.ready` is there.
 
 mod passing;
+mod waiting;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use io_uring::{
@@ -41,7 +42,8 @@ struct Server {
 fn main() -> Result<()> {
     let mut arguments = env::args().skip(1);
     let log = arguments.next().context("usage: uring-server LOG [plain|sqpoll|async] [hold]")?;
-    let (mut builder, mut flags, mut hold) = (IoUring::builder(), Flags::empty(), false);
+    let (mut builder, mut flags) = (IoUring::builder(), Flags::empty());
+    let (mut hold, mut waits) = (false, false);
     for argument in arguments {
         match argument.as_str() {
             "plain" => {}
@@ -49,6 +51,7 @@ fn main() -> Result<()> {
             "sqpoll" => drop(builder.setup_sqpoll(50)),
             "async" => flags = Flags::ASYNC,
             "hold" => hold = true,
+            "waits" => waits = true,
             other => bail!("what is {other}?"),
         }
     }
@@ -57,6 +60,10 @@ fn main() -> Result<()> {
     ring.submitter().register_probe(&mut probe)?;
     let binds = probe.is_supported(opcode::Bind::CODE);
     let mut server = Server { ring, flags, binds, probe, mark: 0, log: Vec::new() };
+    if waits {
+        server.waits(&format!("{log}.ready"))?;
+        return server.write(&log);
+    }
     let listener = server.listener()?;
     let port = local(listener)?.port();
     let kept = server.accepts(listener, port)?;
@@ -72,8 +79,7 @@ fn main() -> Result<()> {
     server.many_messages()?;
     server.between_rings()?;
     server.one_mark_for_two()?;
-    fs::write(format!("{log}.new"), Value::Array(server.log).to_string())?;
-    fs::rename(format!("{log}.new"), &log)?;
+    server.write(&log)?;
     if hold {
         loop {
             thread::park();
@@ -84,6 +90,12 @@ fn main() -> Result<()> {
 }
 
 impl Server {
+    /// Writes what was noted, as a whole.
+    fn write(self, log: &str) -> Result<()> {
+        fs::write(format!("{log}.new"), Value::Array(self.log).to_string())?;
+        Ok(fs::rename(format!("{log}.new"), log)?)
+    }
+
     fn push(&mut self, entry: Entry) -> Result<u64> {
         self.mark += 1;
         let entry = entry.flags(self.flags).user_data(self.mark);

@@ -24,14 +24,14 @@ const MULTISHOT: u64 = 2_000_000;
 /// Groups of buffers that the kernel chooses from, how many each has and their length. One that is over is not used again:
 /// its buffers are gone.
 const MESSAGES: u16 = 7;
-const BYTES: u16 = 8;
+pub(crate) const BYTES: u16 = 8;
 const BUFFERS: u16 = 8;
-const BUFFER: usize = 512;
+pub(crate) const BUFFER: usize = 512;
 
 /// Control data with two descriptors (cmsg(3), unix(7)).
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Control {
+pub(crate) struct Control {
     len: usize,
     level: i32,
     kind: i32,
@@ -131,7 +131,7 @@ impl Server {
         Ok(())
     }
 
-    fn send(&mut self, over: RawFd, fds: [i32; 2]) -> Result<[i32; 2]> {
+    pub(crate) fn send(&mut self, over: RawFd, fds: [i32; 2]) -> Result<[i32; 2]> {
         let mut message = Message::new(Control::of(fds));
         let entry = opcode::SendMsg::new(Fd(over), message.header()).build();
         let fields = json!({"event": "pass", "dir": "out", "fd": over, "fds": fds});
@@ -168,16 +168,7 @@ impl Server {
             self.send(from, [from, to])?;
             let (mark, result, buffer) = self.next_buffer()?;
             ensure!(mark == MULTISHOT && result > 0, "{mark} {result}");
-            let start = usize::from(buffer.context("no buffer")?) * BUFFER;
-            // The kernel wrote it behind the compiler's back.
-            let bytes: Vec<u8> = (start..start + BUFFER)
-                // SAFETY: valid for reads.
-                .map(|at| unsafe { (&raw const buffers[at]).read_volatile() })
-                .collect();
-            let message = RecvMsgOut::parse(&bytes, &header).ok().context("no message")?;
-            let control = message.control_data().get(16..24).context("no control data")?;
-            let fds: Vec<i32> =
-                control.chunks_exact(4).map(|fd| i32::from_ne_bytes([fd[0], fd[1], fd[2], fd[3]])).collect();
+            let fds = descriptors(&buffers, buffer, &header)?;
             let mut fields = json!({"event": "pass", "dir": "in", "fd": to, "fds": fds});
             self.note("IORING_OP_RECVMSG", result, &mut fields);
             for fd in fds {
@@ -188,7 +179,7 @@ impl Server {
     }
 
     /// Gives the kernel buffers to choose from.
-    fn provide(&mut self, buffers: &mut [u8], group: u16) -> Result<()> {
+    pub(crate) fn provide(&mut self, buffers: &mut [u8], group: u16) -> Result<()> {
         let len = i32::try_from(BUFFER)?;
         let entry = opcode::ProvideBuffers::new(buffers.as_mut_ptr(), len, BUFFERS, group, 0).build();
         let mark = self.push(entry)?;
@@ -198,7 +189,7 @@ impl Server {
     }
 
     /// Ends what completes more than once, which is not told: it is no operation that moves descriptors then.
-    fn cancel(&mut self, what: u64) -> Result<()> {
+    pub(crate) fn cancel(&mut self, what: u64) -> Result<()> {
         let cancel = self.push(opcode::AsyncCancel::new(what).build())?;
         let mut ended = [self.next()?, self.next()?];
         ended.sort_unstable();
@@ -277,4 +268,17 @@ impl Server {
         self.note("IORING_OP_ACCEPT", -libc::ECANCELED, &mut fields);
         Ok(())
     }
+}
+
+/// The descriptors of a message in a buffer that the kernel chose.
+pub(crate) fn descriptors(buffers: &[u8], buffer: Option<u16>, header: &libc::msghdr) -> Result<Vec<i32>> {
+    let start = usize::from(buffer.context("no buffer")?) * BUFFER;
+    // The kernel wrote it behind the compiler's back.
+    let bytes: Vec<u8> = (start..start + BUFFER)
+        // SAFETY: valid for reads.
+        .map(|at| unsafe { (&raw const buffers[at]).read_volatile() })
+        .collect();
+    let message = RecvMsgOut::parse(&bytes, header).ok().context("no message")?;
+    let control = message.control_data().get(16..24).context("no control data")?;
+    Ok(control.chunks_exact(4).map(|fd| i32::from_ne_bytes([fd[0], fd[1], fd[2], fd[3]])).collect())
 }

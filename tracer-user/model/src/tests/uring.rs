@@ -3,7 +3,7 @@
 use super::make::{Bench, Making, call, file, input, ip, listener, named, slot, socket_file, task, tcp};
 use crate::{
     entity::Closed,
-    event::{EventKind, Via},
+    event::{Direction, EventKind, Via},
     input::{Body, Input, ListPart, Request, RingPart, Slot},
     syscall::Syscall,
 };
@@ -147,4 +147,68 @@ fn a_list_fills_and_empties_entries_and_tells_what_was_not_known() {
             (EventKind::Close, Via::IoUring, Some(3), Some(0), None),
         ]
     );
+}
+
+#[test]
+fn a_pipe_without_numbers_fills_two_entries() {
+    let mut bench = Bench::new();
+    let pipe = operation(100, Syscall::RingPipe, 0).result(slot(2, file(1))).result(slot(3, file(2)));
+    let event = bench.call(with(pipe, |request| request.result_direct = true));
+    assert_eq!(
+        (event.kind, event.fds, event.directs, event.new_direct),
+        (EventKind::Pipe, vec![], vec![2, 3], None)
+    );
+    assert_eq!(bench.open(1), []);
+    let event =
+        bench.call(operation(200, Syscall::RingPipe, 0).result(slot(4, file(3))).result(slot(5, file(4))));
+    assert_eq!((event.fds, event.directs), (vec![4, 5], vec![]));
+    assert_eq!(bench.open(1), [(4, 3), (5, 4)]);
+}
+
+#[test]
+fn descriptors_of_a_message_are_the_processs_whatever_the_socket_is() {
+    let mut bench = Bench::new();
+    bench.opens(50, 7, 1);
+    // The socket is an entry of the ring's file table.
+    let over = |ts, name, ret| {
+        let made = operation(ts, name, ret).args(&[2]).subject(slot(2, socket_file(9)));
+        with(made, |request| request.subject_direct = true)
+    };
+    let event = bench.call(over(100, Syscall::RingSendmsg, 1).result(slot(7, file(1))));
+    assert_eq!((event.kind, event.direction, event.direct), (EventKind::Pass, Some(Direction::Out), Some(2)));
+    assert_eq!((event.fd, event.fds, event.ino), (None, vec![7], Some(1)));
+    let event = bench.call(over(200, Syscall::RingRecvmsg, 1).result(slot(8, file(2))));
+    assert_eq!((event.direction, event.direct, event.fds), (Some(Direction::In), Some(2), vec![8]));
+    assert_eq!(bench.open(1), [(7, 1), (8, 2)]);
+}
+
+#[test]
+fn an_entry_is_copied_to_another_ring() {
+    let mut bench = Bench::new();
+    for (ts, number, ring) in [(50, 3, 0x9000), (60, 4, 0x9900)] {
+        bench.opens(ts, number, u64::try_from(number).unwrap());
+        let own = named(number, file(u64::try_from(number).unwrap()), "[io_uring]");
+        for part in [ListPart::Begins(Some(own)), ListPart::Ends] {
+            bench
+                .tell(&input(ts, Body::Ring(Box::new(RingPart { task: task(1), ring, found: false, part }))));
+        }
+    }
+    let made = operation(100, Syscall::RingSocket, 0).result(slot(5, socket_file(9)));
+    bench.call(with(made, |request| request.result_direct = true));
+    let copied = operation(200, Syscall::RingMsgRing, 0)
+        .args(&[5])
+        .subject(slot(5, socket_file(9)))
+        .result(slot(1, socket_file(9)));
+    let event = bench.call(with(copied, |request| {
+        (request.subject_direct, request.result_direct, request.target) = (true, true, Some(0x9900));
+    }));
+    assert_eq!((event.kind, event.ring, event.direct), (EventKind::Pass, Some(3), Some(5)));
+    assert_eq!((event.new_ring, event.new_direct, event.new_fd), (Some(4), Some(1), None));
+    let process = bench.session.process_by_pid(1).unwrap();
+    let held: Vec<_> = bench.session.ring_tables_at(process, crate::ids::BootNs(300)).into_iter().collect();
+    let held: Vec<_> = held
+        .iter()
+        .map(|(ring, entries)| (*ring, entries.iter().map(|entry| (entry.fd, entry.ino)).collect::<Vec<_>>()))
+        .collect();
+    assert_eq!(held, [(Some(3), vec![(5, 9)]), (Some(4), vec![(1, 9)])]);
 }
