@@ -118,6 +118,9 @@ fn attachments(attached: &[String]) -> Result<BTreeMap<&str, &str>> {
     parts.collect()
 }
 
+/// Tracepoints that had another name in an older kernel.
+const RENAMED: &[(&str, &str)] = &[("io_uring_submit_req", "io_uring_submit_sqe")];
+
 /// What attaches is what the kernel's types have (`btf_trace_NAME` for each tracepoint): all that is attached, and of what
 /// attaches on this kernel, `here`, all that can.
 fn attached_is_what_the_kernel_has(here: &[String], attached: &[String], names: &str) -> Result<()> {
@@ -128,6 +131,10 @@ fn attached_is_what_the_kernel_has(here: &[String], attached: &[String], names: 
         ensure!(place.starts_with("iterator ") || has.contains(place), "{words}: the kernel has no {place}");
     }
     for (words, place) in attachments(here)? {
+        let place = RENAMED
+            .iter()
+            .find(|(now, _)| *now == place && !has.contains(now))
+            .map_or(place, |(_, then)| then);
         ensure!(attached.contains_key(words) || !has.contains(place), "{words}: {place} is not attached");
     }
     Ok(())

@@ -45,6 +45,12 @@ impl<const N: usize> Block<N> {
         }
     }
 
+    /// Reads them into a block that lies elsewhere than on the stack.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self, base: u64) {
+        copy_kernel(self.bytes.as_mut_ptr(), N, base);
+    }
+
     /// The field of type `T` at `offset` of the object at `base`, which the block was read from. One that lies behind the
     /// block on this kernel is read by itself. The verifier knows the offset, and walks one of the two ways.
     #[inline(always)]

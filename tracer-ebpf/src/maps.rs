@@ -1,6 +1,9 @@
 //! Every map.
 
-use crate::probes::{PASSING_LEN, Room, SENT_LEN, Search, Walk};
+use crate::{
+    kread::Block,
+    probes::{PASSING_LEN, Room, SENT_LEN, Search, Walk},
+};
 use aya_ebpf::{
     bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE, bpf_map_type},
     helpers::generated::bpf_sk_storage_get,
@@ -225,9 +228,14 @@ pub(crate) struct RingWalk {
     pub(crate) sock: Sock,
 }
 
+/// Bytes of a `struct io_kiocb` that hold what is read of it.
+pub(crate) const REQUEST: usize = 128;
+
 /// An operation under work, and the sockets that are read when it completes.
 #[repr(C)]
 pub(crate) struct RingWork {
+    /// The kernel's object.
+    pub(crate) request: Block<REQUEST>,
     /// The operation.
     pub(crate) flight: RingFlight,
     /// The socket that it is about.

@@ -236,6 +236,13 @@ pub(crate) fn adopt(sk: u64, to: &mut Sock, acceptor: &Header) -> Option<u64> {
     }
 }
 
+/// Follows the states of a socket that is in no queue. A function of its own, for programs that call others which need the
+/// stack.
+#[inline(never)]
+pub(crate) fn follow_states(sock: &Sock, pid: u32, start: u64) {
+    track(sock, pid, start, 0);
+}
+
 /// Follows a socket's states from now on.
 #[inline(always)]
 pub(crate) fn track(sock: &Sock, pid: u32, start: u64, queued: u64) {

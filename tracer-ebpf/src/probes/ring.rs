@@ -61,12 +61,12 @@ fn submitted(request: *const u8, refused: bool) -> i32 {
     let work = unsafe { &mut *place };
     let flight = &mut work.flight;
     flight.call.header = emit::current_header();
-    let skip = begin(flight, address, opcode, class) & CQE_SKIP != 0 && !refused;
+    let skip = begin(flight, &mut work.request, address, opcode, class) & CQE_SKIP != 0 && !refused;
     keep_text(flight, address, class);
     if scope == Scope::Whole && flight.sk != 0 && (class == Class::LISTEN || class == Class::CONNECT) {
         sock::read(flight.sk, &mut work.sock);
         if sock::has_states(&work.sock) {
-            sock::track(&work.sock, flight.call.header.pid, flight.call.header.start, 0);
+            sock::follow_states(&work.sock, flight.call.header.pid, flight.call.header.start);
         }
     }
     if passes(class) {
@@ -223,7 +223,7 @@ fn by_request(work: &mut RingWork, request: u64, opcode: u8, class: Class, key: 
             return None;
         }
         flight.call.header = emit::current_header();
-        begin(flight, request, opcode, class);
+        begin(flight, &mut work.request, request, opcode, class);
         keep_text(flight, request, class);
         flight.call.enter = 0;
         if class == Class::CLOSE || class == Class::MSG_RING {

@@ -4,6 +4,7 @@ use crate::{
     file,
     globals::offset,
     kread::{Block, field, kernel_bytes, opaque, pointer, string, user, user_bytes, zero},
+    maps::REQUEST,
     probes::wanted::CMSG_MIN,
 };
 use tracer_abi::{Class, PATH_LEN, RING_OPERATION, RING_SUBJECT_DIRECT, RingFlight, SOCKADDR_LEN};
@@ -20,9 +21,6 @@ const SEND_FD: u32 = 1;
 
 /// One more than the highest address family (include/linux/socket.h).
 const AF_MAX: u16 = 46;
-
-/// Bytes of a `struct io_kiocb` that hold what is read of it.
-const REQUEST: usize = 128;
 
 /// Whether an operation of a class moves descriptors or changes sockets, by what only the request tells.
 #[inline(always)]
@@ -83,8 +81,14 @@ pub(super) fn names_descriptor(class: Class) -> bool {
 
 /// Writes what is known of a request before it has run, behind the head. Returns its flags.
 #[inline(always)]
-pub(super) fn begin(flight: &mut RingFlight, address: u64, opcode: u8, class: Class) -> u32 {
-    let request = Block::<REQUEST>::read(address);
+pub(super) fn begin(
+    flight: &mut RingFlight,
+    request: &mut Block<REQUEST>,
+    address: u64,
+    opcode: u8,
+    class: Class,
+) -> u32 {
+    request.fill(address);
     macro_rules! word {
         ($field:ident) => {
             request.get::<u32>(address, offset!($field)).unwrap_or(0)

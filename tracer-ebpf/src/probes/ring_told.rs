@@ -17,7 +17,7 @@ use tracer_abi::{
 /// Tells an operation: reads the entries that it filled and the socket that it is about.
 #[inline(always)]
 pub(super) fn tell(work: &mut RingWork, scope: Scope, request: u64) {
-    let RingWork { flight, sock, listening } = work;
+    let RingWork { flight, sock, listening, .. } = work;
     let class = Class(flight.call.class as u16);
     let makes = matches!(class, Class::SOCKET | Class::ACCEPT | Class::OPEN | Class::DUP | Class::MSG_RING);
     let done = flight.call.ret >= 0 && flight.request.flags & RING_UNCONFIRMED == 0;
@@ -80,7 +80,7 @@ pub(super) fn tell(work: &mut RingWork, scope: Scope, request: u64) {
     }
     let new = !is_known && (listener != 0 || scope == Scope::Sockets);
     if new && flight.call.ret >= 0 && sock::has_states(sock) && sock.state != sock::TCP_CLOSE {
-        sock::track(sock, flight.call.header.pid, flight.call.header.start, 0);
+        sock::follow_states(sock, flight.call.header.pid, flight.call.header.start);
     }
     let is_unix = sock.family == sock::AF_UNIX;
     if !is_unix && class != Class::BIND && class != Class::CONNECT {

@@ -11,7 +11,7 @@ use crate::{
 };
 use aya_ebpf::helpers::generated::{bpf_d_path, bpf_seq_write, bpf_sock_from_file};
 use core::ffi::c_void;
-use tracer_abi::{Header, SLOT_PRESENT, SnapshotRow, Sock};
+use tracer_abi::{Header, SLOT_PRESENT, SnapshotRow};
 
 /// `struct bpf_iter__task_file` (kernel/bpf/task_iter.c).
 #[repr(C)]
@@ -29,12 +29,6 @@ pub(super) struct Meta {
     pub(super) seq: *mut c_void,
     session_id: u64,
     seq_num: u64,
-}
-
-/// Follows a socket's states. A function of its own: the program calls others that need the stack.
-#[inline(never)]
-fn follow_states(sock: &Sock, pid: u32, start: u64) {
-    sock::track(sock, pid, start, 0);
 }
 
 #[unsafe(link_section = "iter/task_file")]
@@ -73,7 +67,7 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     sock::unix_name(unix, &mut row.local);
     sock::unix_name(sock::unix_peer(unix), &mut row.peer);
     if sk != 0 && sock::has_states(&row.sock) && row.sock.state != sock::TCP_CLOSE {
-        follow_states(&row.sock, pid, start);
+        sock::follow_states(&row.sock, pid, start);
         if row.sock.state == sock::TCP_LISTEN {
             // SAFETY: the file is the context's.
             unsafe { know_children(file) };
