@@ -91,8 +91,8 @@ fn main() -> Result<()> {
 
 impl Server {
     /// Writes what was noted, as a whole.
-    fn write(self, log: &str) -> Result<()> {
-        fs::write(format!("{log}.new"), Value::Array(self.log).to_string())?;
+    fn write(&self, log: &str) -> Result<()> {
+        fs::write(format!("{log}.new"), json!(self.log).to_string())?;
         Ok(fs::rename(format!("{log}.new"), log)?)
     }
 
