@@ -174,6 +174,16 @@ anew.connect(listener.getsockname())
 gone = keep("udp disconnected", socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
 gone.connect(bound.getsockname())
 disconnect(gone)
+sent = keep("udp that sent", socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+sent.sendto(b"x", bound.getsockname())
+message = keep("udp6 that sent a message", socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
+message.sendmsg([b"x"], [], 0, second.getsockname())
+refused = keep("udp whose send failed", socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+try:
+    # 65,536 bytes are more than a datagram holds.
+    refused.sendto(bytes(65_536), bound.getsockname())
+except OSError:
+    pass
 udp6 = keep("udp inet6", socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
 udp6.connect(second.getsockname())
 

@@ -210,15 +210,7 @@ fn socket_differences(
     let (then, now) = known(|socket| Some(socket.ty.to_owned()));
     compare("type", text("type"), then, now);
     let (then, now) = known(|socket| socket.local.clone());
-    // The first send of a datagram socket gives it a port (`inet_send_prepare`, net/ipv4/af_inet.c), and sends are not
-    // traced: a check tells it.
-    let by_a_send = protocol == "udp" && told["local"].is_null();
-    let wildcard = |local: &Option<String>| {
-        local.as_ref().is_some_and(|local| local.starts_with("0.0.0.0:") || local.starts_with("[::]:"))
-    };
-    if !(by_a_send && wildcard(&then) && wildcard(&now)) {
-        compare("local", text("local"), then, now);
-    }
+    compare("local", text("local"), then, now);
     if family != "unix" {
         let (then, now) = known(|socket| socket.peer.clone());
         compare("peer", text("peer"), then, now);

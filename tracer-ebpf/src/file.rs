@@ -162,6 +162,14 @@ pub(crate) fn is_unix_socket(fd: i32) -> bool {
     is_socket_mode(mode(file)) && sock::family(sk_in(file)) == sock::AF_UNIX
 }
 
+/// Whether it names a datagram socket of the internet protocols that has no port yet. A function of its own: the programs
+/// have little room left on the stack.
+#[inline(never)]
+pub(crate) fn is_unbound(fd: i32) -> bool {
+    let file = current(fd);
+    is_socket_mode(mode(file)) && sock::is_unbound(sk_in(file))
+}
+
 /// Lowest bits of a file's address in a ring's file table, which hold flags (`FFS_MASK`, io_uring/filetable.h).
 const FILE_FLAGS: u64 = 7;
 

@@ -171,6 +171,17 @@ pub(crate) fn family(sk: u64) -> u16 {
     field(sk, offset!(sk_family)).unwrap_or(0)
 }
 
+/// `SOCK_DGRAM` (include/linux/net.h).
+const SOCK_DGRAM: u16 = 2;
+
+/// Whether it is a datagram socket of the internet protocols without a port.
+#[inline(always)]
+pub(crate) fn is_unbound(sk: u64) -> bool {
+    is_internet(family(sk))
+        && field::<u16>(sk, offset!(sk_num)) == Some(0)
+        && field::<u16>(sk, offset!(sk_type)) == Some(SOCK_DGRAM)
+}
+
 /// State of a socket.
 #[inline(always)]
 pub(crate) fn state(sk: u64) -> u8 {

@@ -56,6 +56,11 @@ impl Lines {
             let Some(process) = text(line, "process") else { continue };
             read.note(place, line);
             runs |= process == root_process && line["event"] == "exec" && line["ret"] == 0;
+            // A send that gave its socket a port: strace's log does not say which one does. The port itself is compared
+            // wherever the program asks for its address.
+            if line["event"] == "bind" && line["call"] != "bind" {
+                continue;
+            }
             if others.contains(&process) || (process == root_process && !runs) {
                 continue;
             }

@@ -22,6 +22,7 @@ mod regs {
     pub(super) const SI: usize = 13;
     pub(super) const DX: usize = 12;
     pub(super) const R10: usize = 7;
+    pub(super) const R8: usize = 9;
     pub(super) const ORIG_AX: usize = 15;
 }
 
@@ -45,9 +46,10 @@ fn call_enter(ctx: BtfTracePointContext) -> i32 {
     let Some(entry) = traced(number) else { return 0 };
     let pid_tgid = bpf_get_current_pid_tgid();
     let scope = task::scope((pid_tgid >> 32) as u32);
-    let arguments = Arguments::of(ctx.arg::<*const u64>(0));
+    let regs = ctx.arg::<*const u64>(0);
+    let arguments = Arguments::of(regs);
     let gives = addfd::is_request(entry, &arguments);
-    if scope == Scope::None && !gives {
+    if scope == Scope::None && !gives || is_plain_send(entry, regs) {
         return 0;
     }
     if task::in_compat_call() {
@@ -92,7 +94,7 @@ fn call_enter(ctx: BtfTracePointContext) -> i32 {
         }
         _ => {}
     }
-    let sends = entry.class == Class::SENDMSG.0 || entry.class == Class::SENDMMSG.0;
+    let sends = (entry.class == Class::SENDMSG.0 || entry.class == Class::SENDMMSG.0) && !binds(call);
     if sends && !passed::keep_sent(call, tid, arguments.0[2]) {
         return 0;
     }
@@ -116,7 +118,7 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     let scope = task::scope((pid_tgid >> 32) as u32);
     let arguments = Arguments::of(regs);
     let gives = addfd::is_request(entry, &arguments);
-    if scope == Scope::None && !gives || task::in_compat_call() {
+    if scope == Scope::None && !gives || is_plain_send(entry, regs) || task::in_compat_call() {
         return 0;
     }
     let ret: i64 = ctx.arg(1);
@@ -218,11 +220,9 @@ fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) 
         | Class::DUP
         | Class::FCNTL
         | Class::IOCTL
+        | Class::SENDTO
         | Class::SETSOCKOPT
-        | Class::LSEEK => {
-            file::read_slot(call.call.header.files, a as i32, &mut call.call.subject, false);
-            call.sk = file::sk_of(&call.call.subject.file);
-        }
+        | Class::LSEEK => read_subject(call, a as i32),
         Class::FORK | Class::EXEC | Class::CLOSE_RANGE => {
             file::clear_slot(&mut call.call.subject);
             call.shared = u32::from(table::is_shared(call.call.header.files));
@@ -230,6 +230,32 @@ fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) 
         Class::DUP2 => file::read_slot(call.call.header.files, b as i32, &mut call.call.subject, false),
         _ => file::clear_slot(&mut call.call.subject),
     }
+}
+
+/// Makes a message that is sent over no unix socket what it is: a `sendto` that binds.
+#[inline(never)]
+fn binds(call: &mut InFlight) -> bool {
+    let [fd, ..] = call.call.args;
+    if file::is_unix_socket(fd as i32) {
+        return false;
+    }
+    call.call.class = u32::from(Class::SENDTO.0);
+    read_subject(call, fd as i32);
+    true
+}
+
+/// Reads the slot that a call is about, and its socket.
+#[inline(always)]
+fn read_subject(call: &mut InFlight, fd: i32) {
+    file::read_slot(call.call.header.files, fd, &mut call.call.subject, false);
+    call.sk = file::sk_of(&call.call.subject.file);
+}
+
+/// Whether a call is a `sendto` without an address, as send(2) is: it binds nothing.
+#[inline(always)]
+fn is_plain_send(entry: Entry, regs: *const u64) -> bool {
+    // SAFETY: as in `Arguments::of`.
+    entry.class == Class::SENDTO.0 && unsafe { *regs.add(regs::R8) } == 0
 }
 
 /// A socket's states are followed from the moment at which they can first change.

@@ -84,10 +84,20 @@ pub(super) fn by_arguments(entry: Entry, arguments: &Arguments) -> bool {
 pub(super) fn by_objects(entry: Entry, Arguments([first, second, ..]): &Arguments, scope: Scope) -> bool {
     match Class(entry.class) {
         // Only unix sockets pass descriptors; whoever sends over others pays for one read.
-        Class::RECVMSG | Class::SENDMSG => {
+        Class::RECVMSG => {
             scope == Scope::Whole && has_control(*second) && file::is_unix_socket(*first as i32)
         }
-        Class::RECVMMSG | Class::SENDMMSG => scope == Scope::Whole && file::is_unix_socket(*first as i32),
+        Class::RECVMMSG => scope == Scope::Whole && file::is_unix_socket(*first as i32),
+        Class::SENDTO => scope == Scope::Whole && file::is_unbound(*first as i32),
+        Class::SENDMSG => {
+            let fd = *first as i32;
+            scope == Scope::Whole
+                && (has_control(*second) && file::is_unix_socket(fd)
+                    || has_name(*second) && file::is_unbound(fd))
+        }
+        Class::SENDMMSG => {
+            scope == Scope::Whole && (file::is_unix_socket(*first as i32) || file::is_unbound(*first as i32))
+        }
         Class::LSEEK => file::is_socket(*first as i32),
         Class::READ | Class::READV => scope == Scope::Whole && fanotify::is_group(*first as i32),
         Class::OPEN
@@ -118,6 +128,12 @@ pub(super) fn sets_nonblock(entry: Entry, Arguments([_, second, ..]): &Arguments
 #[inline(always)]
 fn has_control(message: u64) -> bool {
     user::<[u64; 2]>(message + 32).is_some_and(|[control, len]| control != 0 && len >= CMSG_MIN)
+}
+
+/// Whether a message is for an address: `msg_name` of the same.
+#[inline(always)]
+fn has_name(message: u64) -> bool {
+    user::<u64>(message).is_some_and(|name| name != 0)
 }
 
 /// Whether a request of ioctl(2) returns a new descriptor. Of the many requests of drivers, the ones that are known.

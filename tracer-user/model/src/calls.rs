@@ -139,6 +139,8 @@ impl Session {
             Class::RECVMSG | Class::RECVMMSG | Class::READ | Class::READV => {
                 self.on_received(&doing, &mut event);
             }
+            Class::SENDTO => self.on_socket(&doing, &mut event),
+            Class::SENDMSG | Class::SENDMMSG if kind == EventKind::Bind => self.on_socket(&doing, &mut event),
             Class::SENDMSG | Class::SENDMMSG => self.on_sent(&doing, &mut event),
             _ => self.on_fill(&doing, &mut event),
         }

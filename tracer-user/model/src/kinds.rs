@@ -54,7 +54,9 @@ pub(crate) fn event_kind(call: &Call) -> EventKind {
     match call.call {
         Syscall::Socket | Syscall::RingSocket => EventKind::Socket,
         Syscall::Socketpair => EventKind::Socketpair,
-        Syscall::Bind | Syscall::RingBind => EventKind::Bind,
+        // A send that gave its socket a port; of one that passes descriptors no socket is told.
+        Syscall::Sendmsg | Syscall::Sendmmsg if !call.socks.is_empty() => EventKind::Bind,
+        Syscall::Bind | Syscall::RingBind | Syscall::Sendto => EventKind::Bind,
         Syscall::Listen | Syscall::RingListen => EventKind::Listen,
         Syscall::Accept | Syscall::Accept4 | Syscall::RingAccept => EventKind::Accept,
         Syscall::Connect | Syscall::RingConnect => EventKind::Connect,

@@ -10,6 +10,7 @@ use crate::{
     lifecycle, names,
     session::Session,
 };
+use tracer_abi::Class;
 
 /// `EINPROGRESS` (errno(3)): a non-blocking connect is under way.
 const EINPROGRESS: u32 = 115;
@@ -29,6 +30,7 @@ impl Session {
     pub(crate) fn on_socket(&mut self, doing: &Doing<'_>, event: &mut Event) {
         let call = doing.call;
         event.fd = Some(number(call.args[0]));
+        let is_bind = call.call.class() == Class::BIND;
         match doing.kind {
             EventKind::Listen => event.backlog = Some(call.args[1]),
             EventKind::Shutdown => event.how = Some(call.args[1]),
@@ -42,7 +44,8 @@ impl Session {
             self.read_options(id, Some(sock.options), nonblock, doing.ts);
         }
         match doing.kind {
-            EventKind::Bind if doing.done() => self.bound(doing, id),
+            // A send that failed has bound all the same.
+            EventKind::Bind if doing.done() || !is_bind => self.bound(doing, id),
             EventKind::Listen if doing.done() => self.listens(doing, id),
             EventKind::Connect => self.connects(doing, id, event.error),
             EventKind::Shutdown if doing.done() => self.shut_down(doing, id),
@@ -50,7 +53,7 @@ impl Session {
         }
         self.show_socket(event, id);
         let failed = event.error.is_some_and(|error| error != EINPROGRESS);
-        if failed && matches!(doing.kind, EventKind::Bind | EventKind::Connect) {
+        if failed && (is_bind || doing.kind == EventKind::Connect) {
             (event.local, event.peer) = (None, None);
         }
         if doing.kind == EventKind::Listen {

@@ -118,6 +118,7 @@ syscalls! {
     RingRecvmsg "IORING_OP_RECVMSG" RECVMSG,
     RingMsgRing "IORING_OP_MSG_RING" MSG_RING,
     RingPipe "IORING_OP_PIPE" PAIR,
+    Sendto "sendto" SENDTO,
 }
 
 impl Syscall {

@@ -3,7 +3,7 @@
 use super::make::{
     Bench, CLOSE, ESTABLISHED, LISTEN, SYN_SENT, call, ip, listener, slot, socket_file, tcp, udp, unset,
 };
-use crate::{address::Address, entity::Phase, ids::SocketId, syscall::Syscall};
+use crate::{address::Address, entity::Phase, event::EventKind, ids::SocketId, syscall::Syscall};
 
 /// A socket's life: phase, and the last part of the port of a peer that it had before.
 fn rounds(bench: &Bench, id: SocketId) -> Vec<(Phase, Option<u16>)> {
@@ -99,4 +99,24 @@ fn who_refused_a_connection_is_no_peer_of_the_listener_that_the_socket_becomes()
         (Phase::Listening, None),
     ];
     assert_eq!(rounds(&bench, id), life);
+}
+
+#[test]
+fn a_send_that_gives_its_socket_a_port_binds_it_though_it_failed() {
+    for (ret, syscall) in [(5, Syscall::Sendto), (-90, Syscall::Sendmsg)] {
+        let mut bench = Bench::new();
+        let made = call(100, Syscall::Socket, 3).args(&[2, 2, 0]).result(slot(3, socket_file(1)));
+        let id = bench.call(made.sock(udp(1, CLOSE, unset(), unset()))).socket.unwrap();
+        let sent = call(200, syscall, ret).args(&[3]).subject(slot(3, socket_file(1)));
+        let event = bench.call(sent.sock(udp(1, CLOSE, ip(0, 40_000), unset())));
+        assert_eq!(
+            (event.kind, event.fd, event.ret, event.local),
+            (EventKind::Bind, Some(3), Some(ret), Some(ip(0, 40_000)))
+        );
+        let steps = bench.steps(id);
+        assert_eq!(
+            steps.iter().map(|(at, phase, _)| (*at, *phase)).collect::<Vec<_>>(),
+            [(100, Phase::Created), (200, Phase::Bound)]
+        );
+    }
 }
