@@ -35,6 +35,8 @@ pub(crate) fn users(files: u64) -> u32 {
 /// Where a walk through a table stands.
 struct Walk {
     header: Header,
+    /// The table that it was made from.
+    from: u64,
     /// Where it ends, and the first word.
     end: u32,
     first: u32,
@@ -44,20 +46,22 @@ struct Walk {
     open: u64,
 }
 
-/// Tells the table of a task: `header` is the task's, with the moment at which the table was made.
+/// Tells the table of a task: `header` is the task's, with the moment at which the table was made, `from` the address of the
+/// one that it had before.
 #[inline(always)]
-pub(crate) fn tell(header: &Header) {
-    tell_range(header, 0, u32::MAX);
+pub(crate) fn tell(header: &Header, from: u64) {
+    tell_range(header, from, 0, u32::MAX);
 }
 
 /// Tells the slots with numbers in `first..=last`, and those that share a word of bits with them.
 #[inline(never)]
-pub(crate) fn tell_range(header: &Header, first: u32, last: u32) {
+pub(crate) fn tell_range(header: &Header, from: u64, first: u32, last: u32) {
     let Some(address) = pointer(header.files, offset!(files_fdt)) else { return };
     let fdt = Block::<{ file::FDTABLE }>::read(address);
     let capacity: u32 = fdt.get(address, offset!(fdt_max)).unwrap_or(0);
     let mut walk = Walk {
         header: *header,
+        from,
         end: if last < capacity { last + 1 } else { capacity },
         first: first / TABLE_SLOTS as u32,
         files: fdt.get(address, offset!(fdt_fd)).unwrap_or(0),
@@ -93,6 +97,7 @@ extern "C" fn tell_word(step: u32, walk: *mut Walk) -> i64 {
         unsafe {
             (*record).first = first;
             (*record).reserved = 0;
+            (*record).from = walk.from;
             (*record).cloexec = cloexec;
             let to = (&raw mut (*record).files).cast::<u8>();
             if bpf_probe_read_kernel(to.cast(), (TABLE_SLOTS * 8) as u32, files as *const _) != 0 {

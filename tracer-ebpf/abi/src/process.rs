@@ -112,6 +112,8 @@ record! {
         pub first: u32,
         /// Keeps the structure free of padding.
         pub reserved: u32,
+        /// Address of the table that the task had when its call began: the one that this was made from.
+        pub from: u64,
         /// Close-on-exec, a bit a slot.
         pub cloexec: u64,
         /// Address of the open file in each slot; 0 for none.

@@ -158,14 +158,14 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     let files = task::files(task::current());
     if files != call.call.header.files {
         // The call gave its thread a table of its own (`unshare`, `close_range` with `CLOSE_RANGE_UNSHARE`).
-        call.call.header.files = files;
+        let before = core::mem::replace(&mut call.call.header.files, files);
         if scope == Scope::Whole {
-            table::tell(&call.call.header);
+            table::tell(&call.call.header, before);
         }
     } else if entry.class == Class::CLOSE_RANGE.0 && ret >= 0 && (call.shared != 0 || table::is_shared(files))
     {
         let [first, last, ..] = call.call.args;
-        table::tell_range(&call.call.header, first, last);
+        table::tell_range(&call.call.header, files, first, last);
     }
     call.call.ret = ret;
     if gives {

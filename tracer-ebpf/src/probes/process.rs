@@ -31,7 +31,7 @@ fn fork(ctx: BtfTracePointContext) -> i32 {
     if config!(select) & SELECT_ALL == 0 && !is_thread {
         task::follow(child_pid, !whole);
     }
-    let Begun { nr, enter, shared } = in_flight(header.tid);
+    let Begun { nr, enter, shared, .. } = in_flight(header.tid);
     let its = Header {
         pid: child_pid,
         tid: field(child, offset!(task_pid)).unwrap_or(0),
@@ -41,7 +41,7 @@ fn fork(ctx: BtfTracePointContext) -> i32 {
     };
     // The copy of a shared table was made a while ago (`copy_process`, kernel/fork.c), among calls of other tasks.
     if whole && child_files != header.files && (shared || table::is_shared(header.files)) {
-        table::tell(&its);
+        table::tell(&its, header.files);
     }
     if is_thread {
         tell_thread(&its, 1);
@@ -85,13 +85,13 @@ fn exec(ctx: BtfTracePointContext) -> i32 {
         task::follow(header.pid, false);
         newly_followed = 1;
     }
-    let Begun { nr, enter, shared } = in_flight(old_tid);
+    let Begun { nr, enter, shared, files } = in_flight(old_tid);
     if old_tid != header.tid {
         // The caller was not the leader and takes its number (`de_thread`, fs/exec.c): its own is free again.
         let _ = IN_FLIGHT.remove(old_tid);
     }
     if shared && newly_followed == 0 && task::scope(header.pid) == Scope::Whole {
-        table::tell(&header);
+        table::tell(&header, files);
     }
     let path = pointer(bprm, offset!(bprm_filename)).unwrap_or(0);
     let mut place = Place { ns_pid: 0, pid_ns: 0, cgroup: 0 };
@@ -172,6 +172,8 @@ struct Begun {
     enter: u64,
     /// Other tasks had the caller's table then, or may have had.
     shared: bool,
+    /// Address of the caller's table then; 0 where that was not seen.
+    files: u64,
 }
 
 /// The call that a thread is in.
@@ -180,8 +182,13 @@ fn in_flight(tid: u32) -> Begun {
     match IN_FLIGHT.get_ptr(tid) {
         // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period.
         Some(value) => unsafe {
-            Begun { nr: (*value).call.nr, enter: (*value).call.enter, shared: (*value).shared != 0 }
+            Begun {
+                nr: (*value).call.nr,
+                enter: (*value).call.enter,
+                shared: (*value).shared != 0,
+                files: (*value).call.header.files,
+            }
         },
-        None => Begun { nr: 0, enter: 0, shared: true },
+        None => Begun { nr: 0, enter: 0, shared: true, files: 0 },
     }
 }

@@ -93,8 +93,9 @@ impl Session {
             }
         };
         self.succeed(stamp, process);
-        let mut held = self.world.contents.take(call.task.files, call.task.tid);
-        let table = self.world.table_of(&call.task, stamp.ts);
+        let mut read = self.world.contents.take(call.task.files, call.task.tid);
+        let from = read.as_ref().map_or(0, |read| read.from);
+        let table = self.world.table_made_from(from, &call.task, stamp.ts);
         if let (Some(table), Some(slot)) = (table, &call.subject) {
             self.world.meet(table, slot);
         }
@@ -126,8 +127,8 @@ impl Session {
             Class::CLOSE_RANGE => {
                 // With a table of its own goes on who asked for one; otherwise this is what the call left of a shared one.
                 let asked = call.args[2] & kinds::CLOSE_RANGE_UNSHARE != 0;
-                let left = if asked { None } else { held.take() };
-                self.on_close_range(&doing, left.as_deref(), &mut event);
+                let left = if asked { None } else { read.take() };
+                self.on_close_range(&doing, left.map(|read| read.held), &mut event);
             }
             Class::DUP2 => self.on_dup2(&doing, &mut event),
             Class::FCNTL | Class::IOCTL if kind == EventKind::Setfd => self.on_setfd(&doing, &mut event),
@@ -148,8 +149,8 @@ impl Session {
             self.show_request(call, &request, &mut event);
         }
         // The call gave its thread a table of its own, which was read when everything had happened to it.
-        if let (Some(table), Some(held)) = (table, held) {
-            self.world.set_contents(table, &held, stamp.ts);
+        if let (Some(table), Some(read)) = (table, read) {
+            self.world.set_contents(table, &read.held, stamp.ts);
             self.world.tables.thread_joins(table);
         }
         self.emit(event);
@@ -280,7 +281,7 @@ impl Session {
 
     /// What another thread opened while the call ran was closed only if the call came to its number later: `left` tells what
     /// the call left of a table that is shared.
-    fn on_close_range(&mut self, doing: &Doing<'_>, left: Option<&[Held]>, event: &mut Event) {
+    fn on_close_range(&mut self, doing: &Doing<'_>, left: Option<Vec<Held>>, event: &mut Event) {
         let [first, last, flags, _] = doing.call.args;
         let first = i32::try_from(first).unwrap_or(i32::MAX);
         let last = i32::try_from(last).unwrap_or(i32::MAX);
@@ -291,7 +292,7 @@ impl Session {
         let closes = flags & kinds::CLOSE_RANGE_CLOEXEC == 0;
         let began = doing.began();
         let left: Option<HashMap<i32, Held>> =
-            left.map(|left| left.iter().map(|held| (held.fd, *held)).collect());
+            left.map(|left| left.into_iter().map(|held| (held.fd, held)).collect());
         let stays = |fd: i32, file: u64| {
             let held = left.as_ref()?.get(&fd).copied();
             Some(held.is_some_and(|held| held.file == file && (closes || !held.cloexec)))

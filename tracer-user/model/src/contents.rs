@@ -30,10 +30,19 @@ const AWAITED: usize = 65_536;
 /// What whole tables told, as far as it is not used yet.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
-    /// Slots by the table's kernel address and the thread that the call is of, and when they were read.
-    read: HashMap<(u64, u32), (BootNs, Vec<Held>)>,
+    /// By the table's kernel address and the thread that the call is of.
+    read: HashMap<(u64, u32), Read>,
     awaited: BTreeMap<(TableId, i32), Awaited>,
     by_file: BTreeSet<(u64, TableId, i32)>,
+}
+
+/// A table as it was read.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    at: BootNs,
+    /// Kernel address of the one that it was made from; 0 where that is not known.
+    pub(crate) from: u64,
+    pub(crate) held: Vec<Held>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,20 +59,19 @@ impl Contents {
         if self.read.len() >= READ && !self.read.contains_key(&key) {
             self.read.clear();
         }
-        let (read, slots) = self.read.entry(key).or_default();
-        if *read != ts {
-            *read = ts;
-            slots.clear();
+        let read = self.read.entry(key).or_default();
+        if read.at != ts {
+            *read = Read { at: ts, from: table.from, held: Vec::new() };
         }
-        slots.extend(&table.slots);
+        read.held.extend(&table.slots);
     }
 
     /// Takes what was read of the table at an address for a thread's call; `None` where it was not.
-    pub(crate) fn take(&mut self, address: u64, tid: u32) -> Option<Vec<Held>> {
+    pub(crate) fn take(&mut self, address: u64, tid: u32) -> Option<Read> {
         if self.read.is_empty() {
             return None;
         }
-        self.read.remove(&(address, tid)).map(|(_, slots)| slots)
+        self.read.remove(&(address, tid))
     }
 
     fn wait(&mut self, table: TableId, held: Held, since: BootNs) {

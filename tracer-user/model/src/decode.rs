@@ -123,7 +123,7 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
                 file,
                 cloexec: record.cloexec >> bit & 1 == 1,
             });
-            Body::Table(Table { task: task(&header), first, slots: held.collect() })
+            Body::Table(Table { task: task(&header), from: record.from, first, slots: held.collect() })
         }
         Kind::THREAD => {
             let record: tracer_abi::Thread = read(bytes)?;

@@ -335,7 +335,9 @@ pub struct Exit {
 pub struct Table {
     /// The task, and with it the table.
     pub task: Task,
-    /// Number of the first slot that was read; 0 begins a table anew.
+    /// Kernel address of the table that the task had when its call began; 0 where that is not known.
+    pub from: u64,
+    /// Number of the first slot that was read.
     pub first: i32,
     /// The slots that hold a file, by number.
     pub slots: Vec<Held>,

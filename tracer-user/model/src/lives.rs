@@ -64,13 +64,13 @@ impl Session {
         let from = self.world.table_of(&fork.task, stamp.ts);
         self.succeed(stamp, fork.child);
         let mut fds = Vec::new();
-        let held = self.world.contents.take(fork.child_files, fork.child.pid);
+        let read = self.world.contents.take(fork.child_files, fork.child.pid);
         if self.world.process(fork.child).is_none() {
-            let table = match (from, held) {
+            let table = match (from, read) {
                 (Some(table), _) if fork.shares_files => table,
-                (_, Some(held)) => {
+                (_, Some(read)) => {
                     let table = self.world.new_table(fork.child_files, stamp.ts);
-                    self.world.set_contents(table, &held, stamp.ts);
+                    self.world.set_contents(table, &read.held, stamp.ts);
                     table
                 }
                 (Some(table), None) => self.world.copy(table, fork.child_files, stamp.ts),
@@ -125,8 +125,9 @@ impl Session {
     pub(crate) fn exec(&mut self, stamp: &Stamp, exec: &Exec) {
         let process = exec.task.process;
         self.succeed(stamp, process);
-        let held = self.world.contents.take(exec.task.files, exec.task.tid);
-        let table = self.world.table_of(&exec.task, stamp.ts);
+        let read = self.world.contents.take(exec.task.files, exec.task.tid);
+        let from = read.as_ref().map_or(0, |read| read.from);
+        let table = self.world.table_made_from(from, &exec.task, stamp.ts);
         self.world.single_thread(process, stamp.ts);
         let place = self.world.cgroups.name(&exec.place);
         self.world.processes.change(process, &mut self.world.revisions, |kept| {
@@ -150,8 +151,8 @@ impl Session {
             }
             self.world.empty_awaited(table, (i32::MIN, i32::MAX), |held| held.cloexec);
             self.world.note_swept(table, (i32::MIN, i32::MAX), true, stamp.ts);
-            if let Some(held) = held {
-                self.world.set_contents(table, &held, stamp.ts);
+            if let Some(read) = read {
+                self.world.set_contents(table, &read.held, stamp.ts);
             }
         }
         self.emit_with_ends(stamp, event, &ended);
@@ -171,11 +172,12 @@ impl Session {
         }
         let mut event = self.blank(stamp, process, EventKind::Unshare, Via::Fork);
         event.tid = thread.task.tid;
-        let held = self.world.contents.take(thread.task.files, thread.task.tid);
-        if let Some(table) = self.world.table_of(&thread.task, stamp.ts) {
+        let read = self.world.contents.take(thread.task.files, thread.task.tid);
+        let from = read.as_ref().map_or(0, |read| read.from);
+        if let Some(table) = self.world.table_made_from(from, &thread.task, stamp.ts) {
             self.world.tables.thread_joins(table);
-            if let Some(held) = held {
-                self.world.set_contents(table, &held, stamp.ts);
+            if let Some(read) = read {
+                self.world.set_contents(table, &read.held, stamp.ts);
             }
             event.fds = self.world.open_numbers(table);
         }
@@ -201,7 +203,7 @@ impl Session {
         let process = exit.task.process;
         self.succeed(stamp, process);
         if self.world.process(process).is_none() {
-            self.world.ensure(process, exit.task.files, stamp.ts);
+            self.world.ensure(&exit.task, stamp.ts);
         }
         let ended = self.end_process(process, stamp.ts, Some(exit.code), Closed::Exit);
         let mut event = self.blank(stamp, process, EventKind::Exit, Via::Exit);

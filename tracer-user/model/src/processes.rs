@@ -3,6 +3,7 @@
 use crate::{
     entity::{Execution, Process, Standing},
     ids::{BootNs, ProcessKey, TableId},
+    input::Task,
     revisions::{Entity, Revisions},
 };
 use foldhash::HashMap;
@@ -23,6 +24,8 @@ pub(crate) struct Kept {
     pub(crate) doubted: BootNs,
     /// The newest input that it made.
     pub(crate) active: BootNs,
+    /// A thread of it that is not its leader has made a call.
+    pub(crate) threaded: bool,
     /// When it executed a program or got another table: rows of other tables that were read before are outdated.
     pub(crate) moved: BootNs,
 }
@@ -59,10 +62,11 @@ impl Processes {
         Some(change(kept))
     }
 
-    /// The process did something at `ts`: no change that a reader sees.
-    pub(crate) fn acted(&mut self, key: ProcessKey, ts: BootNs) {
-        if let Some(kept) = self.order.get(&key).and_then(|order| self.kept.get_mut(order)) {
+    /// A task of the process did something at `ts`: no change that a reader sees.
+    pub(crate) fn acted(&mut self, task: &Task, ts: BootNs) {
+        if let Some(kept) = self.order.get(&task.process).and_then(|order| self.kept.get_mut(order)) {
             kept.active = kept.active.max(ts);
+            kept.threaded |= task.tid != 0 && task.tid != task.process.pid;
         }
     }
 
@@ -90,8 +94,15 @@ impl Processes {
             rev: 0,
         };
         revisions.touch(Entity::Process(key), &mut process.rev);
-        let kept =
-            Kept { process, known: false, repairs: 0, doubted: BootNs(0), active: ts, moved: BootNs(0) };
+        let kept = Kept {
+            process,
+            known: false,
+            repairs: 0,
+            doubted: BootNs(0),
+            active: ts,
+            threaded: false,
+            moved: BootNs(0),
+        };
         self.kept.insert(self.next, kept);
         self.order.insert(key, self.next);
         self.by_pid.insert(key.pid, key);

@@ -8,7 +8,7 @@ use crate::{
     entity::{Access, Opened, Phase, Step},
     event::{EventKind, Via},
     ids::{BootNs, DescriptorId, ProcessKey, SocketId, TableId},
-    input::{FileRef, LossCause, Lost, Reason, Row},
+    input::{FileRef, LossCause, Lost, Reason, Row, Task},
     kinds, lifecycle,
     names::state,
     session::Session,
@@ -143,9 +143,9 @@ impl Session {
         }
         self.succeed(stamp, key);
         let tid = if main == Some(row.files) { key.pid } else { u32::MAX };
-        let task = crate::input::Task { process: key, tid, files: row.files };
+        let task = Task { process: key, tid, files: row.files };
         // A table that is new to the model is a copy of the known one, made before the rows were read.
-        self.world.ensure(key, row.files, stamp.ts);
+        self.world.ensure(&Task { tid: 0, ..task }, stamp.ts);
         let Some(table) = self.world.table_of(&task, outcome.before) else { return };
         outcome.tables.insert(table);
         self.introduce(row);

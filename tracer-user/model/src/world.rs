@@ -82,7 +82,8 @@ impl World {
     }
 
     /// Makes a process with the table at `files`, unless it is known.
-    pub(crate) fn ensure(&mut self, key: ProcessKey, files: u64, ts: BootNs) {
+    pub(crate) fn ensure(&mut self, task: &Task, ts: BootNs) {
+        let (key, files) = (task.process, task.files);
         let Some(process) = self.process(key) else {
             let table = self.table_at(files);
             self.tables.join(table);
@@ -100,7 +101,7 @@ impl World {
                 kept.known = false;
             });
         }
-        self.processes.acted(key, ts);
+        self.processes.acted(task, ts);
     }
 
     fn table_at(&mut self, files: u64) -> TableId {
@@ -113,37 +114,46 @@ impl World {
     /// The table that a task uses. Where the kernel has given it another than the model knew (unshare(2), execve(2)
     /// of a shared one, `CLOSE_RANGE_UNSHARE`), that is a copy of the known one.
     pub(crate) fn table_of(&mut self, task: &Task, ts: BootNs) -> Option<TableId> {
+        self.table_made_from(0, task, ts)
+    }
+
+    /// The same where the kernel address of the table that the task had before is known: of threads with tables of their own it
+    /// need not be their leader's.
+    pub(crate) fn table_made_from(&mut self, from: u64, task: &Task, ts: BootNs) -> Option<TableId> {
         let key = task.process;
-        self.ensure(key, task.files, ts);
+        self.ensure(task, ts);
         let kept = self.processes.get(key).filter(|kept| kept.process.ended.is_none())?;
-        let main = kept.process.table;
-        if task.files == 0 || self.tables.address(main) == task.files {
+        let (main, threaded) = (kept.process.table, kept.threaded);
+        // One that was made from another is new, whatever had its address before.
+        let made = from != 0 && from != task.files;
+        if task.files == 0 || !made && self.tables.address(main) == task.files {
             return Some(main);
         }
-        if let Some(own) =
-            kept.process.thread_tables.iter().find(|table| self.tables.address(**table) == task.files)
-        {
+        let mut own = kept.process.thread_tables.iter();
+        if let Some(own) = own.find(|table| !made && self.tables.address(**table) == task.files) {
             return Some(*own);
         }
-        let known = self.tables.at(task.files);
-        if self.tables.address(main) == 0 && known.is_none() {
+        let known = self.tables.at(task.files).filter(|_| !made);
+        if self.tables.address(main) == 0 && known.is_none() && !made {
             self.tables.place(main, task.files);
             return Some(main);
         }
-        let table = known.unwrap_or_else(|| self.copy(main, task.files, ts));
+        let source = self.tables.at(from).filter(|_| made).unwrap_or(main);
+        let table = known.unwrap_or_else(|| self.copy(source, task.files, ts));
         self.tables.join(table);
         let leader = task.tid == 0 || task.tid == key.pid;
-        // Who alone used the old table still does: other threads have it.
-        let shared = self.tables.users(main) > 1 || self.tables.address(main) == 0;
+        // Who alone used the old table still does: other threads have it. So may those of a process that has threads, where other
+        // processes have it too.
+        let leaves = self.tables.address(main) == 0 || self.tables.users(main) > 1 && !threaded;
         let left = self.processes.change(key, &mut self.revisions, |kept| {
             if leader {
                 kept.process.table = table;
                 kept.moved = ts;
             }
-            if leader && shared {
+            if leader && leaves {
                 kept.leaves(main, ts);
             }
-            match (leader, shared) {
+            match (leader, leaves) {
                 (true, true) => Some(main),
                 (true, false) => {
                     kept.process.thread_tables.push(main);
@@ -178,6 +188,17 @@ impl World {
         let Some(table) = self.tables.at(task.files) else { return Vec::new() };
         if !self.tables.thread_leaves(table, users) {
             return Vec::new();
+        }
+        let known = self.processes.get(task.process).map(|kept| &kept.process);
+        if known.is_some_and(|process| process.table == table && process.thread_tables.is_empty()) {
+            // The leader is gone, and no thread that is left has told which table it has.
+            let unknown = self.tables.add(0);
+            self.tables.join(unknown);
+            self.processes.change(task.process, &mut self.revisions, |kept| {
+                kept.process.table = unknown;
+                kept.doubt(crate::processes::UNREAD, ts);
+            });
+            return self.leave(table, ts, Closed::Exit);
         }
         let left = self.processes.change(task.process, &mut self.revisions, |kept| {
             let process = &mut kept.process;

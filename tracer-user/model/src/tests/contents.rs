@@ -7,7 +7,7 @@ use crate::{
     entity::{Closed, Opened, Standing},
     event::{EventKind, Via},
     ids::BootNs,
-    input::{Body, FileRef, Held, Input, LossCause, Reason, Table, Task, Thread},
+    input::{Body, Exec, FileRef, Held, Input, LossCause, Reason, Table, Task, Thread},
     syscall::Syscall,
 };
 
@@ -19,7 +19,7 @@ const OWN: u64 = 0xe000;
 /// The table of a task: number, inode, close-on-exec.
 fn read(ts: u64, task: Task, slots: &[(i32, u64, bool)]) -> Input {
     let slots = slots.iter().map(|(fd, n, cloexec)| Held { fd: *fd, file: file(*n).file, cloexec: *cloexec });
-    input(ts, Body::Table(Table { task, first: 0, slots: slots.collect() }))
+    input(ts, Body::Table(Table { task, from: 0, first: 0, slots: slots.collect() }))
 }
 
 fn thread(tid: u32) -> Task {
@@ -271,4 +271,23 @@ fn what_was_read_of_a_shared_table_is_for_the_call_of_its_thread() {
     let event = bench.call(call(300, Syscall::CloseRange, 0).enter(200).args(&[4, 4, 0]));
     assert_eq!(event.fds, [4]);
     assert_eq!(bench.open(1), [(3, 7), (5, 9)]);
+}
+
+#[test]
+fn a_thread_executes_with_a_copy_of_its_own_table_and_not_of_its_leaders() {
+    let mut bench = Bench::new();
+    bench.call(call(100, Syscall::Openat, 3).result(cloexec(slot(3, file(7)))));
+    bench.opens(110, 4, 8);
+    // Another process has the table too, which is why exec makes a copy.
+    bench.tell(&fork(150, 1, 2, true));
+    bench.tell(&read(200, thread(1), &[(3, 7, true), (4, 8, false)]));
+    bench.call(call(200, Syscall::Unshare, 0).args(&[0x400]).files(OWN));
+    bench.call(call(250, Syscall::Openat, 5).result(cloexec(slot(5, file(9)))).files(OWN));
+    let copy = Task { files: 0xe100, ..task(1) };
+    let held = vec![Held { fd: 4, file: file(8).file, cloexec: false }];
+    bench.tell(&input(300, Body::Table(Table { task: copy, from: task(1).files, first: 0, slots: held })));
+    let Body::Exec(executed) = exec(300, 1).body else { panic!("no exec") };
+    let told = bench.tell(&input(300, Body::Exec(Exec { task: copy, ..executed })));
+    assert_eq!(told[0].fds, [3]);
+    assert_eq!((bench.open(1), bench.open(2)), (vec![(4, 8)], vec![(3, 7), (4, 8)]));
 }

@@ -496,7 +496,7 @@ fn any_body() -> impl Strategy<Value = Body> {
         8 => any_row().prop_map(|row| Body::Row(Box::new(row))),
         2 => any_reason().prop_map(Body::SnapshotEnd),
         3 => (any_task(), 0..2_i32, prop::collection::vec(any_held(), 0..6))
-            .prop_map(|(task, first, slots)| Body::Table(Table { task, first, slots })),
+            .prop_map(|(task, first, slots)| Body::Table(Table { task, from: 0, first, slots })),
         2 => (any_task(), any::<u32>(), any::<bool>())
             .prop_map(|(task, users, begins)| Body::Thread(Thread { task, users, begins })),
         1 => (any::<u64>(), prop::option::of(0..3_u32)).prop_map(|(count, cpu)| {
