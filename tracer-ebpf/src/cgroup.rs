@@ -45,8 +45,12 @@ fn tell(directory: u64, id: u64, ts: u64) -> bool {
             (*record).id = id;
             zero((&raw mut (*record).names).cast(), CGROUP_LEN);
             bpf_loop(LEVELS, tell_name as *const () as *mut c_void, (&raw mut walk).cast(), 0);
+        }
+        let cut = pointer(walk.at, offset!(kn_parent)).is_some();
+        // SAFETY: as above.
+        unsafe {
             (*record).len = walk.len as u32;
-            (*record).cut = u32::from(pointer(walk.at, offset!(kn_parent)).is_some());
+            (*record).cut = u32::from(cut);
         }
     })
 }

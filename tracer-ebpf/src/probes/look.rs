@@ -3,7 +3,7 @@
 
 use super::snapshot::{Meta, TaskFile};
 use crate::{
-    emit, file,
+    emit,
     globals::offset,
     kread::{field, pointer, zero},
     maps::{LOOK_FOUND, LOOK_WANTED},

@@ -136,11 +136,10 @@ impl Session {
             Class::FORK | Class::EXEC | Class::UNSHARE => {}
             Class::IOCTL if kind == EventKind::Pass => self.on_given(&doing, &mut event),
             Class::CLONE | Class::CLONE3 => self.on_clone(&doing, &mut event),
-            Class::LSEEK => self.on_socket(&doing, &mut event),
+            Class::LSEEK | Class::SENDTO => self.on_socket(&doing, &mut event),
             Class::RECVMSG | Class::RECVMMSG | Class::READ | Class::READV => {
                 self.on_received(&doing, &mut event);
             }
-            Class::SENDTO => self.on_socket(&doing, &mut event),
             Class::SENDMSG | Class::SENDMMSG if kind == EventKind::Bind => self.on_socket(&doing, &mut event),
             Class::SENDMSG | Class::SENDMMSG => self.on_sent(&doing, &mut event),
             _ => self.on_fill(&doing, &mut event),
