@@ -17,6 +17,7 @@ mod harness;
 mod holders;
 mod instants;
 mod kernels;
+mod leaks;
 mod loss;
 mod namespaces;
 mod order;

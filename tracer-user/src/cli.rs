@@ -42,6 +42,9 @@ pub(crate) enum Verb {
     Who(Who),
     /// Tell which sockets had several owners: inherited, handed over at a reload, activated; and who holds one by accident
     Handovers(Handovers),
+    /// Tell what a server leaves behind: descriptors that only grow, connections whose peer hung up, sockets that survived an
+    /// exec, and the time until the limit on descriptors is reached. What grows shows over time: ask a recording or a daemon
+    Leaks(Leaks),
     /// Tell what this machine allows, what is missing, what that costs, and the command that mends it
     Doctor(Doctor),
 }
@@ -239,6 +242,15 @@ pub(crate) struct Who {
     /// A port (80, 127.0.0.1:80, [::1]:80) or a unix socket (/run/x.sock, @abstract)
     #[arg(value_name = "PORT|PATH", value_parser = address)]
     pub(crate) of: (String, who::Target),
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Leaks {
+    /// Only of these processes; of every one if none is named
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=0x7fff_ffff))]
+    pub(crate) pids: Vec<u32>,
     #[command(flatten)]
     pub(crate) asking: Asking,
 }

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         cli::Verb::Sockets(args) => verbs::sockets::run(args),
         cli::Verb::Handovers(args) => verbs::handovers::run(args),
         cli::Verb::Who(args) => verbs::who::run(args),
+        cli::Verb::Leaks(args) => verbs::leaks::run(args),
         cli::Verb::Doctor(args) => verbs::doctor::run(&args),
     };
     outcome.unwrap_or_else(|error| exit::report(&error))

@@ -9,10 +9,12 @@
 
 pub mod caveat;
 pub mod fds;
+pub mod growth;
 pub mod handover;
 pub mod holders;
 pub mod ipc;
 pub mod known;
+pub mod leaks;
 pub mod leftovers;
 pub mod moment;
 pub mod sockets;

@@ -94,6 +94,16 @@ impl<'a> View<'a> {
         self.by_table.get(&table).map_or(&[], Vec::as_slice)
     }
 
+    /// Processes that have a table at the instant.
+    pub fn owners_of(&self, table: TableId) -> impl Iterator<Item = &'a Process> {
+        let there = |using: &&Use<'a>| {
+            using.from <= self.at
+                && using.left.is_none_or(|left| left > self.at)
+                && self.is_alive(using.process)
+        };
+        self.users_of(table).iter().filter(there).map(|using| using.process)
+    }
+
     /// The kept event of exactly that time that fits.
     #[must_use]
     pub fn event_at(&self, ts: BootNs, fits: impl Fn(&Event) -> bool) -> Option<Event> {

@@ -4,6 +4,7 @@ pub(crate) mod doctor;
 pub(crate) mod dump;
 pub(crate) mod fds;
 pub(crate) mod handovers;
+pub(crate) mod leaks;
 pub(crate) mod open;
 pub(crate) mod serve;
 pub(crate) mod sockets;

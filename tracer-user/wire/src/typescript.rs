@@ -19,6 +19,7 @@ pub fn declarations() -> String {
     types.visit::<answers::fds::Fds>();
     types.visit::<answers::handover::Handovers>();
     types.visit::<answers::sockets::HeldSockets>();
+    types.visit::<answers::leaks::Leaks>();
     types.visit::<answers::who::Who>();
     types.visit::<Line>();
     let head = "// Generated from tracer-user/wire by `BLESS=1 cargo test -p tracer-wire`; do not edit.\n";

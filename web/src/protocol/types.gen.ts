@@ -366,6 +366,51 @@ tables: Array<Table>,
 basis: Basis, };
 
 /**
+ * Descriptors of one kind, made by one call, of which some are left open again and again.
+ */
+export type Growing = {
+/**
+ * Whose.
+ */
+process: Party,
+/**
+ * What they hold: `socket`, `file` ...
+ */
+kind: string,
+/**
+ * The event of the call that made them: `accept`, `open` ...
+ */
+by: string,
+/**
+ * How many were left in `over_ns`.
+ */
+left: number,
+/**
+ * How many were made in that time.
+ */
+made: number,
+/**
+ * The time that was judged.
+ */
+over_ns: number,
+/**
+ * Longest time that one of them was open and was then closed; absent where none was.
+ */
+longest_ns?: number,
+/**
+ * When the first that is left was made.
+ */
+since: When,
+/**
+ * Which threads made them, most first; of the newest 64, as far as their events are kept.
+ */
+threads: Array<Thread>,
+/**
+ * Some of them, newest first.
+ */
+newest: Array<Left>, };
+
+/**
  * One socket and its owners.
  */
 export type Handover = {
@@ -509,6 +554,35 @@ until_by?: string,
 kept_across?: Array<Kept>, };
 
 /**
+ * A connection whose peer hung up.
+ */
+export type HungUp = {
+/**
+ * The socket.
+ */
+socket: Socket,
+/**
+ * Who holds it.
+ */
+holders: Array<Holder>,
+/**
+ * When the peer's FIN came; before that, where `found`.
+ */
+since: When,
+/**
+ * It was found so when tracing began, or by a check: it is older.
+ */
+found: boolean,
+/**
+ * How long ago.
+ */
+age_ns: number,
+/**
+ * The process that hung up, where it is followed.
+ */
+peer?: Party, };
+
+/**
  * `GET /api/v1/info`: what this session is.
  */
 export type Info = {
@@ -561,6 +635,44 @@ path: string,
  * When.
  */
 at: When, };
+
+/**
+ * What a server leaves behind. Empty lists: nothing was found.
+ */
+export type Leaks = {
+/**
+ * Descriptors that only grow, most first.
+ */
+growing: Array<Growing>,
+/**
+ * Connections in `CLOSE_WAIT` for 5 s or longer, oldest first: the peer hung up, their holder does not close.
+ */
+hung_up: Array<HungUp>,
+/**
+ * Sockets that were open across an exec, and still are.
+ */
+survived_exec: Array<SurvivedExec>,
+/**
+ * Tables that grow or are filled to 80 % of their limit or more, and those that were asked for.
+ */
+room: Array<Room>,
+/**
+ * What the answer rests on.
+ */
+basis: Basis, };
+
+/**
+ * A descriptor that was left.
+ */
+export type Left = {
+/**
+ * Number.
+ */
+fd: number,
+/**
+ * When it was made.
+ */
+made: When, };
 
 /**
  * A connection that no process holds and that the kernel keeps an address for.
@@ -1103,6 +1215,31 @@ rev: number,
 seq?: number, };
 
 /**
+ * How far a table is from its limit.
+ */
+export type Room = {
+/**
+ * Whose table.
+ */
+process: Party,
+/**
+ * Soft limit on descriptors (`RLIMIT_NOFILE`), as last read.
+ */
+limit: number,
+/**
+ * Descriptors in use.
+ */
+used: number,
+/**
+ * How many are left behind in 1000 s; absent where none is.
+ */
+left_per_1000_s?: number,
+/**
+ * Time until the limit is reached at that rate.
+ */
+reached_in_ns?: number, };
+
+/**
  * One descriptor.
  */
 export type Row = {
@@ -1440,6 +1577,27 @@ error: string | null,
 peer?: string, };
 
 /**
+ * A socket that survived an exec.
+ */
+export type SurvivedExec = {
+/**
+ * Whose.
+ */
+process: Party,
+/**
+ * Number of the descriptor.
+ */
+fd: number,
+/**
+ * The socket.
+ */
+socket: Socket,
+/**
+ * When the process executed its program.
+ */
+exec: When, };
+
+/**
  * One process's descriptors.
  */
 export type Table = {
@@ -1471,6 +1629,19 @@ direct: Array<Direct>,
  * With `since`: descriptors that came after it and were gone by the instant.
  */
 passing: number, };
+
+/**
+ * A thread and what it made.
+ */
+export type Thread = {
+/**
+ * Thread id.
+ */
+tid: number,
+/**
+ * How many.
+ */
+left: number, };
 
 /**
  * A moment.

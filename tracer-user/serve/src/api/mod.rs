@@ -53,6 +53,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .routes(routes!(answers::fds::fds))
         .routes(routes!(answers::handovers::handovers))
         .routes(routes!(answers::sockets::sockets))
+        .routes(routes!(answers::leaks::leaks))
         .routes(routes!(answers::who::who))
         .split_for_parts();
     router.route("/api/v1/openapi.json", get(move || std::future::ready(Json(document))))

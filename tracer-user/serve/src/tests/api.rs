@@ -215,6 +215,7 @@ async fn the_document_names_every_route() {
         [
             "answers/fds",
             "answers/handovers",
+            "answers/leaks",
             "answers/sockets",
             "answers/who",
             "descriptors",

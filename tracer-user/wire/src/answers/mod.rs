@@ -4,6 +4,7 @@
 mod columns;
 pub mod fds;
 pub mod handover;
+pub mod leaks;
 pub mod sockets;
 pub mod who;
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod fds;
 pub(crate) mod handovers;
+pub(crate) mod leaks;
 pub(crate) mod sockets;
 pub(crate) mod who;
 

@@ -1,0 +1,163 @@
+//! Descriptors that only grow: told apart from those of a busy server by what is left over.
+//!
+//! Descriptors of one process are looked at by what they hold and by the call that made them. Time before the instant is cut
+//! into eight equal parts. If from each of the seven older parts at least one descriptor is left open, although everything of
+//! that kind that was closed lived for at most half a part, then something leaves descriptors behind, again and again. Parts
+//! are a second, two, four and so on: the shortest that shows it is told. One time in a hundred is enough, if that is once a part;
+//! connections that are simply long leave nothing of this form, since the parts grow with the longest life that was seen.
+
+use crate::{moment::Moment, view::View};
+use std::collections::BTreeMap;
+use tracer_model::{
+    entity::{Closed, Descriptor, Opened, Process},
+    event::{Event, EventKind, FileKind},
+    ids::{BootNs, TableId},
+};
+
+/// Parts that the time is cut into; the newest is not judged, what was made in it may still be closed.
+const PARTS: usize = 8;
+/// The shortest part.
+const PART_NS: u64 = 1_000_000_000;
+/// A part is so many times as long as the longest life of what was closed.
+const LIVES: u64 = 2;
+/// Where nothing was closed at all, the server may just be starting: a part is at least so long.
+const UNCLOSED_PART_NS: u64 = 8 * PART_NS;
+/// Of so many descriptors that are left, the newest, the event that made each is looked up.
+const LOOKED_UP: usize = 64;
+/// So many of them are shown.
+const SHOWN: usize = 8;
+
+/// Descriptors that only grow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Growth<'a> {
+    /// Whose.
+    pub process: &'a Process,
+    /// What they hold.
+    pub kind: FileKind,
+    /// What made them.
+    pub by: EventKind,
+    /// How many were left in [`Self::over_ns`].
+    pub left: u64,
+    /// How many were made in that time.
+    pub made: u64,
+    /// The time that was judged, up to the newest part.
+    pub over_ns: u64,
+    /// Longest life of one that was closed; `None`: none was.
+    pub longest_ns: Option<u64>,
+    /// When the first that is left was made.
+    pub since: Moment,
+    /// Which threads made them: thread, how many, most first. Of the newest [`LOOKED_UP`], as far as their events are kept.
+    pub threads: Vec<(u32, u64)>,
+    /// Newest first, some of them: number and when it was made.
+    pub newest: Vec<(i32, Moment)>,
+}
+
+/// One kind of descriptors that one call makes in one table.
+#[derive(Default)]
+struct Group<'a> {
+    left: Vec<&'a Descriptor>,
+    made: Vec<BootNs>,
+    longest: Option<u64>,
+}
+
+/// What grows at the view's instant.
+#[must_use]
+pub fn growth<'a>(view: &View<'a>) -> Vec<Growth<'a>> {
+    let mut groups: BTreeMap<(TableId, &'static str, &'static str), Group<'a>> = BTreeMap::new();
+    for descriptor in view.session().descriptors() {
+        let Opened::By(by) = descriptor.opened_by else { continue };
+        if descriptor.opened > view.at() {
+            continue;
+        }
+        let place = (descriptor.table, descriptor.kind.name(), by.name());
+        let group = groups.entry(place).or_default();
+        group.made.push(descriptor.opened);
+        match descriptor.closed.filter(|(closed, _)| *closed <= view.at()) {
+            None => group.left.push(descriptor),
+            // What a program closes by ending says nothing of how long it keeps things.
+            Some((closed, Closed::Close | Closed::Replaced)) => {
+                let life = closed.0.saturating_sub(descriptor.opened.0);
+                group.longest = group.longest.max(Some(life));
+            }
+            Some(_) => {}
+        }
+    }
+    let mut found = Vec::new();
+    for ((table, ..), group) in groups {
+        let Some(process) = view.owners_of(table).next() else { continue };
+        found.extend(grows(view, process, group));
+    }
+    found.sort_by_key(|growth| std::cmp::Reverse(growth.left));
+    found
+}
+
+fn grows<'a>(view: &View<'a>, process: &'a Process, mut group: Group<'a>) -> Option<Growth<'a>> {
+    group.left.sort_by_key(|descriptor| (descriptor.opened, descriptor.id));
+    let at = view.at().0;
+    let traced = at.saturating_sub(view.session().t0().0.max(process.seen.0));
+    let least = group.longest.map_or(UNCLOSED_PART_NS, |longest| longest.saturating_mul(LIVES).max(PART_NS));
+    let mut part = PART_NS;
+    while part < least {
+        part = part.checked_mul(2)?;
+    }
+    loop {
+        let over = part.checked_mul(PARTS as u64)?;
+        if over > traced {
+            return None;
+        }
+        let begins = at - over;
+        // The place of the part that a time is in; the newest part is not judged.
+        let place = |ts: BootNs| {
+            let place = usize::try_from(ts.0.checked_sub(begins)? / part).ok()?;
+            (place < PARTS - 1).then_some(place)
+        };
+        let mut parts = [false; PARTS - 1];
+        for descriptor in &group.left {
+            if let Some(has_some) = place(descriptor.opened).and_then(|place| parts.get_mut(place)) {
+                *has_some = true;
+            }
+        }
+        if parts.iter().all(|has_some| *has_some) {
+            let in_time = |ts: BootNs| place(ts).is_some();
+            let left: Vec<&Descriptor> =
+                group.left.iter().copied().filter(|descriptor| in_time(descriptor.opened)).collect();
+            let made = group.made.iter().filter(|ts| in_time(**ts)).count() as u64;
+            return told(view, process, &left, (made, over - part, group.longest));
+        }
+        part = part.checked_mul(2)?;
+    }
+}
+
+fn told<'a>(
+    view: &View<'a>,
+    process: &'a Process,
+    left: &[&'a Descriptor],
+    (made, over_ns, longest_ns): (u64, u64, Option<u64>),
+) -> Option<Growth<'a>> {
+    let first = left.first()?;
+    let Opened::By(by) = first.opened_by else { return None };
+    let event = |descriptor: &Descriptor| {
+        view.event_at(descriptor.opened, |event| made_it(event, process, descriptor.fd))
+    };
+    let mut threads: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut newest = Vec::new();
+    for descriptor in left.iter().rev().take(LOOKED_UP) {
+        let event = event(descriptor);
+        if let Some(event) = &event {
+            *threads.entry(event.tid).or_default() += 1;
+        }
+        if newest.len() < SHOWN {
+            newest.push((descriptor.fd, Moment::with(descriptor.opened, event.as_ref())));
+        }
+    }
+    let mut threads: Vec<_> = threads.into_iter().collect();
+    threads.sort_by_key(|(tid, count)| (std::cmp::Reverse(*count), *tid));
+    let since = Moment::with(first.opened, event(first).as_ref());
+    let left = left.len() as u64;
+    Some(Growth { process, kind: first.kind, by, left, made, over_ns, longest_ns, since, threads, newest })
+}
+
+/// Whether an event tells of the call that made a descriptor.
+fn made_it(event: &Event, process: &Process, fd: i32) -> bool {
+    event.process == process.key && (event.new_fd == Some(fd) || event.fds.contains(&fd))
+}

@@ -1,0 +1,203 @@
+//! What a server leaves behind: descriptors that only grow, connections whose peer hung up and which nobody closes, sockets
+//! that survived an exec, and how far it is to the limit.
+
+use crate::{
+    caveat::Caveat,
+    growth::{Growth, growth},
+    holders::Holder,
+    moment::Moment,
+    view::View,
+};
+use std::{borrow::Cow, collections::BTreeMap};
+use tracer_model::{
+    entity::{Descriptor, Process, Socket, Step},
+    event::{Event, EventKind},
+    ids::{ProcessKey, SocketId},
+    names::state,
+};
+
+/// A connection is not left behind before the peer's FIN is so old: a server that is busy closes it in its time.
+pub const HUNG_UP_NS: u64 = 5_000_000_000;
+/// A table is told of whose use has come so near to the limit, in hundredths.
+const NEAR: u64 = 80;
+
+/// What a server leaves behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaks<'a> {
+    /// Descriptors that only grow, most first.
+    pub growing: Vec<Growth<'a>>,
+    /// Connections in `CLOSE_WAIT` for longer than [`HUNG_UP_NS`], oldest first.
+    pub hung_up: Vec<HungUp<'a>>,
+    /// Sockets that were open across an exec, and still are.
+    pub survived: Vec<Survived<'a>>,
+    /// Tables that grow or are near their limit, and those that were asked for.
+    pub room: Vec<Room<'a>>,
+    /// What the answer cannot know.
+    pub caveats: Vec<Caveat>,
+}
+
+/// A connection whose peer hung up and which its holder has not closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HungUp<'a> {
+    /// The socket.
+    pub socket: Cow<'a, Socket>,
+    /// Who holds it.
+    pub holders: Vec<Holder<'a>>,
+    /// When the peer's FIN came; at the latest, where it was found so.
+    pub since: Moment,
+    /// It was found so: the FIN is older.
+    pub found: bool,
+    /// How long ago.
+    pub age_ns: u64,
+    /// The process at the other end, where it is followed.
+    pub peer: Option<ProcessKey>,
+}
+
+/// A socket that survived an exec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survived<'a> {
+    /// Whose.
+    pub process: &'a Process,
+    /// The descriptor.
+    pub descriptor: &'a Descriptor,
+    /// The socket.
+    pub socket: Cow<'a, Socket>,
+    /// The exec.
+    pub exec: Moment,
+}
+
+/// How far a table is from its limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room<'a> {
+    /// Whose table.
+    pub process: &'a Process,
+    /// Soft limit on descriptors (`RLIMIT_NOFILE`, getrlimit(2)), as last read.
+    pub limit: u64,
+    /// Descriptors in use.
+    pub used: u64,
+    /// How many are left behind in a second, in thousandths; 0: none is.
+    pub left_per_1000_s: u64,
+    /// When the limit is reached at that rate, from the instant on.
+    pub reached_in_ns: Option<u64>,
+}
+
+/// What is left behind at the view's instant, by these processes; by all where none is named.
+#[must_use]
+pub fn leaks<'a>(view: &View<'a>, of: &[u32]) -> Leaks<'a> {
+    let asked = |process: &Process| of.is_empty() || of.contains(&process.key.pid);
+    let mut growing = growth(view);
+    growing.retain(|growth| asked(growth.process));
+    let mut open: BTreeMap<ProcessKey, Vec<&'a Descriptor>> = BTreeMap::new();
+    for descriptor in view.session().descriptors().filter(|descriptor| view.is_open(descriptor)) {
+        for process in view.owners_of(descriptor.table).filter(|process| asked(process)) {
+            open.entry(process.key).or_default().push(descriptor);
+        }
+    }
+    let processes = open.keys().copied();
+    let caveats = view.caveats(processes);
+    let hung_up = hung_up(view, &open);
+    let survived = open.iter().flat_map(|(key, open)| survived(view, *key, open)).collect();
+    let room =
+        open.iter().filter_map(|(key, open)| room(view, *key, open.len() as u64, &growing, of)).collect();
+    Leaks { growing, hung_up, survived, room, caveats }
+}
+
+fn hung_up<'a>(view: &View<'a>, open: &BTreeMap<ProcessKey, Vec<&'a Descriptor>>) -> Vec<HungUp<'a>> {
+    let held: std::collections::BTreeSet<SocketId> =
+        open.values().flatten().filter_map(|descriptor| descriptor.socket).collect();
+    let mut waiting: Vec<(Cow<'a, Socket>, Step)> = Vec::new();
+    for socket in view.session().sockets().filter(|socket| held.contains(&socket.id)) {
+        let Some(socket) = view.socket(socket) else { continue };
+        let last = socket.steps.last().filter(|step| step.state == Some(state::CLOSE_WAIT)).cloned();
+        if let Some(step) = last.filter(|step| view.at().0.saturating_sub(step.ts.0) >= HUNG_UP_NS) {
+            waiting.push((socket, step));
+        }
+    }
+    if waiting.is_empty() {
+        return Vec::new();
+    }
+    let others: Vec<Option<SocketId>> = waiting.iter().map(|(socket, _)| other_end(view, socket)).collect();
+    let ids: Vec<SocketId> =
+        waiting.iter().map(|(socket, _)| socket.id).chain(others.iter().copied().flatten()).collect();
+    let holders = view.holders(|id| ids.contains(&id));
+    let mut hung_up: Vec<HungUp<'a>> = waiting
+        .into_iter()
+        .zip(others)
+        .map(|((socket, step), other)| {
+            let about = |event: &Event| event.socket == Some(socket.id);
+            let event = view.event_at(step.ts, about);
+            let found = event
+                .as_ref()
+                .is_some_and(|event| matches!(event.kind, EventKind::Snapshot | EventKind::Repair));
+            let peer = other.and_then(|id| {
+                let (now, former) = holders.of(view, id);
+                now.first().or(former.last()).map(|holder| holder.process.key)
+            });
+            let (holders, _) = holders.of(view, socket.id);
+            HungUp {
+                since: Moment::with(step.ts, event.as_ref()),
+                found: found || socket.steps.len() == 1,
+                age_ns: view.at().0.saturating_sub(step.ts.0),
+                holders,
+                peer,
+                socket,
+            }
+        })
+        .collect();
+    hung_up.sort_by_key(|hung_up| std::cmp::Reverse(hung_up.age_ns));
+    hung_up
+}
+
+/// The other end of a connection on this host, where its process is followed: the newest with these addresses.
+fn other_end(view: &View<'_>, socket: &Socket) -> Option<SocketId> {
+    let pairs = |other: &&Socket| {
+        other.netns == socket.netns
+            && other.local == socket.peer
+            && other.peer == socket.local
+            && other.kind == socket.kind
+    };
+    view.session().sockets().filter(pairs).map(|other| other.id).last()
+}
+
+fn survived<'a>(view: &View<'a>, key: ProcessKey, open: &[&'a Descriptor]) -> Vec<Survived<'a>> {
+    let Some(process) = view.session().process(key) else { return Vec::new() };
+    let newest = process.executions.iter().rfind(|execution| execution.ts <= view.at());
+    let Some(ts) = newest.map(|execution| execution.ts) else { return Vec::new() };
+    let of_it = |event: &Event| event.kind == EventKind::Exec && event.process == key;
+    let exec = Moment::with(ts, view.event_at(ts, of_it).as_ref());
+    let sockets = open.iter().filter(|descriptor| descriptor.opened < exec.ts);
+    sockets
+        .filter_map(|descriptor| {
+            let socket = view.socket(view.session().socket(descriptor.socket?)?)?;
+            Some(Survived { process, descriptor, socket, exec })
+        })
+        .collect()
+}
+
+fn room<'a>(
+    view: &View<'a>,
+    key: ProcessKey,
+    used: u64,
+    growing: &[Growth<'a>],
+    asked: &[u32],
+) -> Option<Room<'a>> {
+    let process = view.session().process(key)?;
+    let limit = process.fd_limit?;
+    let of_it = growing.iter().filter(|growth| growth.process.key == key);
+    let left_per_1000_s: u64 = of_it
+        .map(|growth| {
+            let rate = u128::from(growth.left) * 1_000_000_000_000 / u128::from(growth.over_ns.max(1));
+            u64::try_from(rate).unwrap_or(u64::MAX)
+        })
+        .sum();
+    let left = u128::from(limit.saturating_sub(used));
+    let reached = (left_per_1000_s > 0).then(|| left * 1_000_000_000_000 / u128::from(left_per_1000_s));
+    let near = used.saturating_mul(100) >= limit.saturating_mul(NEAR);
+    (near || left_per_1000_s > 0 || asked.contains(&key.pid)).then(|| Room {
+        process,
+        limit,
+        used,
+        left_per_1000_s,
+        reached_in_ns: reached.map(|ns| u64::try_from(ns).unwrap_or(u64::MAX)),
+    })
+}

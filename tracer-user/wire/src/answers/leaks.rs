@@ -1,0 +1,294 @@
+//! What a server leaves behind: `/api/v1/answers/leaks`, `sockreel leaks`.
+
+use super::{Basis, Holder, Party, Terms, When, columns::columns};
+use crate::{
+    api::Socket,
+    escape::Escaped,
+    sentence::{duration, one_of},
+};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+use std::fmt::Write as _;
+use tracer_answers::{growth, leaks, view::View};
+use tracer_model::entity::Process;
+use ts_rs::TS;
+use utoipa::ToSchema;
+
+/// What a server leaves behind. Empty lists: nothing was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Leaks {
+    /// Descriptors that only grow, most first.
+    pub growing: Vec<Growing>,
+    /// Connections in `CLOSE_WAIT` for 5 s or longer, oldest first: the peer hung up, their holder does not close.
+    pub hung_up: Vec<HungUp>,
+    /// Sockets that were open across an exec, and still are.
+    pub survived_exec: Vec<SurvivedExec>,
+    /// Tables that grow or are filled to 80 % of their limit or more, and those that were asked for.
+    pub room: Vec<Room>,
+    /// What the answer rests on.
+    pub basis: Basis,
+}
+
+/// Descriptors of one kind, made by one call, of which some are left open again and again.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+#[ts(optional_fields)]
+pub struct Growing {
+    /// Whose.
+    pub process: Party,
+    /// What they hold: `socket`, `file` ...
+    pub kind: String,
+    /// The event of the call that made them: `accept`, `open` ...
+    pub by: String,
+    /// How many were left in `over_ns`.
+    pub left: u64,
+    /// How many were made in that time.
+    pub made: u64,
+    /// The time that was judged.
+    pub over_ns: u64,
+    /// Longest time that one of them was open and was then closed; absent where none was.
+    pub longest_ns: Option<u64>,
+    /// When the first that is left was made.
+    pub since: When,
+    /// Which threads made them, most first; of the newest 64, as far as their events are kept.
+    pub threads: Vec<Thread>,
+    /// Some of them, newest first.
+    pub newest: Vec<Left>,
+}
+
+/// A thread and what it made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Thread {
+    /// Thread id.
+    pub tid: u32,
+    /// How many.
+    pub left: u64,
+}
+
+/// A descriptor that was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Left {
+    /// Number.
+    pub fd: i32,
+    /// When it was made.
+    pub made: When,
+}
+
+/// A connection whose peer hung up.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+#[ts(optional_fields)]
+pub struct HungUp {
+    /// The socket.
+    pub socket: Socket,
+    /// Who holds it.
+    pub holders: Vec<Holder>,
+    /// When the peer's FIN came; before that, where `found`.
+    pub since: When,
+    /// It was found so when tracing began, or by a check: it is older.
+    pub found: bool,
+    /// How long ago.
+    pub age_ns: u64,
+    /// The process that hung up, where it is followed.
+    pub peer: Option<Party>,
+}
+
+/// A socket that survived an exec.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct SurvivedExec {
+    /// Whose.
+    pub process: Party,
+    /// Number of the descriptor.
+    pub fd: i32,
+    /// The socket.
+    pub socket: Socket,
+    /// When the process executed its program.
+    pub exec: When,
+}
+
+/// How far a table is from its limit.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+#[ts(optional_fields)]
+pub struct Room {
+    /// Whose table.
+    pub process: Party,
+    /// Soft limit on descriptors (`RLIMIT_NOFILE`), as last read.
+    pub limit: u64,
+    /// Descriptors in use.
+    pub used: u64,
+    /// How many are left behind in 1000 s; absent where none is.
+    pub left_per_1000_s: Option<u64>,
+    /// Time until the limit is reached at that rate.
+    pub reached_in_ns: Option<u64>,
+}
+
+impl Leaks {
+    /// The answer as the API gives it, about these processes; about all where none is named.
+    #[must_use]
+    pub fn new(view: &View<'_>, pids: &[u32], scope: &str) -> Self {
+        let leaks::Leaks { growing, hung_up, survived, room, caveats } = leaks::leaks(view, pids);
+        let terms = Terms::new(view);
+        let t0 = view.session().t0();
+        let party = |process: &Process| terms.party(process.key);
+        Self {
+            growing: growing.iter().map(|growth| Growing::new(growth, &terms)).collect(),
+            hung_up: hung_up
+                .iter()
+                .map(|hung_up| HungUp {
+                    socket: Socket::new(&hung_up.socket, t0),
+                    holders: hung_up.holders.iter().map(|holder| terms.holder(holder)).collect(),
+                    since: terms.when(hung_up.since),
+                    found: hung_up.found,
+                    age_ns: hung_up.age_ns,
+                    peer: hung_up.peer.map(|peer| terms.party(peer)),
+                })
+                .collect(),
+            survived_exec: survived
+                .iter()
+                .map(|survived| SurvivedExec {
+                    process: party(survived.process),
+                    fd: survived.descriptor.fd,
+                    socket: Socket::new(&survived.socket, t0),
+                    exec: terms.when(survived.exec),
+                })
+                .collect(),
+            room: room
+                .iter()
+                .map(|room| Room {
+                    process: party(room.process),
+                    limit: room.limit,
+                    used: room.used,
+                    left_per_1000_s: (room.left_per_1000_s > 0).then_some(room.left_per_1000_s),
+                    reached_in_ns: room.reached_in_ns,
+                })
+                .collect(),
+            basis: terms.basis(view, scope, &caveats),
+        }
+    }
+
+    /// The answer for people.
+    #[must_use]
+    pub fn text(&self, zone: &TimeZone) -> String {
+        let mut text = String::new();
+        for growing in &self.growing {
+            text.push_str(&growing.text(zone));
+        }
+        if !self.hung_up.is_empty() {
+            text.push_str("the peer hung up, and nobody closes\n");
+            let rows = self.hung_up.iter().map(HungUp::cells);
+            text.push_str(&columns(4, &["COMMAND", "PID", "FD", "AGE", "LOCAL", "PEER", "HUNG UP"], rows));
+        }
+        if !self.survived_exec.is_empty() {
+            text.push_str("sockets that survived an exec\n");
+            let rows = self.survived_exec.iter().map(|survived| {
+                let [comm, pid] = who(&survived.process);
+                let [local, peer] = ends(&survived.socket);
+                let exec = survived.exec.text(zone) + &survived.exec.evidence();
+                vec![comm, pid, survived.fd.to_string(), local, peer, exec]
+            });
+            text.push_str(&columns(4, &["COMMAND", "PID", "FD", "LOCAL", "PEER", "EXEC"], rows));
+        }
+        if !self.room.is_empty() {
+            text.push_str("room for descriptors\n");
+            let rows = self.room.iter().map(|room| {
+                let [comm, pid] = who(&room.process);
+                let reached = match room.reached_in_ns {
+                    Some(ns) => format!("full in {}", long(ns)),
+                    None => "does not grow".to_owned(),
+                };
+                vec![comm, pid, room.used.to_string(), room.limit.to_string(), reached]
+            });
+            text.push_str(&columns(4, &["COMMAND", "PID", "USED", "LIMIT", "AT THIS RATE"], rows));
+        }
+        if text.is_empty() {
+            text.push_str("nothing is left behind\n");
+        }
+        text + &self.basis.text(zone)
+    }
+}
+
+impl Growing {
+    fn new(growth: &growth::Growth<'_>, terms: &Terms<'_>) -> Self {
+        let thread = |(tid, left): &(u32, u64)| Thread { tid: *tid, left: *left };
+        Self {
+            process: terms.party(growth.process.key),
+            kind: growth.kind.name().to_owned(),
+            by: growth.by.name().to_owned(),
+            left: growth.left,
+            made: growth.made,
+            over_ns: growth.over_ns,
+            longest_ns: growth.longest_ns,
+            since: terms.when(growth.since),
+            threads: growth.threads.iter().map(thread).collect(),
+            newest: growth
+                .newest
+                .iter()
+                .map(|(fd, made)| Left { fd: *fd, made: terms.when(*made) })
+                .collect(),
+        }
+    }
+
+    fn text(&self, zone: &TimeZone) -> String {
+        let [comm, pid] = who(&self.process);
+        let Self { left, made, .. } = self;
+        let kinds = one_of(&self.kind, *left);
+        let mut text = format!(
+            "{comm} {pid} leaves {kinds} open: {left} of {made} made by {} in {}, the first at {}{}\n",
+            self.by,
+            duration(self.over_ns),
+            self.since.text(zone),
+            self.since.evidence()
+        );
+        let lives = match self.longest_ns {
+            Some(longest) => format!("what was closed was open for at most {}", duration(longest)),
+            None => "none was closed".to_owned(),
+        };
+        let threads: Vec<String> =
+            self.threads.iter().map(|thread| format!("thread {} ({})", thread.tid, thread.left)).collect();
+        let fds: Vec<String> =
+            self.newest.iter().map(|left| format!("fd {}{}", left.fd, left.made.evidence())).collect();
+        let by = if threads.is_empty() { String::new() } else { format!("; made by {}", threads.join(", ")) };
+        let _ = writeln!(text, "    {lives}{by}\n    newest: {}", fds.join(", "));
+        text
+    }
+}
+
+impl HungUp {
+    fn cells(&self) -> Vec<String> {
+        let [local, peer] = ends(&self.socket);
+        let (comm, pid, fd) = match self.holders.first() {
+            Some(holder) => {
+                (Escaped(holder.comm.as_bytes()).to_string(), holder.pid.to_string(), holder.fd.to_string())
+            }
+            None => ("?".to_owned(), "?".to_owned(), "?".to_owned()),
+        };
+        let more = if self.found { ">" } else { "" };
+        let age = format!("{more}{}{}", long(self.age_ns), self.since.evidence());
+        let by = self.peer.as_ref().map_or_else(|| "?".to_owned(), |peer| who(peer).join(" "));
+        vec![comm, pid, fd, age, local, peer, by]
+    }
+}
+
+fn who(party: &Party) -> [String; 2] {
+    [Escaped(party.comm.as_bytes()).to_string(), party.pid.to_string()]
+}
+
+fn ends(socket: &Socket) -> [String; 2] {
+    [&socket.local, &socket.peer].map(|end| Escaped(end.as_deref().unwrap_or("*").as_bytes()).to_string())
+}
+
+/// A duration that may be hours: `3 d 4 h`, `2 h 5 min`, `3 min 20 s`.
+fn long(ns: u64) -> String {
+    let seconds = ns / 1_000_000_000;
+    let two = |whole: u64, unit: &str, rest: u64, small: &str| {
+        if rest == 0 { format!("{whole} {unit}") } else { format!("{whole} {unit} {rest} {small}") }
+    };
+    match seconds {
+        0..60 => duration(ns),
+        60..3_600 => two(seconds / 60, "min", seconds % 60, "s"),
+        3_600..86_400 => two(seconds / 3_600, "h", seconds % 3_600 / 60, "min"),
+        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
+    }
+}
