@@ -171,7 +171,19 @@ fn the_verbs_are_these() {
         (code, verbs),
         (
             Some(0),
-            vec!["trace", "serve", "open", "dump", "fds", "sockets", "who", "handovers", "doctor", "help"]
+            vec![
+                "trace",
+                "serve",
+                "open",
+                "dump",
+                "fds",
+                "sockets",
+                "who",
+                "handovers",
+                "leaks",
+                "doctor",
+                "help"
+            ]
         )
     );
 }
