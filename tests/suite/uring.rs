@@ -30,7 +30,9 @@ pub(crate) fn same_operations(log: &Path, out: &Path) -> Result<usize> {
     complete(&all)?;
     let repaired = all.iter().find(|line| line["event"] == "repair" || line["via"] == "repair");
     ensure!(repaired.is_none(), "repaired: {repaired:?}");
-    let told: Vec<Value> = all.into_iter().filter(|line| line["via"] == "io_uring").collect();
+    // What a check confirms was told before.
+    let own = |line: &Value| line["via"] == "io_uring" && line["confirmed"].is_null();
+    let told: Vec<Value> = all.into_iter().filter(own).collect();
     let known: Vec<Value> = serde_json::from_str(&fs::read_to_string(log)?)?;
     for (place, known) in known.iter().enumerate() {
         let line = told.get(place).with_context(|| format!("operation {place} is not told: {known}"))?;
@@ -168,4 +170,36 @@ fn same_completions(mode: &str) -> Result<()> {
 fn requests_that_waited_before_tracing_are_told_in_full() -> Result<()> {
     same_completions("plain")?;
     same_completions("sqpoll")
+}
+
+#[test]
+fn a_check_confirms_closes_that_told_nothing() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (log, out) = (dir.path().join("log.json"), dir.path().join("out.jsonl"));
+    let mut args: Vec<OsString> = ["trace", "--json", "--check", "100ms", "-o"].map(OsString::from).into();
+    args.extend([out.clone().into(), "--".into(), SERVER.into(), log.clone().into(), "hold".into()]);
+    let sockreel = Sockreel::start(dir.path(), "trace", args)?;
+    wait_for("the server's log", || log.exists().then_some(()).context("not written"))?;
+    let known: Vec<Value> = serde_json::from_str(&fs::read_to_string(&log)?)?;
+    // A close that fails says so.
+    let silent: Vec<_> =
+        known.iter().filter(|line| line["unconfirmed"] == true && line["fd"] != 9999).collect();
+    ensure!(silent.len() == 2, "{silent:?}");
+    wait_for("closes that are confirmed", || {
+        let told = lines(&out)?;
+        let first = told.iter().filter(|line| line["unconfirmed"] == true && line["fd"] != 9999);
+        let inodes: Vec<_> = first.map(|line| (line["fd"].clone(), line["inode"].clone())).collect();
+        let confirmed = told.iter().filter(|line| line["confirmed"] == true);
+        let confirmed: Vec<_> = confirmed.map(|line| (line["fd"].clone(), line["inode"].clone())).collect();
+        ensure!(
+            inodes.len() == 2 && confirmed == inodes,
+            "{inodes:?} were closed, confirmed are {confirmed:?}"
+        );
+        let repaired = told.iter().find(|line| line["event"] == "repair");
+        ensure!(repaired.is_none(), "repaired: {repaired:?}");
+        Ok(())
+    })?;
+    signal_pid(*sockreel.command(SERVER)?.first().context("no server")?, Signal::SIGTERM)?;
+    sockreel.ended()?;
+    Ok(())
 }

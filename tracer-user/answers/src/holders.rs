@@ -190,7 +190,7 @@ impl<'a> View<'a> {
             Ceased::Closed(Closed::Exit) => of(event) && event.kind == EventKind::Exit,
             Ceased::Closed(Closed::Exec) => of(event) && event.kind == EventKind::Exec,
             Ceased::Closed(Closed::Replaced) => of(event) && event.new_fd == Some(descriptor.fd),
-            Ceased::Closed(Closed::Close | Closed::Repair) => {
+            Ceased::Closed(Closed::Close | Closed::Unconfirmed | Closed::Repair) => {
                 of(event) && (event.fd == Some(descriptor.fd) || event.fds.contains(&descriptor.fd))
             }
             Ceased::Unshared => of(event) && event.ts == ts,

@@ -255,8 +255,16 @@ impl Session {
             return;
         }
         if !doing.again {
-            self.world.empty((table, fd), &file, doing.began(), Closed::Close);
+            let how = if doing.call.request.is_some_and(|request| request.unconfirmed) {
+                Closed::Unconfirmed
+            } else {
+                Closed::Close
+            };
+            self.world.empty((table, fd), &file, doing.began(), how);
             self.world.note_emptied(table, fd, file.file, doing.ts);
+            if how == Closed::Unconfirmed {
+                self.await_check(doing, (table, fd), file);
+            }
         }
         if let Some(id) = self.world.tables.find(table, fd, &file).map(|kept| kept.descriptor.id) {
             self.show_file(event, id);

@@ -143,6 +143,8 @@ impl Opened {
 pub enum Closed {
     /// `close` or `close_range`.
     Close,
+    /// A close was submitted to an io_uring that tells nothing of its success; a check settles it.
+    Unconfirmed,
     /// `dup2` or `dup3` put another file there.
     Replaced,
     /// Close-on-exec.
@@ -159,6 +161,7 @@ impl Closed {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Close => "close",
+            Self::Unconfirmed => "unconfirmed",
             Self::Replaced => "dup",
             Self::Exec => "exec",
             Self::Exit => "exit",

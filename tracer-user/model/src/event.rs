@@ -272,6 +272,8 @@ pub struct Event {
     pub new_ring: Option<i32>,
     /// The operation was submitted, and nothing will tell that it succeeded.
     pub unconfirmed: bool,
+    /// A check found that it did.
+    pub confirmed: bool,
     /// Which operation it was was concluded among several with the same mark.
     pub doubtful: bool,
     /// Why it failed, where that can be said.

@@ -39,6 +39,7 @@ mod store;
 mod tables;
 mod tell;
 mod trust;
+mod unconfirmed;
 mod uring;
 mod world;
 

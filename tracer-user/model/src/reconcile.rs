@@ -103,6 +103,7 @@ impl Session {
         for told in std::mem::take(&mut outcome.told) {
             self.tell_row(told);
         }
+        self.confirm(stamp, open.begin, |table| outcome.tables.contains(&table));
         self.miss(stamp, reason, open.begin, &outcome);
         self.stand(stamp, reason, open.begin, &outcome);
         self.world.emptied = None;

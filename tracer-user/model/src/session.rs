@@ -12,7 +12,7 @@ use crate::{
     reconcile,
     revisions::Entity,
     tell::Stamp,
-    trust,
+    trust, unconfirmed,
     world::World,
 };
 
@@ -97,6 +97,8 @@ pub struct Session {
     /// The snapshot that is being read.
     pub(crate) open: Option<reconcile::Open>,
     pub(crate) missed: trust::AllMissed,
+    /// Closes that nothing will tell the success of.
+    pub(crate) unconfirmed: unconfirmed::Awaiting,
     pub(crate) explaining: explain::Memory,
     /// A table turned out doubtful without a loss.
     pub(crate) repair_wanted: bool,
@@ -122,6 +124,7 @@ impl Session {
             loss: Loss::default(),
             open: None,
             missed: trust::AllMissed::new(),
+            unconfirmed: unconfirmed::Awaiting::new(),
             explaining: explain::Memory::default(),
             repair_wanted: false,
             repairs: 0,

@@ -422,6 +422,15 @@ impl Tables {
         self.displaced.range(range).map(|(_, id)| *id).collect()
     }
 
+    /// A close that was not confirmed has happened.
+    pub(crate) fn confirm(&mut self, id: DescriptorId, revisions: &mut Revisions) {
+        self.change(id, revisions, |kept| {
+            if let Some((_, how @ Closed::Unconfirmed)) = &mut kept.descriptor.closed {
+                *how = Closed::Close;
+            }
+        });
+    }
+
     /// The close of a displaced descriptor was told: puts its end right.
     pub(crate) fn correct(&mut self, id: DescriptorId, at: BootNs, how: Closed, revisions: &mut Revisions) {
         let Some(kept) = self.kept.get_mut(&id) else { return };

@@ -93,6 +93,7 @@ impl Session {
             directs: Vec::new(),
             new_ring: None,
             unconfirmed: false,
+            confirmed: false,
             doubtful: false,
             explain: None,
         }

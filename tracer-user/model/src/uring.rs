@@ -152,6 +152,7 @@ impl Session {
             }
             ListPart::Ends => {
                 let Some((began, listed)) = ring.listed.take() else { return };
+                self.confirm(stamp, began, |read| read == table);
                 for id in self.world.tables.open(table, 0, i32::MAX) {
                     let missed = self.world.tables.get(id).is_some_and(|kept| {
                         kept.descriptor.opened < began && !listed.contains(&kept.descriptor.fd)

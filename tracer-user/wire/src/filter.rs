@@ -128,6 +128,7 @@ const FIELDS: &[(&str, Field)] = &[
     ("inferred", Field::Flag(|line| Some(line.inferred))),
     ("late", Field::Flag(|line| Some(line.late))),
     ("unconfirmed", Field::Flag(|line| Some(line.unconfirmed))),
+    ("confirmed", Field::Flag(|line| Some(line.confirmed))),
     ("doubtful", Field::Flag(|line| Some(line.doubtful))),
     // By its cause.
     ("explain", Field::Text(|line| line.explain.as_deref().map(|explain| explain.cause.as_ref()))),

@@ -98,6 +98,7 @@ pub fn write(event: &Event, line: &mut Vec<u8>) {
     field!(line, "inferred", yes(event.inferred));
     field!(line, "late", yes(event.late));
     field!(line, "unconfirmed", yes(event.unconfirmed));
+    field!(line, "confirmed", yes(event.confirmed));
     field!(line, "doubtful", yes(event.doubtful));
     field!(line, "explain", event.explain.as_ref().map(|explain| Explained::new(event, explain)));
     field!(line, "cpu", event.origin.map(|origin| origin.cpu));

@@ -169,6 +169,10 @@ pub struct Line {
     #[serde(skip_serializing_if = "is_false")]
     #[ts(as = "Option<bool>")]
     pub unconfirmed: bool,
+    /// A check found that an unconfirmed close succeeded: a second line of that operation, without a result.
+    #[serde(skip_serializing_if = "is_false")]
+    #[ts(as = "Option<bool>")]
+    pub confirmed: bool,
     /// Several operations in flight had the mark of this one: which of them completed was concluded.
     #[serde(skip_serializing_if = "is_false")]
     #[ts(as = "Option<bool>")]
@@ -254,6 +258,7 @@ impl Line {
             inferred: event.inferred,
             late: event.late,
             unconfirmed: event.unconfirmed,
+            confirmed: event.confirmed,
             doubtful: event.doubtful,
             explain: event.explain.as_ref().map(|explain| Box::new(Explained::new(event, explain))),
             cpu: event.origin.map(|origin| origin.cpu),

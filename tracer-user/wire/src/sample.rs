@@ -64,6 +64,7 @@ pub(crate) fn event(kind: EventKind) -> Event {
         directs: Vec::new(),
         new_ring: None,
         unconfirmed: false,
+        confirmed: false,
         doubtful: false,
         explain: None,
     }

@@ -36,6 +36,9 @@ pub(crate) fn of(event: &Event) -> String {
     if event.unconfirmed {
         sentence.push_str(" (unconfirmed)");
     }
+    if event.confirmed {
+        sentence.push_str(" (confirmed by a check)");
+    }
     if event.doubtful {
         sentence.push_str(" (doubtful)");
     }

@@ -976,6 +976,10 @@ late?: boolean,
  */
 unconfirmed?: boolean,
 /**
+ * A check found that an unconfirmed close succeeded: a second line of that operation, without a result.
+ */
+confirmed?: boolean,
+/**
  * Several operations in flight had the mark of this one: which of them completed was concluded.
  */
 doubtful?: boolean,

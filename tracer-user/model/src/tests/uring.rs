@@ -1,10 +1,10 @@
 //! Operations of io_urings: completions, entries of a ring's file table, what is never confirmed.
 
-use super::make::{Bench, Making, call, file, input, ip, listener, named, slot, socket_file, task, tcp};
+use super::make::{Bench, Making, call, file, input, ip, listener, named, row, slot, socket_file, task, tcp};
 use crate::{
     entity::Closed,
     event::{Direction, EventKind, Via},
-    input::{Body, Input, ListPart, Request, RingPart, Slot},
+    input::{Body, Input, ListPart, Reason, Request, RingPart, Slot},
     syscall::Syscall,
 };
 
@@ -49,7 +49,7 @@ fn a_close_without_completion_empties_the_slot_and_says_so() {
     let event = bench.call(with(close, |request| request.unconfirmed = true).running());
     assert_eq!((event.unconfirmed, event.pending, event.ret, event.dur_ns), (true, false, None, None));
     assert_eq!(bench.open(1), []);
-    assert_eq!(bench.descriptor(1).closed.map(|(at, how)| (at.0, how)), Some((190, Closed::Close)));
+    assert_eq!(bench.descriptor(1).closed.map(|(at, how)| (at.0, how)), Some((190, Closed::Unconfirmed)));
 }
 
 #[test]
@@ -211,4 +211,28 @@ fn an_entry_is_copied_to_another_ring() {
         .map(|(ring, entries)| (*ring, entries.iter().map(|entry| (entry.fd, entry.ino)).collect::<Vec<_>>()))
         .collect();
     assert_eq!(held, [(Some(3), vec![(5, 9)]), (Some(4), vec![(1, 9)])]);
+}
+
+#[test]
+fn a_later_look_at_the_table_confirms_a_close_that_told_nothing() {
+    let mut bench = Bench::new();
+    bench.opens(100, 4, 1);
+    bench.opens(110, 5, 2);
+    for (ts, fd, inode) in [(200, 4_i32, 1), (210, 5, 2)] {
+        let close =
+            operation(ts, Syscall::RingClose, 0).args(&[fd.cast_unsigned()]).subject(slot(fd, file(inode)));
+        bench.call(with(close, |request| request.unconfirmed = true).running());
+    }
+    assert_eq!(bench.descriptor(1).closed.map(|(_, how)| how), Some(Closed::Unconfirmed));
+    // One is closed, the other is there still.
+    let rows = |ts| [(ts, row(1, slot(3, file(3)), None)), (ts, row(1, slot(5, file(2)), None))];
+    let events = bench.snapshot(1_000, Reason::Check, &rows(1_050));
+    let confirmed: Vec<_> = events.iter().filter(|event| event.confirmed).collect();
+    let [event] = confirmed.as_slice() else { panic!("{confirmed:?}") };
+    assert_eq!((event.kind, event.fd, event.ino, event.ret), (EventKind::Close, Some(4), Some(1), None));
+    assert_eq!(event.call, Some(Syscall::RingClose));
+    assert_eq!(bench.descriptor(1).closed.map(|(at, how)| (at.0, how)), Some((190, Closed::Close)));
+    assert!(bench.open(1).contains(&(5, 2)));
+    let again = bench.snapshot(2_000, Reason::Check, &rows(2_050));
+    assert!(again.iter().all(|event| !event.confirmed), "{again:?}");
 }
