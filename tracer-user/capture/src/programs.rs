@@ -143,8 +143,8 @@ pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
         match attach_one(&mut ebpf, program, &btf, &mut links) {
             Ok(tracepoint) => report.attached.push(format!("{} ({tracepoint})", program.tells)),
             Err(cause) => match program.without {
-                Some(without) if report.missing.iter().any(|missing| missing == without) => {}
-                Some(without) => report.missing.push(without.to_owned()),
+                Some(without) if report.missing.iter().any(|missing| missing.starts_with(without)) => {}
+                Some(without) => report.missing.push(format!("{without}{}", why(&cause))),
                 None => return Err(refused(&format!("attach to {}", program.tracepoint), &cause)),
             },
         }
@@ -249,6 +249,18 @@ impl Programs {
         let id = iterator.attach().map_err(std::io::Error::other)?;
         iterator.take_link(id).map_err(std::io::Error::other)?.into_file().map_err(std::io::Error::other)
     }
+}
+
+/// Why the verifier refused a program, in its last words; nothing where the kernel does not have the tracepoint.
+fn why(cause: &ProgramError) -> String {
+    let ProgramError::LoadError { verifier_log, .. } = cause else { return String::new() };
+    let log = verifier_log.to_string();
+    let counts = ["processed ", "verification time ", "stack depth ", "peak_states "];
+    let words = log
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty() && !counts.iter().any(|count| line.starts_with(count)));
+    words.map_or_else(String::new, |words| format!(" (the kernel refuses the program: {})", words.trim()))
 }
 
 /// `EPERM` (errno(3)). The verifier's own refusals are `EACCES`, `EINVAL` and others.
