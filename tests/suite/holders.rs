@@ -1,6 +1,6 @@
 //! Who holds what, and how that came: `who`, `handovers` and `sockets` on real servers, against ss(8) and the servers' own word.
 
-use crate::harness::{Server, Sockreel, descendants, free_port, is_listening, signal_pid, wait_for};
+use crate::harness::{Group, Server, Sockreel, descendants, free_port, is_listening, signal_pid, wait_for};
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -9,8 +9,9 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{Ipv4Addr, TcpStream},
+    os::{fd::AsRawFd as _, linux::net::SocketAddrExt as _},
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
 };
 
 /// A daemon over a command that it started.
@@ -259,7 +260,7 @@ fn a_child_that_inherited_a_listener_is_told() -> Result<()> {
     signal_pid(u32::try_from(child)?, Signal::SIGKILL)?;
     let gone = wait_for("the end of the listener", || {
         let who = daemon.ask(&["who", &port_text])?;
-        ensure!(who["sockets"] == Value::Array(Vec::new()), "{who}");
+        ensure!(who["sockets"] == Value::Array(Vec::new()) && who["before"][0].is_object(), "{who}");
         Ok(who)
     })?;
     let former = held(&gone["before"][0]["former"])?;
@@ -375,6 +376,70 @@ fn an_activated_service_has_its_listener_from_the_program_before() -> Result<()>
     ensure!(findings(&handovers)?.is_empty(), "{handovers}");
     visit(port, b"quit\n")?;
     daemon.serve.insist()?;
+    Ok(())
+}
+
+#[test]
+fn a_namespace_of_its_own_and_what_is_left_there() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let script = format!("ip link set lo up && exec /usr/bin/python3 {}", programs("inherited.py"));
+    let server = Group::start(
+        "unshare",
+        Command::new("unshare")
+            .args(["--net", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", &script])
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(dir.path().join("out"))?),
+    )?;
+    let said = wait_for("the port", || {
+        let out = fs::read_to_string(dir.path().join("out"))?;
+        ensure!(out.lines().count() == 2, "{out}");
+        Ok(out)
+    })?;
+    let port: u16 = said.lines().next().context("no port")?.parse()?;
+    let [inside, ..] = descendants(server.pid())?[..] else { anyhow::bail!("no process") };
+    let within = |program: &[&str]| -> Result<String> {
+        let output = Command::new("nsenter")
+            .args(["--net", "--target", &inside.to_string()])
+            .args(program)
+            .output()?;
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let client = "import socket,sys; c = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); print(c.recv(9), c.recv(9))";
+    assert_eq!(within(&["/usr/bin/python3", "-c", client, &port.to_string()])?, "b'hello\\n' b''\n");
+    let waiting = within(&["ss", "-Htan", "state", "time-wait", &format!("sport = :{port}")])?;
+    let peer =
+        waiting.split_whitespace().nth(3).with_context(|| format!("nothing waits: {waiting}"))?.to_owned();
+
+    let who = answer(dir.path(), &["who", &port.to_string()])?;
+    let listener = only_listener(&who)?;
+    let netns = fs::read_link(format!("/proc/{inside}/ns/net"))?.to_string_lossy().into_owned();
+    assert_eq!(format!("net:[{}]", listener["socket"]["netns"]), netns);
+    let holder =
+        listener["holders"].as_array().context("no holders")?.iter().find(|holder| holder["pid"] == inside);
+    assert_eq!(holder.map(|holder| &holder["ns_pid"]), Some(&1.into()), "{listener}");
+    let left = &who["leftovers"];
+    assert_eq!((&left[0]["peer"], &left[0]["netns"]), (&peer.into(), &listener["socket"]["netns"]), "{who}");
+    assert_eq!(left.as_array().map(Vec::len), Some(1));
+    assert_eq!(who["basis"]["caveats"], Value::Array(Vec::new()));
+    Ok(())
+}
+
+#[test]
+fn a_unix_socket_by_its_path_and_by_its_abstract_name() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("x.sock");
+    let path = path.to_str().context("path")?;
+    let name = format!("sockreel-{}", std::process::id());
+    let own = |socket: &std::os::unix::net::UnixListener| {
+        (u64::from(std::process::id()), i64::from(socket.as_raw_fd()))
+    };
+    let by_path = std::os::unix::net::UnixListener::bind(path)?;
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name)?;
+    let by_name = std::os::unix::net::UnixListener::bind_addr(&address)?;
+    for (target, socket) in [(path.to_owned(), &by_path), (format!("@{name}"), &by_name)] {
+        let who = answer(dir.path(), &["who", &target])?;
+        assert_eq!(held(&only_listener(&who)?["holders"])?, [own(socket)].into(), "{target}");
+    }
     Ok(())
 }
 

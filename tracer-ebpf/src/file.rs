@@ -7,7 +7,7 @@ use crate::{
     sock,
 };
 use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
-use tracer_abi::{FileRef, NAME_LEN, Offsets, SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT, Slot};
+use tracer_abi::{FileRef, NAME_LEN, Offsets, SLOT_CLOEXEC, SLOT_MQUEUE, SLOT_NONBLOCK, SLOT_PRESENT, Slot};
 
 /// Type bits of `st_mode` and their value for a socket (inode(7)).
 const S_IFMT: u32 = 0o170_000;
@@ -15,6 +15,17 @@ const S_IFSOCK: u32 = 0o140_000;
 
 /// `PID_FS_MAGIC` (include/uapi/linux/magic.h).
 const PID_FS_MAGIC: u64 = 0x5049_4446;
+
+/// `MQUEUE_MAGIC` (ipc/mqueue.c).
+const MQUEUE_MAGIC: u64 = 0x1980_0202;
+
+/// `SLOT_MQUEUE` where a file is of the file system of message queues.
+#[inline(always)]
+pub(crate) fn mqueue(file: u64) -> u32 {
+    let inode = pointer(file, offset!(file_inode)).unwrap_or(0);
+    let sb = pointer(inode, offset!(inode_sb)).unwrap_or(0);
+    if field::<u64>(sb, offset!(sb_magic)) == Some(MQUEUE_MAGIC) { SLOT_MQUEUE } else { 0 }
+}
 
 /// Makes a slot one that was not read.
 #[inline(always)]

@@ -13,6 +13,8 @@ pub const SLOT_PRESENT: u32 = 1;
 pub const SLOT_CLOEXEC: u32 = 2;
 /// The open file has `O_NONBLOCK` set.
 pub const SLOT_NONBLOCK: u32 = 4;
+/// The open file is a POSIX message queue (mq_overview(7)); told by snapshots, where its name does not tell.
+pub const SLOT_MQUEUE: u32 = 8;
 /// `SO_REUSEADDR` is set (socket(7)).
 pub const OPTION_REUSEADDR: u8 = 1;
 /// `SO_REUSEPORT` is set.

@@ -82,7 +82,7 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     row.fd_limit = task::fd_limit(address);
     task::place(address, row.ts, &mut row.place);
     row.slot.fd = fd as i32;
-    row.slot.flags = SLOT_PRESENT | file::cloexec(row.files, fd);
+    row.slot.flags = SLOT_PRESENT | file::cloexec(row.files, fd) | file::mqueue(file as u64);
     row.open_flags = field(file as u64, offset!(file_flags)).unwrap_or(0);
     let path_offset = offset!(file_path) as usize;
     // SAFETY: `bpf_d_path` takes a `struct path *` inside a file that the verifier knows to be valid; the offset is a

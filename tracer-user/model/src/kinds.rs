@@ -160,10 +160,16 @@ pub(crate) fn by_name(file: &FileRef, name: &[u8]) -> FileKind {
     }
 }
 
+/// Before the name of a message queue that a snapshot found.
+const MQUEUE: &[u8] = b"mqueue:";
+
 /// Kind of a file as a snapshot names it: a whole path, or what `/proc/PID/fd` shows (proc(5)).
 pub(crate) fn by_link(file: &FileRef, link: &[u8]) -> FileKind {
     if let Some(name) = link.strip_prefix(b"anon_inode:") {
         return anonymous(name);
+    }
+    if link.starts_with(MQUEUE) {
+        return FileKind::Mqueue;
     }
     let unlinked = link.ends_with(b" (deleted)");
     if unlinked && (link.starts_with(b"/memfd:") || link.starts_with(b"/secretmem")) {
@@ -179,6 +185,7 @@ pub(crate) fn by_link(file: &FileRef, link: &[u8]) -> FileKind {
 pub(crate) fn shown_name(kind: FileKind, name: &[u8]) -> &[u8] {
     match kind {
         FileKind::Socket | FileKind::Pipe => b"",
+        FileKind::Mqueue => name.strip_prefix(MQUEUE).unwrap_or(name),
         _ => name.strip_prefix(b"anon_inode:").unwrap_or(name),
     }
 }

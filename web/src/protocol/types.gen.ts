@@ -512,9 +512,17 @@ process: string,
  */
 pid: number,
 /**
+ * Its number as itself sees it (pid_namespaces(7)), where that is another.
+ */
+ns_pid?: number,
+/**
  * Name.
  */
 comm: string,
+/**
+ * Its control group: a path from the root of the cgroup2 hierarchy (cgroups(7)), where known.
+ */
+cgroup?: string,
 /**
  * Number of the descriptor.
  */
@@ -1048,9 +1056,17 @@ process: string,
  */
 pid: number,
 /**
+ * Its number as itself sees it (pid_namespaces(7)), where that is another.
+ */
+ns_pid?: number,
+/**
  * Name.
  */
 comm: string,
+/**
+ * Its control group: a path from the root of the cgroup2 hierarchy (cgroups(7)), where known.
+ */
+cgroup?: string,
 /**
  * Number of the descriptor.
  */
@@ -1292,9 +1308,17 @@ process: string,
  */
 pid: number,
 /**
+ * Its number as itself sees it (pid_namespaces(7)), where that is another.
+ */
+ns_pid?: number,
+/**
  * Name.
  */
 comm: string,
+/**
+ * Its control group: a path from the root of the cgroup2 hierarchy (cgroups(7)), where known.
+ */
+cgroup?: string,
 /**
  * Number of the descriptor.
  */

@@ -11,7 +11,7 @@ use crate::{
     ids::{BootNs, ProcessKey},
     input::{Body, Input, Row, Slot},
 };
-use tracer_abi::{Field, SnapshotRow};
+use tracer_abi::{Field, SLOT_MQUEUE, SnapshotRow};
 
 /// `O_NONBLOCK` (open(2)).
 const O_NONBLOCK: u32 = 0o4000;
@@ -31,6 +31,9 @@ pub(super) fn slot_row(record: &SnapshotRow, name: Vec<u8>) -> Result<Row, Decod
     if let Some(sock) = &mut sock {
         name_unix(sock, &record.local, &record.peer);
     }
+    // As `/proc/PID/fd` marks other files that are of no file system that is mounted.
+    let name =
+        if record.slot.flags & SLOT_MQUEUE != 0 { [b"mqueue:", name.as_slice()].concat() } else { name };
     Ok(Row {
         process: ProcessKey { pid: record.pid, start_ns: record.start },
         parent: record.parent,

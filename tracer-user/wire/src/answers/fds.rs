@@ -208,7 +208,7 @@ impl Row {
         }
         cells.extend([
             Escaped(holder.comm.as_bytes()).to_string(),
-            holder.pid.to_string(),
+            holder.pid_text(),
             format!("{}{}", holder.fd, self.access.as_deref().unwrap_or_default()),
             // As `lsof +fg` has it.
             if holder.cloexec { "CX" } else { "" }.to_owned(),

@@ -80,8 +80,12 @@ pub struct Holder {
     pub process: String,
     /// Thread group id.
     pub pid: u32,
+    /// Its number as itself sees it (pid_namespaces(7)), where that is another.
+    pub ns_pid: Option<u32>,
     /// Name.
     pub comm: String,
+    /// Its control group: a path from the root of the cgroup2 hierarchy (cgroups(7)), where known.
+    pub cgroup: Option<String>,
     /// Number of the descriptor.
     pub fd: i32,
     /// Close-on-exec.
@@ -156,9 +160,12 @@ impl<'a> Terms<'a> {
             How::Found => ("snapshot", None),
             How::Repaired => ("repair", None),
         };
+        let place = holder.process.place.as_ref();
         Holder {
             process: key.to_string(),
             pid: key.pid,
+            ns_pid: place.map(|place| place.ns_pid).filter(|own| *own != key.pid),
+            cgroup: place.and_then(|place| place.cgroup.as_deref()).map(lossy),
             comm: self.view.comm(holder.process).to_owned(),
             fd: holder.descriptor.fd,
             cloexec: holder.descriptor.cloexec,
@@ -238,11 +245,16 @@ impl Holder {
     fn cells(&self, zone: &TimeZone) -> Vec<String> {
         vec![
             Escaped(self.comm.as_bytes()).to_string(),
-            self.pid.to_string(),
+            self.pid_text(),
             self.fd.to_string(),
             self.since_text(zone),
             self.how_text(zone),
         ]
+    }
+
+    /// Its number, and the one that itself sees.
+    fn pid_text(&self) -> String {
+        self.ns_pid.map_or(self.pid.to_string(), |own| format!("{} ({own} inside)", self.pid))
     }
 
     /// Since when; `<`: at the latest.
@@ -260,6 +272,7 @@ impl Holder {
             Some(from) => format!("{verb} {} {}", from.pid, Escaped(from.comm.as_bytes())),
             None => format!("{verb} an unknown process"),
         };
+        let group = self.cgroup.as_deref().filter(|group| *group != "/");
         let mut how = match self.how.as_str() {
             "fork" => from("inherited from"),
             "pass" => from("passed by"),
@@ -278,6 +291,9 @@ impl Holder {
         }
         if let (Some(until), Some(by)) = (self.until, &self.until_by) {
             let _ = write!(how, "; until {} by {by}{}", until.text(zone), until.evidence());
+        }
+        if let Some(group) = group {
+            let _ = write!(how, "; in {}", Escaped(group.as_bytes()));
         }
         how
     }
