@@ -17,6 +17,8 @@ pub(crate) struct Counters {
     pub(crate) slow_clients: Counter,
     /// Changes that were sent.
     pub(crate) changes: Counter,
+    /// Bytes of the longest message of the live stream: what one client has waiting here at most.
+    pub(crate) longest_message: Counter,
 }
 
 /// One counter. They are independent of each other, so no order between them is asked for.
@@ -32,6 +34,11 @@ impl Counter {
     /// Takes one away.
     pub(crate) fn remove(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Keeps the larger value.
+    pub(crate) fn raise(&self, value: usize) {
+        self.0.fetch_max(u64::try_from(value).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Its value.

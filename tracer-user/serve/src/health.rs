@@ -51,6 +51,12 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<impl IntoResp
     metric("live_clients", "gauge", "Clients of the live stream.", &one(counters.clients.get()));
     metric("live_changes_total", "counter", "Changes sent to clients.", &one(counters.changes.get()));
     metric(
+        "live_message_bytes_max",
+        "gauge",
+        "Longest message of the live stream so far: what one client has waiting at most.",
+        &one(counters.longest_message.get()),
+    );
+    metric(
         "live_resyncs_total",
         "counter",
         "Clients that named a revision and had to start anew.",

@@ -6,6 +6,7 @@
 
 use crate::{
     api::info::{describe, status},
+    counters::Counters,
     handle::Unavailable,
     problem::Problem,
     server::App,
@@ -30,8 +31,8 @@ use tracer_wire::{
     line::Line,
 };
 
-/// Objects in one change.
-const CHANGE_OBJECTS: usize = 5_000;
+/// Objects in one change: a change is one message, and that is what a client that does not read costs here.
+const CHANGE_OBJECTS: usize = 2_000;
 /// Events in one change.
 const CHANGE_EVENTS: u64 = 200;
 /// Clients at one time. Each asks the engine up to ten times a second.
@@ -117,7 +118,8 @@ impl Client {
 
     async fn serve(self, socket: WebSocket, _alive: mpsc::Sender<()>) {
         let pace = self.app.pace;
-        let mut line = Connection { socket, ending: self.app.ending.clone(), pace };
+        let counters = Arc::clone(&self.app.handle.counters);
+        let mut line = Connection { socket, ending: self.app.ending.clone(), pace, counters };
         let Err(end) = self.stream(&mut line).await;
         let frame = match end {
             End::Gone => return,
@@ -310,11 +312,13 @@ struct Connection {
     socket: WebSocket,
     ending: watch::Receiver<bool>,
     pace: Pace,
+    counters: Arc<Counters>,
 }
 
 impl Connection {
     async fn send(&mut self, message: &impl Serialize) -> Result<(), End> {
         let text = serde_json::to_string(message).map_err(|_| End::Gone)?;
+        self.counters.longest_message.raise(text.len());
         let deadline = Instant::now() + self.pace.patience;
         tokio::select! {
             biased;

@@ -12,19 +12,20 @@ test("every opening, closing and change falls into one bucket; open descriptors 
   fake.pass(1000);
   fake.step(refused, "closed", "CLOSE", "ECONNREFUSED");
   fake.pass(1000);
+  fake.fail(process, { event: "bind", call: "bind", fd: 3, ret: -98, error: "EADDRINUSE" });
   fake.exit(process);
   const session = new Session();
   session.apply({ kind: "hello", info: fake.info, resumed: false });
   session.apply(fake.change(0, 0));
 
-  const all = summarize(session.entities, 0, 4e9, 4);
+  const all = summarize(session.entities, session.failures, 0, 4e9, 4);
   expect([...all.open]).toEqual([1, 2, 2, 0]);
-  expect([...all.errors]).toEqual([0, 0, 1, 0]);
+  expect([...all.errors]).toEqual([0, 0, 1, 1]);
   const sum = (counts: Uint32Array) => counts.reduce((a, b) => a + b, 0);
   const steps = session.entities.sockets.get(refused.id)?.steps.length ?? 0;
   expect(sum(all.changes)).toBe(4 + steps);
 
-  const late = summarize(session.entities, 2.5e9, 4e9, 1);
+  const late = summarize(session.entities, session.failures, 2.5e9, 4e9, 1);
   expect([...late.open]).toEqual([0]);
   expect([...late.changes]).toEqual([2]);
 });

@@ -1,4 +1,5 @@
 import type { Entities } from "../store/entities.ts";
+import type { Failures } from "../store/failures.ts";
 
 /** The whole kept time in buckets of equal length. */
 export interface Summary {
@@ -6,13 +7,20 @@ export interface Summary {
   readonly to: number;
   /** Descriptors opened and closed, and changes of sockets. */
   readonly changes: Uint32Array;
+  /** Failed calls, and verdicts on sockets. */
   readonly errors: Uint32Array;
   /** Descriptors that are open at the bucket's end. */
   readonly open: Uint32Array;
 }
 
 /** Counts what happened in each of `count` buckets between two moments. */
-export function summarize(entities: Entities, from: number, to: number, count: number): Summary {
+export function summarize(
+  entities: Entities,
+  failures: Failures,
+  from: number,
+  to: number,
+  count: number,
+): Summary {
   const changes = new Uint32Array(count);
   const errors = new Uint32Array(count);
   /** How many more descriptors are open at a bucket's end than at that of the bucket before. */
@@ -41,6 +49,10 @@ export function summarize(entities: Entities, from: number, to: number, count: n
       changes[at] = (changes[at] as number) + 1;
       if (step.error) errors[at] = (errors[at] as number) + 1;
     }
+  }
+  for (const { t } of failures.all) {
+    const at = bucket(t);
+    if (at >= 0) errors[at] = (errors[at] as number) + 1;
   }
   let held = atStart;
   const open = Uint32Array.from(grown, (more) => {

@@ -35,7 +35,7 @@ export class Entities {
   /** Descriptors by the open file description that they share; a single one stands for itself. */
   readonly #files = new Map<string, Descriptor | Descriptor[]>();
   /** When the sockets behind a slot met an error, by table and number; how many steps of a socket are among them. */
-  readonly #errors = new Map<string, number[]>();
+  readonly #errors = new Map<string, Map<number, number[]>>();
   readonly #faulty = new Map<string, number[]>();
 
   putProcess(process: Process): void {
@@ -139,7 +139,7 @@ export class Entities {
 
   /** When sockets that a slot held met an error, in order. */
   errors(table: string, fd: number): readonly number[] {
-    return this.#errors.get(`${table}/${fd}`) ?? [];
+    return this.#errors.get(table)?.get(fd) ?? NO_TIMES;
   }
 
   /** Sockets that met errors, with when they did. */
@@ -192,11 +192,20 @@ export class Entities {
 
   /** An error after the descriptor's end still belongs to its slot: a reset often comes then. */
   #fault({ table, fd, opened }: Descriptor, t: number): void {
-    if (t >= opened) insert(list(this.#errors, `${table}/${fd}`), t, (at) => at);
+    if (t < opened) return;
+    let slots = this.#errors.get(table);
+    if (!slots) {
+      slots = new Map();
+      this.#errors.set(table, slots);
+    }
+    insert(list(slots, fd), t, (at) => at);
   }
 
   #unfault({ table, fd, opened }: Descriptor, t: number): void {
-    if (t >= opened) removeFrom(this.#errors, `${table}/${fd}`, t, (at) => at);
+    const slots = t < opened ? undefined : this.#errors.get(table);
+    if (!slots) return;
+    removeFrom(slots, fd, t, (at) => at);
+    if (slots.size === 0) this.#errors.delete(table);
   }
 
   #slot(table: string, fd: number): Slot {
@@ -242,7 +251,9 @@ function openedAt(descriptor: Descriptor): number {
   return descriptor.opened;
 }
 
-function list<T>(lists: Map<string, T[]>, key: string): T[] {
+const NO_TIMES: readonly number[] = [];
+
+function list<K, T>(lists: Map<K, T[]>, key: K): T[] {
   let found = lists.get(key);
   if (!found) {
     found = [];
@@ -266,7 +277,7 @@ function remove<T>(items: T[], item: T, key: (item: T) => number): void {
   }
 }
 
-function removeFrom<T>(lists: Map<string, T[]>, key: string, item: T, order: (item: T) => number): void {
+function removeFrom<K, T>(lists: Map<K, T[]>, key: K, item: T, order: (item: T) => number): void {
   const items = lists.get(key);
   if (!items) return;
   remove(items, item, order);

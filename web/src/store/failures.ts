@@ -49,6 +49,11 @@ export class Failures {
     return this.#all.length;
   }
 
+  /** In order of `seq`. */
+  get all(): readonly Failure[] {
+    return this.#all;
+  }
+
   clear(): void {
     this.#all.length = 0;
     for (const index of [this.#processes, this.#slots, this.counts]) index.clear();

@@ -15,7 +15,7 @@ import {
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import { look } from "../layout/life.ts";
-import type { Descriptor, Process, Socket } from "../protocol/types.gen.ts";
+import type { Descriptor, Explained, ExplainedHolder, Process, Socket } from "../protocol/types.gen.ts";
 import { childEnd, joined } from "../store/entities.ts";
 import type { Failure } from "../store/failures.ts";
 import { useApp } from "./context.ts";
@@ -155,7 +155,67 @@ function OfFailure({ failure }: { readonly failure: Failure }) {
           </button>
         </Fact>
       </dl>
+      {failure.explain && <Explanation explain={failure.explain} />}
     </div>
+  );
+}
+
+/** Why it failed, with what that rests on: each piece leads to where it stands. */
+function Explanation({ explain }: { readonly explain: Explained }) {
+  const app = useApp();
+  const { text, sockets = [], kinds = [], events = [], limit, used } = explain;
+  const held = ({ process, pid, comm, fd }: ExplainedHolder) => (
+    <li key={`${process} ${fd}`}>
+      <bdi>
+        fd {fd} of {visible(comm)} {pid}
+      </bdi>
+    </li>
+  );
+  return (
+    <>
+      <p class="explanation" data-cause={explain.cause}>
+        <bdi>{visible(text)}</bdi>
+      </p>
+      <ul class="evidence">
+        {limit !== undefined && (
+          <li>
+            {count(used ?? 0)} of {count(limit)} in use
+            {explain.limit_inferred ? " (the limit is inferred)" : ""}
+          </li>
+        )}
+        {kinds.map(({ kind, by, count: n }) => (
+          <li key={`${kind} ${by}`}>
+            {count(n)} × {kind.replaceAll("_", " ")} by {by}
+          </li>
+        ))}
+        {sockets.map((one) => (
+          <li key={`${one.socket} ${one.local} ${one.peer}`}>
+            {one.socket ? (
+              <button type="button" class="link" onClick={() => app.selecting.jump(one.socket ?? "")}>
+                {one.socket}
+              </button>
+            ) : (
+              "a socket that is not followed"
+            )}{" "}
+            <bdi>
+              {[one.local, one.peer]
+                .filter((end) => end)
+                .map((end) => visible(end ?? ""))
+                .join(" ↔ ")}
+            </bdi>
+            <ul>{(one.holders ?? []).map(held)}</ul>
+          </li>
+        ))}
+        {events.map((seq) => (
+          <li key={seq}>
+            event{" "}
+            <button type="button" class="link num" onClick={() => app.showEvent(seq)}>
+              {seq}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }
 

@@ -10,8 +10,9 @@ import { Starts } from "./starts.tsx";
 const HEIGHT = 36;
 /** Pixels of a bucket. */
 const BUCKET_PX = 3;
-/** The whole time is counted anew at most so often. */
+/** The whole time is counted anew at most so often, and so that counting takes a twentieth of the time at most. */
 const COUNT_MS = 500;
+const SHARE = 20;
 /** How near to an edge of the window takes hold of it. */
 const EDGE_PX = 6;
 
@@ -51,7 +52,7 @@ class Strip {
   readonly #observer: ResizeObserver;
   #width = 0;
   #summary: Summary | undefined;
-  #counted = { at: Number.NEGATIVE_INFINITY, version: -1, size: 0 };
+  #counted = { at: Number.NEGATIVE_INFINITY, version: -1, size: 0, took: 0 };
   #later: ReturnType<typeof setTimeout> | undefined;
   #drag: Drag | undefined;
 
@@ -95,17 +96,23 @@ class Strip {
     const { session, edge } = this.app;
     const now = this.app.now();
     const stale = !this.#summary || this.#counted.version !== session.version || this.#summary.to !== edge;
-    const due = this.#counted.at + COUNT_MS - now;
+    const due = this.#counted.at + Math.max(COUNT_MS, SHARE * this.#counted.took) - now;
     // At the start of a session everything comes at once.
-    const size = session.entities.descriptors.size;
+    const size = session.entities.descriptors.size + session.failures.length;
     const leapt =
       !this.#summary ||
       Math.abs(edge - this.#summary.to) > (edge - this.#first()) / 20 ||
       Math.abs(size - this.#counted.size) > this.#counted.size / 10;
     if (!this.#summary || leapt || (stale && due <= 0)) {
-      this.#counted = { at: now, version: session.version, size };
       const buckets = Math.max(1, Math.floor(this.#width / BUCKET_PX));
-      this.#summary = summarize(session.entities, this.#first(), Math.max(edge, this.#first() + 1), buckets);
+      this.#summary = summarize(
+        session.entities,
+        session.failures,
+        this.#first(),
+        Math.max(edge, this.#first() + 1),
+        buckets,
+      );
+      this.#counted = { at: now, version: session.version, size, took: performance.now() - now };
     } else if (this.#counted.version !== session.version) {
       this.#later ??= setTimeout(() => {
         this.#later = undefined;

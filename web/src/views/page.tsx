@@ -21,9 +21,12 @@ export function Page() {
       app.sharing.arrived();
     };
     void loadRest();
+    const onShown = () => app.frames.shown();
+    document.addEventListener("visibilitychange", onShown);
     addEventListener("keydown", onKey);
     addEventListener("hashchange", onHash);
     return () => {
+      document.removeEventListener("visibilitychange", onShown);
       removeEventListener("keydown", onKey);
       removeEventListener("hashchange", onHash);
     };

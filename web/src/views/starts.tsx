@@ -8,12 +8,16 @@ import { useApp } from "./context.ts";
 /** Where to look first: the fullest queue, the fullest table, the most errors. */
 export function Starts() {
   const app = useApp();
-  const version = app.state.version.value;
+  app.state.version.value;
   const cursor = app.state.cursor.value;
-  // The data are not reactive; the version tells of them.
+  // Everything is looked at: once a second, and when there is a tenth more of it.
+  const second = Math.floor(app.edge / 1e9);
+  const much = Math.round(
+    10 * Math.log(1 + app.session.entities.descriptors.size + app.session.failures.length),
+  );
   const { queue, limit, errors } = useMemo(
     () => startsAt(app.session.entities, app.session.failures.counts, app.instant),
-    [app, version, cursor],
+    [app, second, much, cursor],
   );
   return (
     <nav class="starts" aria-label="Start here">
