@@ -21,6 +21,7 @@ mod leaks;
 mod loss;
 mod namespaces;
 mod order;
+mod page;
 mod pid_again;
 mod programs;
 mod queues;

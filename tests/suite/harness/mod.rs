@@ -17,7 +17,7 @@ pub(crate) use client::{Visit, hold, visits};
 pub(crate) use control_group::ControlGroup;
 pub(crate) use group::{Group, descendants, signal_pid};
 pub(crate) use guest::Guest;
-pub(crate) use page::Page;
+pub(crate) use page::{Page, Script};
 pub(crate) use server::{Server, free_port};
 pub(crate) use sockreel::{Sockreel, lines, told_table};
 pub(crate) use witness::{Table, is_accepted, is_listening, kind, table, table_in};

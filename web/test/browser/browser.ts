@@ -10,6 +10,7 @@ const HERE = fileURLToPath(new URL(".", import.meta.url));
 export const DIST = join(HERE, "../../dist");
 export const RESULTS = join(HERE, "../../test-results");
 export const README_PICTURE = join(HERE, "../../../docs/page.png");
+export const README_LESSON = join(HERE, "../../../docs/lesson.png");
 
 const ARGS = [
   "--no-sandbox",
@@ -60,6 +61,8 @@ export async function open(browser: Browser, session: FakeSession, path = ""): P
   const server = new FakeServer(session, DIST);
   await server.start();
   const page = await browser.context.newPage();
+  // Nothing here takes longer, and what is not there is told by its own name, before a test ends.
+  page.setDefaultTimeout(10_000);
   const requests: string[] = [];
   const errors: string[] = [];
   page.on("request", (request) => requests.push(request.url()));

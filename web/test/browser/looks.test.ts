@@ -3,7 +3,9 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { busy } from "../fake/busy.ts";
 import { nginx } from "../fake/nginx.ts";
+import { FakeSession } from "../fake/session.ts";
 import { Browser, type Opened, open, README_PICTURE, RESULTS } from "./browser.ts";
 
 let browser: Browser;
@@ -98,6 +100,141 @@ for (const theme of ["light", "dark"] as const) {
       } finally {
         await opened.close();
       }
+    });
+  }
+}
+
+/** What a page may have to show, and when it shows it. */
+const STATES: Readonly<
+  Record<string, { session: () => FakeSession; reach: (opened: Opened) => Promise<void> }>
+> = {
+  empty: {
+    session: () => new FakeSession("empty"),
+    reach: ({ page }) => page.getByText("Nothing to see yet").waitFor(),
+  },
+  busy: { session: () => busy(), reach: settled },
+  lossy: {
+    session: () => {
+      const { session, worker } = nginx("lossy");
+      session.lose(12_345);
+      session.doubt(worker, "records were lost");
+      session.pass(4000);
+      return session;
+    },
+    reach: async ({ page }) => {
+      await page.getByText("12,345 lost").waitFor();
+    },
+  },
+  broken: {
+    session: () => nginx("broken").session,
+    reach: async (opened) => {
+      await settled(opened);
+      await opened.server.stop();
+      await opened.page.locator('.connection[data-link="away"]').waitFor();
+    },
+  },
+  refused: {
+    session: () => nginx("refused").session,
+    reach: async (opened) => {
+      const { page, server } = opened;
+      await settled(opened);
+      server.refuses = true;
+      server.cut();
+      await page.getByText("This page may not read the session").waitFor();
+    },
+  },
+  hidden: {
+    session: () => nginx("hidden").session,
+    reach: async (opened) => {
+      await settled(opened);
+      await opened.page.locator("#row-filter").fill("port:9999");
+      await opened.page.getByText("The filter hides all").waitFor();
+    },
+  },
+};
+
+/** What one does to see a view, after the page has settled. */
+const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
+  slots: async () => undefined,
+  instances: (page) => page.keyboard.press("i"),
+  listeners: async (page) => {
+    await page.keyboard.press("i");
+    await page.keyboard.press("i");
+  },
+  cells: async (page) => {
+    await page.locator('[role=row][aria-level="1"]', { hasText: "leaky" }).first().click();
+    await page.keyboard.press("2");
+    await page.getByRole("button", { name: "Cells" }).click();
+  },
+  compare: async (page) => {
+    await page.locator('[role=row][aria-level="1"]', { hasText: "leaky" }).first().click();
+    await page.keyboard.press("2");
+    await page.keyboard.press("Space");
+    await page.locator("#go-to").fill("12:00:03");
+    await page.locator("#go-to").press("Enter");
+    await page.getByRole("button", { name: "Compare" }).click();
+    await page.getByRole("button", { name: "Back to now" }).click();
+    await page.locator("[data-differences]").waitFor();
+  },
+  failure: async (page) => {
+    await page.locator('[role=row][aria-level="1"]', { hasText: "failing" }).first().click();
+    await page.keyboard.press("1");
+    await page
+      .getByRole("button", { name: /connect on fd 7/ })
+      .first()
+      .click();
+    await page.getByText("Nobody listens on 10.9.9.9:443.").waitFor();
+  },
+  queues: (page) => page.keyboard.press("3"),
+  share: (page) => page.getByRole("button", { name: "Share" }).click(),
+  lesson: async (page) => {
+    await page.keyboard.press("e");
+    await page.locator(".sentence strong").waitFor();
+    await page.locator(".chain button", { hasText: "accept" }).click();
+  },
+};
+
+const ROOMS = [
+  ["wide", 1600, 900],
+  ["narrow", 390, 844],
+  // A window of 1600 by 900 at 200 %.
+  ["zoomed", 800, 450],
+] as const;
+
+for (const theme of ["light", "dark"] as const) {
+  for (const [room, width, height] of ROOMS) {
+    test(`${theme}, ${room}: no serious findings in any state or view`, { timeout: 300_000 }, async () => {
+      const found: string[] = [];
+      const shows = async (opened: Opened, name: string) => {
+        await opened.page.screenshot({ path: join(RESULTS, `${name}-${room}-${theme}.png`) });
+        found.push(...(await findings(opened.page)).map((one) => `${name}: ${one}`));
+      };
+      const prepared = async (session: FakeSession) => {
+        const opened = await open(browser, session);
+        await opened.page.setViewportSize({ width, height });
+        await opened.page.emulateMedia({ colorScheme: theme });
+        return opened;
+      };
+      for (const [name, { session, reach }] of Object.entries(STATES)) {
+        const opened = await prepared(session());
+        try {
+          await reach(opened);
+          await shows(opened, `state-${name}`);
+        } finally {
+          await opened.close();
+        }
+      }
+      for (const [name, go] of Object.entries(VIEWS)) {
+        const opened = await prepared(busy());
+        try {
+          await settled(opened);
+          await go(opened.page);
+          await shows(opened, `view-${name}`);
+        } finally {
+          await opened.close();
+        }
+      }
+      expect(found).toEqual([]);
     });
   }
 }

@@ -69,6 +69,7 @@ export class FakeServer {
 
   async stop(): Promise<void> {
     this.cut();
+    if (!this.#server.listening) return;
     await new Promise<void>((done) => this.#server.close(() => done()));
   }
 
