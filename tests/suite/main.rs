@@ -18,6 +18,7 @@ mod holders;
 mod instants;
 mod kernels;
 mod leaks;
+mod listeners;
 mod loss;
 mod namespaces;
 mod order;

@@ -181,6 +181,13 @@ pub(crate) fn is_unbound(fd: i32) -> bool {
     is_socket_mode(mode(file)) && sock::is_unbound(sk_in(file))
 }
 
+/// Address of the protocol's socket that a number of the current task's table names; 0 where it names none.
+#[inline(always)]
+pub(crate) fn current_sk(fd: i32) -> u64 {
+    let file = current(fd);
+    if is_socket_mode(mode(file)) { sk_in(file) } else { 0 }
+}
+
 /// Lowest bits of a file's address in a ring's file table, which hold flags (`FFS_MASK`, io_uring/filetable.h).
 const FILE_FLAGS: u64 = 7;
 

@@ -14,6 +14,8 @@ static CONFIG: Config = Config {
     cgroup_level: 0,
     port: 0,
     orphans_end: 0,
+    overflow_reason: 0,
+    sched: 0,
     hz: 0,
     comm: [0; 16],
 };

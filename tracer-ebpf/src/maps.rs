@@ -14,8 +14,9 @@ use core::ffi::c_void;
 // `AtomicU64::fetch_add` is not there for a target without compare-and-swap; the instruction is.
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use tracer_abi::{
-    Asked, Counter, Entry, Follow, Header, InFlight, LookFound, LookWanted, RingFlight, RingMark, RingMarked,
-    SLEEPING_LEN, SYSCALL_TABLE_LEN, Sleeping, Slot, SnapshotRow, Sock, Target, Tracked,
+    Acceptor, Asked, Counter, Entry, Follow, Header, InFlight, Listener, ListenerRow, LookFound, LookWanted,
+    RingFlight, RingMark, RingMarked, SLEEPING_LEN, SYSCALL_TABLE_LEN, Sleeping, Slot, SnapshotRow, Sock,
+    Target, Tracked,
 };
 
 /// Records on their way to user space. User space sets the size.
@@ -91,6 +92,29 @@ pub(crate) static ASKED_SCRATCH: PerCpuArray<Asked> = PerCpuArray::with_max_entr
 /// other, and this storage with it (`bpf_sk_storage_clone` in `sk_clone_lock`, net/core/sock.c).
 #[btf_map]
 pub(crate) static LISTENER: ListenerStorage = ListenerStorage::new();
+
+/// Followed listeners, by what their connections have of them, see [`Listener`].
+#[map]
+pub(crate) static LISTENERS: HashMap<u64, Listener> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+
+/// Threads that accept, where the scheduler is traced; the table is full where more do, and those are unknown.
+#[map]
+pub(crate) static ACCEPTORS: HashMap<u32, Acceptor> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+
+/// Ports that followed listeners have, by [`port_key`], and whose they are: a client that sends its SYN again is told where
+/// it sends it to one. The least recently used goes first.
+#[map]
+pub(crate) static PORTS: LruHashMap<u64, Listener> = LruHashMap::with_max_entries(4096, 0);
+
+/// A port of a network namespace.
+#[inline(always)]
+pub(crate) fn port_key(netns: u32, port: u16) -> u64 {
+    u64::from(netns) << 16 | u64::from(port)
+}
+
+/// Room for a row of the iterator over listeners.
+#[map]
+pub(crate) static LISTENER_ROW: PerCpuArray<ListenerRow> = PerCpuArray::with_max_entries(1, 0);
 
 /// Room for a row of the snapshot, its path behind it.
 #[map]

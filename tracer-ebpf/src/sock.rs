@@ -9,13 +9,13 @@ use crate::{
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_probe_read_kernel};
 use tracer_abi::{
     Change, Counter, Header, OPTION_LINGER, OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY, Offsets,
-    SELECT_PORT, Sock, Tracked, UNIX_PATH_LEN, UnixName,
+    SELECT_PORT, Sock, Tcp, Tracked, UNIX_PATH_LEN, UnixName,
 };
 
 /// `AF_UNIX`, `AF_INET`, `AF_INET6` and so on (include/linux/socket.h).
 pub(crate) const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
+pub(crate) const AF_INET6: u16 = 10;
 const AF_NETLINK: u16 = 16;
 const AF_PACKET: u16 = 17;
 const AF_VSOCK: u16 = 40;
@@ -31,8 +31,9 @@ pub(crate) const TCP_FIN_WAIT2: u16 = 5;
 pub(crate) const TCP_CLOSE: u16 = 7;
 pub(crate) const TCP_LISTEN: u16 = 10;
 
-/// Bytes of `struct sock_common`, with which every socket begins (include/net/sock.h).
-const COMMON: usize = 136;
+/// Bytes of `struct sock_common`, with which every socket begins (include/net/sock.h), up to its flags. The stack has no room
+/// for what follows them, which is not looked at.
+const COMMON: usize = 104;
 
 /// Reads the socket at `sk`.
 #[inline(never)]
@@ -72,6 +73,7 @@ pub(crate) fn read(sk: u64, to: &mut Sock) {
         AF_NETLINK => read_netlink(sk, to),
         AF_PACKET => read_packet(sk, to),
         AF_VSOCK => read_vsock(sk, to),
+        AF_UNIX => place(to.peer.as_mut_ptr().cast::<u64>(), sk, offset!(unix_peer)),
         _ => {}
     }
     if to.state == TCP_LISTEN {
@@ -205,10 +207,51 @@ pub(crate) fn lingers(sk: u64) -> bool {
         && field::<u64>(sk, offset!(sk_lingertime)).is_some_and(|time| time != 0)
 }
 
-/// Length and limit of a listener's accept queue.
+/// Length and limit of a listener's accept queue. A unix socket's connections wait as packets (`unix_stream_connect`,
+/// net/unix/af_unix.c).
 #[inline(always)]
 pub(crate) fn queue(sk: u64) -> (u32, u32) {
-    (field(sk, offset!(sk_ack_backlog)).unwrap_or(0), field(sk, offset!(sk_max_ack_backlog)).unwrap_or(0))
+    let both = read_queue(sk);
+    ((both >> 32) as u32, both as u32)
+}
+
+/// Both in one word: a function returns no more. It is one of its own, since its callers have no stack to spare.
+#[inline(never)]
+fn read_queue(sk: u64) -> u64 {
+    let (mut len, mut limit) = (0_u32, 0_u32);
+    if family(sk) == AF_UNIX {
+        place(&raw mut len, sk, offset!(sk_receive_qlen));
+    } else {
+        place(&raw mut len, sk, offset!(sk_ack_backlog));
+    }
+    place(&raw mut limit, sk, offset!(sk_max_ack_backlog));
+    u64::from(len) << 32 | u64::from(limit)
+}
+
+/// A connection's counters, as far as the kernel has them; `to` may be a place in a record.
+#[inline(always)]
+pub(crate) fn read_tcp(sk: u64, to: *mut Tcp) {
+    zero(to.cast(), size_of::<Tcp>());
+    // SAFETY: every caller passes a place of a whole `Tcp`.
+    let (acked, received, srtt, retransmits) = unsafe {
+        (&raw mut (*to).acked, &raw mut (*to).received, &raw mut (*to).srtt_us8, &raw mut (*to).retransmits)
+    };
+    place(acked, sk, offset!(tcp_acked));
+    place(received, sk, offset!(tcp_received));
+    place(srtt, sk, offset!(tcp_srtt));
+    place(retransmits, sk, offset!(tcp_retransmits));
+}
+
+/// Counters of what is no connection, or of one that goes on.
+#[inline(always)]
+pub(crate) fn no_tcp(to: *mut Tcp) {
+    zero(to.cast(), size_of::<Tcp>());
+}
+
+/// Whether a file has the socket: one that waits in an accept queue has none.
+#[inline(always)]
+pub(crate) fn has_file(sk: u64) -> bool {
+    pointer(sk, offset!(sk_socket)).is_some()
 }
 
 /// Whether a family is one of the internet protocols'.

@@ -49,6 +49,22 @@ pub(crate) fn current_start_and_files() -> (u64, u64) {
     }
 }
 
+/// How often the current task has gone to sleep of its own accord.
+#[inline(always)]
+pub(crate) fn current_sleeps() -> u32 {
+    let sleeps = offset!(task_sleeps) as usize;
+    // SAFETY: the helper has no preconditions and gives a valid task; the kernel guards the load against faults.
+    unsafe { bpf_get_current_task_btf().cast::<u8>().add(sleeps).cast::<u64>().read_volatile() as u32 }
+}
+
+/// Inode number of a task's own network namespace.
+#[inline(always)]
+pub(crate) fn netns(task: u64) -> u32 {
+    let namespaces = pointer(task, offset!(task_nsproxy)).unwrap_or(0);
+    let net = pointer(namespaces, offset!(nsproxy_net)).unwrap_or(0);
+    field(net, offset!(net_ns) + offset!(ns_inum)).unwrap_or(0)
+}
+
 /// Start of a task's thread group leader, boot clock.
 #[inline(always)]
 pub(crate) fn start(task: u64) -> u64 {

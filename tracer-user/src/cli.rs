@@ -45,6 +45,14 @@ pub(crate) enum Verb {
     /// Tell what a server leaves behind: descriptors that only grow, connections whose peer hung up, sockets that survived an
     /// exec, and the time until the limit on descriptors is reached. What grows shows over time: ask a recording or a daemon
     Leaks(Leaks),
+    /// Tell what waits in accept queues and since when, how long connections waited, what was dropped, and what is wrong
+    Queues(Listeners),
+    /// Tell where the time between queued and accepted went (of a daemon or a recording with --sched)
+    Slow(Listeners),
+    /// Tell who accepts: by worker and by listener that shares a port, wake-ups for nothing, and what is wrong
+    Balance(Listeners),
+    /// Tell both ends of connections on this machine: bytes, round trip time, retransmissions, who closed first
+    Connections(Connections),
     /// Tell what this machine allows, what is missing, what that costs, and the command that mends it
     Doctor(Doctor),
 }
@@ -127,6 +135,10 @@ pub(crate) struct Target {
     /// comes less often, so that checks take at most a thousandth of the time
     #[arg(long, value_name = "INTERVAL", default_value = "10s", value_parser = interval)]
     pub(crate) check: Interval,
+    /// Trace the scheduler too: where the time between queued and accepted goes. Costs something at every change of
+    /// threads on a processor
+    #[arg(long)]
+    pub(crate) sched: bool,
     /// Room for records on their way from the kernel, such as 16M; a power of two of at least a page
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = size)]
     pub(crate) buffer: u32,
@@ -251,6 +263,27 @@ pub(crate) struct Leaks {
     /// Only of these processes; of every one if none is named
     #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=0x7fff_ffff))]
     pub(crate) pids: Vec<u32>,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Listeners {
+    /// Listeners of a port (80, 127.0.0.1:80, [::1]:80) or a unix socket (/run/x.sock, @abstract); all if it is left out
+    #[arg(value_name = "PORT|PATH", value_parser = address)]
+    pub(crate) of: Option<(String, who::Target)>,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Connections {
+    /// Connections with a port or a unix socket at either end; all if it is left out
+    #[arg(value_name = "PORT|PATH", value_parser = address)]
+    pub(crate) of: Option<(String, who::Target)>,
+    /// Also those that have ended and are kept, of a daemon or a recording
+    #[arg(long)]
+    pub(crate) ended: bool,
     #[command(flatten)]
     pub(crate) asking: Asking,
 }

@@ -30,6 +30,10 @@ fn main() -> ExitCode {
         cli::Verb::Handovers(args) => verbs::handovers::run(args),
         cli::Verb::Who(args) => verbs::who::run(args),
         cli::Verb::Leaks(args) => verbs::leaks::run(args),
+        cli::Verb::Queues(args) => verbs::listeners::queues(args),
+        cli::Verb::Slow(args) => verbs::listeners::slow(args),
+        cli::Verb::Balance(args) => verbs::listeners::balance(args),
+        cli::Verb::Connections(args) => verbs::connections::run(args),
         cli::Verb::Doctor(args) => verbs::doctor::run(&args),
     };
     outcome.unwrap_or_else(|error| exit::report(&error))

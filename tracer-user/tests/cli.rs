@@ -64,6 +64,7 @@ fn sock(number: u64, state: u16, port: u16, peer: u16) -> Sock {
         peer: Address::Inet(if peer == 0 { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST }, peer),
         queue_len: 0,
         queue_limit: 511,
+        peer_sk: 0,
         options: Options::default(),
     }
 }
@@ -93,6 +94,7 @@ fn inputs(accepts: u16) -> Vec<Input> {
             },
             sock: Some(sock(6, 10, 80, 0)),
             open_flags: 2,
+            tcp: None,
         })),
     );
     push(1_003, None, Body::SnapshotEnd(Reason::Start));
@@ -125,6 +127,7 @@ fn inputs(accepts: u16) -> Vec<Input> {
                 listener: Some(sock(6, 10, 80, 0).sk),
                 queued: Some(BootNs(9_400 + u64::from(n) * 1_000)),
                 queue: Some((0, 511)),
+                sleeps: None,
                 asked: None,
                 asked_value: None,
                 path: None,

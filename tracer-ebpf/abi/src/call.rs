@@ -2,6 +2,7 @@
 
 use crate::{
     layout::record,
+    queue::Tcp,
     record::{Header, Slot, Sock, UnixName},
     socket::Change,
 };
@@ -63,6 +64,10 @@ record! {
         pub queue_len: u32,
         /// For an accept: its limit.
         pub queue_limit: u32,
+        /// For an accept: how often the thread has gone to sleep so far (`nvcsw`, include/linux/sched.h).
+        pub sleeps: u32,
+        /// Keeps the structure free of padding.
+        pub reserved: u32,
     }
 }
 
@@ -121,6 +126,8 @@ record! {
         pub reserved: u32,
         /// The changes, oldest first.
         pub changes: [Change; CHANGES_LEN],
+        /// What the connection came to, where the last change ended it.
+        pub tcp: Tcp,
     }
 }
 
@@ -196,6 +203,8 @@ record! {
         pub changes: [Change; CHANGES_LEN],
         /// The socket before the first change; as an earlier call left it where there is none.
         pub sock: Sock,
+        /// What the connection came to, where the last of `changes` ended it.
+        pub tcp: Tcp,
         /// For `fork`, `execve`, `close_range` and their kin: set where other tasks had the caller's table when the call began.
         pub shared: u32,
         /// Keeps the structure free of padding.

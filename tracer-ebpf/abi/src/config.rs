@@ -26,6 +26,10 @@ record! {
         pub port: u32,
         /// Set where a closed connection whose FIN was acknowledged ends at once: its `FIN_WAIT2` waits for its `CLOSE`.
         pub orphans_end: u32,
+        /// Number of `SKB_DROP_REASON_TCP_LISTEN_OVERFLOW` (include/net/dropreason-core.h); 0 where the kernel has none.
+        pub overflow_reason: u32,
+        /// Set where the scheduler is traced.
+        pub sched: u32,
         /// Ticks a second of the running kernel (`CONFIG_HZ`): it keeps `SO_LINGER` in ticks.
         pub hz: u32,
         /// The selected name, padded with zero bytes.
@@ -201,6 +205,42 @@ offsets! {
     sk_ack_backlog: "sock" . "sk_ack_backlog",
     /// Accept queue: limit.
     sk_max_ack_backlog: "sock" . "sk_max_ack_backlog",
+    /// A unix listener's queue: its connections as packets.
+    sk_receive_queue: "sock" . "sk_receive_queue",
+    /// Length of that queue.
+    sk_receive_qlen: "sock" . "sk_receive_queue.qlen",
+    /// Dropped packets.
+    sk_drops: "sock" . "sk_drops",
+    /// A listener's queue: its first request.
+    tcp_accept_head: "inet_connection_sock" . "icsk_accept_queue.rskq_accept_head",
+    /// The next request.
+    req_next: "request_sock" . "dl_next",
+    /// The connection that a request became.
+    req_sk: "request_sock" . "sk",
+    /// The next packet.
+    skb_next: "sk_buff" . "next",
+    /// The socket that a packet is of.
+    skb_sk: "sk_buff" . "sk",
+    /// Where a packet's room begins.
+    skb_head: "sk_buff" . "head",
+    /// Place of its network header in that room.
+    skb_network: "sk_buff" . "network_header",
+    /// Place of its transport header.
+    skb_transport: "sk_buff" . "transport_header",
+    /// Acknowledged bytes.
+    tcp_acked: "tcp_sock" . "bytes_acked",
+    /// Received bytes.
+    tcp_received: "tcp_sock" . "bytes_received",
+    /// Round trip time.
+    tcp_srtt: "tcp_sock" . "srtt_us",
+    /// Segments sent again.
+    tcp_retransmits: "tcp_sock" . "total_retrans",
+    /// How often a task has gone to sleep.
+    task_sleeps: "task_struct" . "nvcsw",
+    /// Namespaces of a task.
+    task_nsproxy: "task_struct" . "nsproxy",
+    /// The network namespace among them.
+    nsproxy_net: "nsproxy" . "net_ns",
     /// Pending error.
     sk_err: "sock" . "sk_err",
     /// Common part of a namespace.

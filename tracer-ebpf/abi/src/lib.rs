@@ -16,6 +16,7 @@ mod counter;
 mod layout;
 mod look;
 mod process;
+mod queue;
 mod record;
 mod ring;
 mod snapshot;
@@ -34,6 +35,9 @@ pub use look::{LookFound, LookWanted};
 pub use process::{
     CGROUP_LEN, CGROUP_NAME_LEN, Cgroup, Exec, Exit, FORK_SHARES_FILES, Follow, Fork, Place, TABLE_SLOTS,
     Table, Thread,
+};
+pub use queue::{
+    Acceptor, LISTENER_LISTED, LISTENER_NETNS_OWN, Listener, ListenerRow, Overflow, Retransmit, Slept, Tcp,
 };
 pub use record::{
     FileRef, Header, Kind, NAME_LEN, OPTION_LINGER, OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY,

@@ -65,6 +65,12 @@ impl Kind {
     pub const STATE: Self = Self(32);
     /// [`Queued`](crate::Queued).
     pub const QUEUED: Self = Self(33);
+    /// [`Overflow`](crate::Overflow).
+    pub const OVERFLOW: Self = Self(34);
+    /// [`Retransmit`](crate::Retransmit).
+    pub const RETRANSMIT: Self = Self(35);
+    /// [`Slept`](crate::Slept).
+    pub const SLEPT: Self = Self(36);
     /// [`Found`](crate::Found).
     pub const FOUND: Self = Self(48);
     /// [`RingCall`](crate::RingCall).
@@ -155,7 +161,7 @@ record! {
         pub state: u16,
         /// Local address; IPv4 in the first four bytes. Others: netlink has its port id and
         /// its groups (a bit each; of the peer the group's number) as words, packet its interface as a word and its protocol,
-        /// vsock a `sockaddr_vm`.
+        /// vsock a `sockaddr_vm`, unix of the peer the address of its socket in the first eight bytes.
         pub local: [u8; 16],
         /// Peer's address.
         pub peer: [u8; 16],

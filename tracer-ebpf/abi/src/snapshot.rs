@@ -3,6 +3,7 @@
 use crate::{
     layout::record,
     process::Place,
+    queue::Tcp,
     record::{Header, Slot, Sock, UnixName},
 };
 
@@ -37,6 +38,8 @@ record! {
         pub path_len: u32,
         /// Open flags.
         pub open_flags: u32,
+        /// The counters of a TCP connection.
+        pub tcp: Tcp,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     layout::record,
+    queue::Tcp,
     record::{Header, Sock},
 };
 
@@ -34,6 +35,8 @@ record! {
         pub sock: Sock,
         /// The change right before, which waited for this one; its time is 0 where there is none.
         pub before: Change,
+        /// What the connection came to, where this ends it.
+        pub tcp: Tcp,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     globals::config,
     kread::{copy, opaque, user, user_bytes, zero},
     maps::{ASKED, ASKED_SCRATCH, IN_FLIGHT, SCRATCH, SYSCALLS, Work, count},
-    probes::{addfd, found, outcome, passed, wanted},
+    probes::{addfd, found, outcome, passed, queue, wanted},
     sock, table,
     task::{self, Scope},
 };
@@ -117,6 +117,10 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     let pid_tgid = bpf_get_current_pid_tgid();
     let scope = task::scope((pid_tgid >> 32) as u32);
     let arguments = Arguments::of(regs);
+    if entry.class == Class::CONNECT.0 && ctx.arg::<i64>(1) == 0 {
+        // Whoever connects: the queue is the listener's.
+        queue::tell_unix(arguments.0[0] as i32);
+    }
     let gives = addfd::is_request(entry, &arguments);
     if scope == Scope::None && !gives || is_plain_send(entry, regs) || task::in_compat_call() {
         return 0;

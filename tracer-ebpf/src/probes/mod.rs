@@ -12,14 +12,20 @@
 //! | `ring_refused` | `io_uring_req_failed` | 6.0 | a request that is refused keeps its number no longer than this |
 //! | `ring_complete`, `ring_complete_values` | `io_uring_complete` | 6.0 | carries the result; arguments changed in 6.16 |
 //! | `ring_overflow` | `io_uring_cqe_overflow` | 6.0 | completions that find the queue full |
+//! | `retransmit` | `tcp_retransmit_skb` | 4.15 | a client's SYN that a listener on this machine did not answer |
+//! | `dropped` | `kfree_skb` | 6.11 with the listener | the moment at which a full queue refused a handshake's last segment |
+//! | `sched_switch`, `sched_wakeup` | the tracepoints of that name | 5.18 | only where asked for: what a thread that accepts does |
 //! | `snapshot` | iterator `task_file` | 5.8 | reads tables without a race with `/proc` |
 //! | `look` | iterator `task_file` | 5.8 | who holds a port or a name, whether or not it is followed |
 //! | `leftovers` | iterator `tcp` | 5.9 | connections that nobody holds: `TIME_WAIT` and its kin |
+//! | `listeners` | iterator `bpf_map_elem` | 5.9 | reads queues of every namespace, also where nobody accepts |
 
 mod addfd;
 mod call;
+mod dropped;
 pub(crate) mod fanotify;
 mod found;
+mod listeners;
 mod look;
 mod outcome;
 mod passed;
@@ -30,6 +36,7 @@ mod ring_files;
 mod ring_request;
 mod ring_told;
 mod ring_waiting;
+mod sched;
 mod snapshot;
 mod wanted;
 

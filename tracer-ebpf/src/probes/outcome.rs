@@ -2,7 +2,7 @@
 //! record that fits.
 
 use super::{
-    fanotify, passed,
+    fanotify, listeners, passed, sched,
     wanted::{F_SETFD, F_SETFL, FIOCLEX, FIONBIO, FIONCLEX},
 };
 use crate::{
@@ -113,13 +113,18 @@ fn tell_socket(work: &mut Work, tid: u32, scope: Scope, sk: u64, listener: u64) 
             sock::read_listen_options(sk, sock);
         }
     }
-    let (queue_len, queue_limit) = if listener != 0 { sock::queue(listener) } else { (0, 0) };
+    if listener != 0 {
+        sched::accepts(&call.header);
+    }
     if scope == Scope::Sockets {
         sock::read(listener, listening);
         if !sock::port_selected(sock) && (listener == 0 || !sock::port_selected(listening)) {
             return;
         }
         task::follow(call.header.pid, true);
+    }
+    if call.class == u32::from(Class::LISTEN.0) && call.ret == 0 && sock.family == sock::AF_UNIX {
+        listeners::begins_unix(sock, call.header.pid, call.header.start);
     }
     let new = known.is_none() && (listener != 0 || scope == Scope::Sockets);
     if new && call.ret >= 0 && sock::has_states(sock) && sock.state != sock::TCP_CLOSE {
@@ -134,14 +139,14 @@ fn tell_socket(work: &mut Work, tid: u32, scope: Scope, sk: u64, listener: u64) 
     if !is_unix && !asks {
         emit::record::<CallSock>(Kind::CALL_SOCK, &call.header, |record| {
             // SAFETY: the ring buffer gave room for a whole record.
-            unsafe { fill_sock(record, call, sock, listener, queued, (queue_len, queue_limit)) };
+            unsafe { fill_sock(record, call, sock, listener, queued) };
         });
         return;
     }
     emit::record::<CallAddr>(Kind::CALL_ADDR, &call.header, |record| {
         // SAFETY: the ring buffer gave room for a whole record.
         unsafe {
-            fill_sock(&raw mut (*record).base, call, sock, listener, queued, (queue_len, queue_limit));
+            fill_sock(&raw mut (*record).base, call, sock, listener, queued);
             if let Some(asked) = ASKED.get_ptr(tid) {
                 copy(&raw mut (*record).asked, asked);
             } else {
@@ -158,21 +163,17 @@ fn tell_socket(work: &mut Work, tid: u32, scope: Scope, sk: u64, listener: u64) 
 ///
 /// `record` is valid for writes.
 #[inline(always)]
-unsafe fn fill_sock(
-    record: *mut CallSock,
-    call: &Call,
-    sock: &Sock,
-    listener: u64,
-    queued: u64,
-    queue: (u32, u32),
-) {
+unsafe fn fill_sock(record: *mut CallSock, call: &Call, sock: &Sock, listener: u64, queued: u64) {
     // SAFETY: the caller's promise.
     unsafe {
         copy(&raw mut (*record).call, call);
         copy(&raw mut (*record).sock, sock);
         (*record).listener = listener;
         (*record).queued = queued;
-        ((*record).queue_len, (*record).queue_limit) = queue;
+        ((*record).queue_len, (*record).queue_limit) =
+            if listener == 0 { (0, 0) } else { sock::queue(listener) };
+        (*record).sleeps = if listener == 0 { 0 } else { task::current_sleeps() };
+        (*record).reserved = 0;
     }
 }
 
@@ -217,6 +218,7 @@ fn tell_states(call: &InFlight) {
             (*record).count = call.count;
             (*record).reserved = 0;
             copy(&raw mut (*record).changes, &raw const call.changes);
+            copy(&raw mut (*record).tcp, &raw const call.tcp);
         }
     });
 }

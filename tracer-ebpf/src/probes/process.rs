@@ -1,5 +1,6 @@
 //! Fork, exec and exit.
 
+use super::sched;
 use crate::{
     emit,
     globals::{config, offset},
@@ -127,6 +128,7 @@ fn exit(_ctx: BtfTracePointContext) -> i32 {
     let _ = ASKED.remove(header.tid);
     let _ = SENT.remove(u64::from(header.tid));
     let _ = TARGETS.remove(header.tid);
+    sched::ends(header.tid);
     let task = task::current();
     let live: i32 = pointer(task, offset!(task_signal))
         .and_then(|signal| field(signal, offset!(signal_live)))

@@ -8,9 +8,10 @@
 //! A connection is in its listener's queue when it is established (`tcp_check_req` and `tcp_child_process`,
 //! net/ipv4/tcp_minisocks.c). Which listener that is, the socket's own storage says, see [`LISTENER`].
 
+use super::listeners;
 use crate::{
-    emit,
-    maps::{IN_FLIGHT, LISTENER, SOCKETS},
+    emit, file,
+    maps::{IN_FLIGHT, LISTENER, LISTENERS, SCRATCH, SOCKETS},
     sock, task,
 };
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     kread::{copy, field},
 };
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
-use tracer_abi::{Change, Class, Header, InFlight, Kind, Queued, Sock, State, Tracked};
+use tracer_abi::{Change, Class, Header, InFlight, Kind, LISTENER_LISTED, Queued, Sock, State, Tracked};
 
 /// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`, include/trace/events/sock.h.
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -62,12 +63,17 @@ fn tell_state(ctx: &BtfTracePointContext) -> i32 {
     if to as u16 == sock::TCP_LISTEN {
         // SAFETY: the tracepoint's argument.
         unsafe { LISTENER.set(socket) };
+        listeners::begins(sk, sk, &known.sock, (tracked.pid, tracked.start), LISTENER_LISTED);
     }
     if from as u16 == sock::TCP_CLOSE || from as u16 == sock::TCP_SYN_SENT {
         // Until now it had no peer, or no port of its own.
         sock::read(sk, &mut known.sock);
     }
     let call = own_call(&tracked, sk);
+    let ends = to as u16 == sock::TCP_CLOSE;
+    if from as u16 == sock::TCP_LISTEN {
+        let _ = LISTENERS.remove(sk);
+    }
     let change = Change {
         ts: emit::now(),
         error: field(sk, offset!(sk_err)).unwrap_or(0),
@@ -86,10 +92,15 @@ fn tell_state(ctx: &BtfTracePointContext) -> i32 {
                 (*record).to = change.to;
                 copy(&raw mut (*record).sock, &raw const known.sock);
                 (*record).before = tracked.waits;
+                if ends {
+                    sock::read_tcp(sk, &raw mut (*record).tcp);
+                } else {
+                    sock::no_tcp(&raw mut (*record).tcp);
+                }
             }
         });
     }
-    if to as u16 == sock::TCP_CLOSE {
+    if ends {
         let _ = SOCKETS.remove(sk);
     }
     0
@@ -123,9 +134,49 @@ fn tell_queued(child: *const u8) {
     });
 }
 
+/// Tells a connection that a unix socket's connect(2) put into a followed listener's queue, when the call has returned: the
+/// caller's other end is the connection, whose name is the listener's. Nothing is told of one that was accepted before that.
+// A function of its own, as `tell_embryo`: the exit of a call has no stack to spare.
+#[inline(never)]
+pub(super) fn tell_unix(fd: i32) {
+    let client = file::current_sk(fd);
+    if sock::family(client) != sock::AF_UNIX {
+        return;
+    }
+    let child = sock::unix_peer(client);
+    if !listeners::has_unix(child) {
+        return;
+    }
+    let Some(place) = SCRATCH.get_ptr_mut(0) else { return };
+    // SAFETY: the map gave this CPU's value, which only `call_enter` and `call_exit` use; neither interrupts the other, and
+    // nothing of the call that returns is in it yet.
+    let sock = unsafe { &mut (*place).sock };
+    sock::read(child, sock);
+    tell_embryo(child, sock);
+}
+
+#[inline(never)]
+fn tell_embryo(child: u64, sock: &Sock) {
+    let Some(listener) = listeners::of_unix(child) else { return };
+    if sock.state != sock::TCP_ESTABLISHED || sock::has_file(child) {
+        return;
+    }
+    let header = listeners::header(&listener, emit::now());
+    let (queue_len, queue_limit) = sock::queue(listener.sk);
+    emit::record::<Queued>(Kind::QUEUED, &header, |record| {
+        // SAFETY: the ring buffer gave room for a whole record.
+        unsafe {
+            (*record).listener = listener.sk;
+            (*record).queue_len = queue_len;
+            (*record).queue_limit = queue_limit;
+            copy(&raw mut (*record).sock, sock);
+        }
+    });
+}
+
 /// The entry of a followed socket.
 #[inline(always)]
-fn tracked(sk: u64) -> Option<Tracked> {
+pub(super) fn tracked(sk: u64) -> Option<Tracked> {
     // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period.
     SOCKETS.get_ptr(sk).map(|tracked| unsafe { *tracked })
 }
@@ -158,6 +209,11 @@ fn travels(call: Option<*mut InFlight>, change: &Change, sock: &Sock) -> bool {
     *place = *change;
     if call.count == 0 {
         copy(&raw mut call.sock, sock);
+    }
+    if change.to == sock::TCP_CLOSE {
+        sock::read_tcp(sock.sk, &raw mut call.tcp);
+    } else {
+        sock::no_tcp(&raw mut call.tcp);
     }
     call.count += 1;
     true

@@ -5,7 +5,7 @@ use crate::{
     globals::{config, offset},
     kread::field,
     maps::{LISTENER, ROW, ROW_PATH_LEN},
-    probes::{fanotify, ring_files, ring_waiting},
+    probes::{fanotify, listeners, ring_files, ring_waiting},
     sock,
     task::{self, Scope},
 };
@@ -73,6 +73,9 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
             unsafe { know_children(file) };
         }
     }
+    if row.sock.state == sock::TCP_LISTEN {
+        know_listener(&row.sock, address, (pid, start));
+    }
     row.ts = emit::now();
     row.pid = pid;
     row.parent = task::parent(address);
@@ -83,6 +86,11 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     task::place(address, row.ts, &mut row.place);
     row.slot.fd = fd as i32;
     row.slot.flags = SLOT_PRESENT | file::cloexec(row.files, fd) | file::mqueue(file as u64);
+    if sk != 0 && sock::has_states(&row.sock) {
+        sock::read_tcp(sk, &raw mut row.tcp);
+    } else {
+        sock::no_tcp(&raw mut row.tcp);
+    }
     row.open_flags = field(file as u64, offset!(file_flags)).unwrap_or(0);
     let path_offset = offset!(file_path) as usize;
     // SAFETY: `bpf_d_path` takes a `struct path *` inside a file that the verifier knows to be valid; the offset is a
@@ -118,6 +126,12 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
         }
     }
     0
+}
+
+/// Has a listener's queue sampled, unless it is already.
+#[inline(never)]
+fn know_listener(sock: &Sock, task: u64, (pid, start): (u32, u64)) {
+    listeners::found(sock, task, (pid, start));
 }
 
 /// Writes the head of a record about what a row's process has.

@@ -33,6 +33,10 @@ pub enum Caveat {
         /// Why.
         why: String,
     },
+    /// Accept queues are not sampled: drops, and a queue at which nobody accepts, are not seen.
+    NotSampled,
+    /// The scheduler is not traced: where waits went is not known.
+    NoScheduler,
     /// The table of a process may be wrong.
     Doubtful {
         /// The process.

@@ -7,7 +7,10 @@
 //! Every answer names its evidence (the events that it rests on) and its [`Caveat`](caveat::Caveat)s (what it cannot know).
 #![forbid(unsafe_code)]
 
+pub mod accepting;
+pub mod balance;
 pub mod caveat;
+pub mod connections;
 pub mod fds;
 pub mod growth;
 pub mod handover;
@@ -17,6 +20,8 @@ pub mod known;
 pub mod leaks;
 pub mod leftovers;
 pub mod moment;
+pub mod queues;
+pub mod slow;
 pub mod sockets;
 pub mod tallies;
 pub mod view;

@@ -4,7 +4,7 @@
 //! new ones are fed with the kept events up to it. What was counted before the oldest kept event is missing from those, and
 //! [`Tallies::since_seq`] says from where on they counted.
 
-use crate::moment::Moment;
+use crate::{accepting::Accepting, moment::Moment};
 use tracer_model::event::{Event, EventKind};
 
 /// Every tally.
@@ -14,6 +14,8 @@ pub struct Tallies {
     pub since_seq: u64,
     /// Records that were lost.
     pub losses: Losses,
+    /// What happens at listeners.
+    pub accepting: Accepting,
 }
 
 impl Tallies {
@@ -23,6 +25,7 @@ impl Tallies {
             self.since_seq = event.seq;
         }
         self.losses.take(event);
+        self.accepting.take(event);
     }
 }
 

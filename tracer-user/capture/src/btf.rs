@@ -10,6 +10,8 @@ const MAGIC: u16 = 0xeb9f;
 /// Bytes of a `struct btf_type`, of a `struct btf_member`.
 const TYPE: usize = 12;
 const MEMBER: usize = 12;
+/// Bytes of a `struct btf_enum`.
+const ENUMERATOR: usize = 8;
 /// Anonymous members and modifiers that are followed into each other.
 const DEPTH: usize = 16;
 
@@ -73,7 +75,7 @@ impl Type {
             kind::INT | kind::VAR | kind::DECL_TAG => 4,
             kind::ARRAY => 12,
             kind::STRUCT | kind::UNION => self.count() * MEMBER,
-            kind::ENUM | kind::FUNC_PROTO => self.count() * 8,
+            kind::ENUM | kind::FUNC_PROTO => self.count() * ENUMERATOR,
             kind::DATASEC | kind::ENUM64 => self.count() * 12,
             0..=kind::ENUM64 => 0,
             _ => return None,
@@ -119,6 +121,18 @@ impl<'a> Btf<'a> {
     /// Size of a structure in bytes.
     pub(crate) fn size(&self, structure: &str) -> Option<u32> {
         Some(self.resolved(self.number(structure)?)?.other)
+    }
+
+    /// Value of an enumerator.
+    pub(crate) fn enumerator(&self, enumeration: &str, name: &str) -> Option<u32> {
+        let found = self.places.iter().copied().find(|at| {
+            self.at(*at).is_some_and(|found| found.kind() == kind::ENUM)
+                && self.name(*at) == Some(enumeration.as_bytes())
+        })?;
+        let found = self.at(found)?;
+        (0..found.count())
+            .map(|index| found.rest + index * ENUMERATOR)
+            .find_map(|at| (self.name(at)? == name.as_bytes()).then(|| word(self.types, at + 4)).flatten())
     }
 
     fn number(&self, structure: &str) -> Option<u32> {

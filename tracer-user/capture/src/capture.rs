@@ -13,6 +13,7 @@ use crate::{
     pending::Pending,
     pod::PodOf,
     programs::{self, Programs, SNAPSHOT},
+    sampler::{self, Sampler},
 };
 use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -68,6 +69,7 @@ pub struct Capture {
     ring: RingBuf<MapData>,
     health: Health,
     pending: Pending,
+    sampler: Sampler,
     order: Order,
     look: Look,
     numbering: Numbering,
@@ -76,6 +78,7 @@ pub struct Capture {
     given: Vec<u64>,
     next_pending: u64,
     next_health: u64,
+    next_sample: u64,
     repair_at: Option<u64>,
     /// A process was selected and its table is not read yet.
     selected: bool,
@@ -105,6 +108,7 @@ impl Capture {
             ring,
             health: Health::new(counters),
             pending: Pending::new(in_flight, asked),
+            sampler: Sampler::new(settings.sched),
             order: Order::default(),
             look,
             numbering: numbering(),
@@ -112,6 +116,7 @@ impl Capture {
             given: Vec::new(),
             next_pending: 0,
             next_health: 0,
+            next_sample: 0,
             repair_at: None,
             selected: false,
             check: settings.check.map(|every| u64::try_from(every.as_nanos()).unwrap_or(u64::MAX)),
@@ -148,6 +153,14 @@ impl Capture {
         self.note(BootNs(self.judged_at), Body::SnapshotEnd(reason));
         if let Some(every) = self.check {
             self.next_check = ended.saturating_add(every.max((ended - began.0).saturating_mul(CHECK_SHARE)));
+        }
+        Ok(())
+    }
+
+    /// Reads the queue of every followed listener.
+    fn sample(&mut self) -> Result<(), CaptureError> {
+        for input in self.sampler.sample(&self.programs).map_err(CaptureError::Sample)? {
+            self.order.push(input);
         }
         Ok(())
     }
@@ -219,6 +232,10 @@ impl Capture {
             }
         }
         self.tell_gaps(now);
+        if now.0 >= self.next_sample {
+            self.next_sample = now.0 + sampler::EVERY_NS;
+            self.sample()?;
+        }
         if let Some(reason) = self.due(now.0) {
             if reason == Reason::Repair {
                 self.repair_at = None;
@@ -246,6 +263,7 @@ impl Capture {
             }
             self.wait(Duration::from_millis(1))?;
         }
+        self.sample()?;
         let now = boot_now();
         self.tell_gaps(BootNs(u64::MAX));
         let given = self.health.attempted();

@@ -31,14 +31,14 @@ fn kernel() -> Finding {
 
 fn type_information() -> Finding {
     match offsets::resolve() {
-        Ok((_, absent)) if absent.is_empty() => finding(
+        Ok(types) if types.missing.is_empty() => finding(
             "type information",
             true,
             format!("{} describes everything that is read", offsets::VMLINUX),
         ),
-        Ok((_, absent)) => Finding {
+        Ok(types) => Finding {
             cost: Some("what these fields tell is left out".to_owned()),
-            ..finding("type information", false, format!("this kernel has no {}", absent.join(", ")))
+            ..finding("type information", false, format!("this kernel has no {}", types.missing.join(", ")))
         },
         Err(cause) => Finding {
             cost: Some("nothing can be traced".to_owned()),
@@ -89,7 +89,7 @@ fn cgroups() -> Finding {
 /// Loads and attaches everything, following no process but one that cannot exist.
 fn trial() -> Vec<Finding> {
     let nobody = Selection { comm: Some("\u{1}".to_owned()), ..Selection::default() };
-    match Capture::attach(&Settings { selection: nobody, ring_bytes: 1 << 16, check: None }) {
+    match Capture::attach(&Settings { selection: nobody, ring_bytes: 1 << 16, check: None, sched: false }) {
         Ok(capture) => {
             let report = capture.report();
             let attached = report.attached.join(", ");

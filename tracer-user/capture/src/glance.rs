@@ -1,13 +1,14 @@
 //! What is open now, and nothing else: runs of iterators. Nothing is attached and nothing stays behind.
 
 use crate::{
-    AttachError, CaptureError, Selection,
+    AttachError, CaptureError, Selection, Settings,
     capture::rows,
     clock::{boot_now, epoch_minus_boot_ns},
     look,
     numbering::numbering,
     pod::PodOf,
     programs::{self, LEFTOVERS, Programs},
+    sampler::Sampler,
 };
 use aya::maps::{Array, MapData, RingBuf};
 use nix::sched::{CloneFlags, setns};
@@ -51,7 +52,9 @@ pub struct Connections {
 impl Glance {
     /// Loads the iterators.
     pub fn new(selection: &Selection) -> Result<Self, AttachError> {
-        let mut programs = programs::iterators(selection, RING_BYTES)?;
+        let settings =
+            Settings { selection: selection.clone(), ring_bytes: RING_BYTES, check: None, sched: false };
+        let mut programs = programs::iterators(&settings)?;
         let refused = |cause: aya::maps::MapError| AttachError::Kernel {
             what: "open a map".to_owned(),
             cause: cause.to_string(),
@@ -71,6 +74,8 @@ impl Glance {
         while let Some(item) = self.ring.next() {
             whole &= decode::record(&item, &numbering, |input| found.push(input)).is_ok();
         }
+        // The snapshot has found the listeners.
+        let mut queues = Sampler::new(false).sample(&self.programs).map_err(CaptureError::Sample)?;
         found.sort_by_key(|input| input.ts);
         let ended = found.last().map_or(began, |input| input.ts).max(boot_now());
         let anchor = |ts| note(ts, Body::Anchor { epoch_minus_boot_ns: epoch_minus_boot_ns() });
@@ -81,6 +86,7 @@ impl Glance {
             inputs.push(note(ended, Body::Lost(lost)));
         }
         inputs.push(note(ended, Body::SnapshotEnd(Reason::Start)));
+        inputs.append(&mut queues);
         inputs.push(anchor(BootNs(ended.0)));
         Ok(inputs)
     }

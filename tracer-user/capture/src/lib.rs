@@ -8,12 +8,14 @@ mod doctor;
 mod glance;
 mod health;
 mod look;
+mod map_iter;
 mod numbering;
 mod offsets;
 mod order;
 mod pending;
 mod pod;
 mod programs;
+mod sampler;
 mod selection;
 
 pub use capture::Capture;
@@ -30,6 +32,8 @@ pub struct Settings {
     pub selection: Selection,
     /// Size of the ring buffer in bytes; rounded up to a power of two of whole pages.
     pub ring_bytes: u32,
+    /// The scheduler is traced as well: what threads that accept do.
+    pub sched: bool,
     /// How often every table is compared with the kernel's although nothing is known to be wrong; `None`: never. A check
     /// that takes long comes less often, see [`Capture`].
     pub check: Option<Duration>,
@@ -89,6 +93,9 @@ pub enum CaptureError {
     /// A snapshot could not be read.
     #[error("cannot read the snapshot: {0}")]
     Snapshot(std::io::Error),
+    /// The queues of listeners could not be read.
+    #[error("cannot sample accept queues: {0}")]
+    Sample(std::io::Error),
     /// The ring buffer could not be waited for.
     #[error("cannot wait for records: {0}")]
     Wait(std::io::Error),

@@ -8,6 +8,7 @@ pub(crate) fn numbering() -> Numbering {
         let number = call.name().parse::<syscalls::Sysno>().ok()?.id();
         Some((u32::try_from(number).ok()?, *call))
     }))
+    .with_names(|number| syscalls::Sysno::new(number.try_into().ok()?).map(|call| call.name()))
 }
 
 #[cfg(test)]

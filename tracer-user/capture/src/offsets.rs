@@ -6,8 +6,17 @@ use tracer_abi::Offsets;
 /// The kernel's description of its own types.
 pub(crate) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
+/// What was found.
+pub(crate) struct Types {
+    pub(crate) offsets: Offsets,
+    /// Fields that this kernel does not have.
+    pub(crate) missing: Vec<String>,
+    /// Number of the reason for which a full accept queue drops a segment; 0 where the kernel does not tell.
+    pub(crate) overflow_reason: u32,
+}
+
 /// Resolves every offset that the programs use; one that this kernel does not have stays absent, and is named.
-pub(crate) fn resolve() -> Result<(Offsets, Vec<String>), AttachError> {
+pub(crate) fn resolve() -> Result<Types, AttachError> {
     let bytes = std::fs::read(VMLINUX).map_err(|cause| AttachError::NoBtf(cause.to_string()))?;
     let types = Btf::parse(&bytes).ok_or_else(|| AttachError::NoBtf("it cannot be read".to_owned()))?;
     let mut offsets = Offsets::absent();
@@ -30,5 +39,6 @@ pub(crate) fn resolve() -> Result<(Offsets, Vec<String>), AttachError> {
         offsets.vsock_local = sock + 8;
         missing.retain(|name| name != "vsock_sock.local_addr");
     }
-    Ok((offsets, missing))
+    let overflow_reason = types.enumerator("skb_drop_reason", "SKB_DROP_REASON_TCP_LISTEN_OVERFLOW");
+    Ok(Types { offsets, missing, overflow_reason: overflow_reason.unwrap_or(0) })
 }

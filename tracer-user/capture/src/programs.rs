@@ -1,12 +1,19 @@
 //! Loads the programs and attaches them to their tracepoints.
 
-use crate::{AttachError, Report, Selection, Settings, clock, numbering::numbering, offsets, pod::PodOf};
+use crate::{
+    AttachError, Report, Selection, Settings, clock, map_iter, numbering::numbering, offsets, pod::PodOf,
+};
 use aya::{
     Btf, Ebpf, EbpfLoader, include_bytes_aligned,
     maps::{Array, HashMap, Map, MapError},
     programs::{BtfTracePoint, Iter, Program, ProgramError, tp_btf::BtfTracePointLinkId},
 };
-use std::{ffi::OsStr, fs::File, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    ffi::OsStr,
+    fs::File,
+    os::{fd::AsFd as _, unix::fs::MetadataExt},
+    path::Path,
+};
 use tracer_abi::{Config, Entry, Follow, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT, Sleeping};
 use tracer_model::ids::BootNs;
 
@@ -16,7 +23,10 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sockree
 pub(crate) const SNAPSHOT: &str = "snapshot";
 pub(crate) const LOOK: &str = "look";
 pub(crate) const LEFTOVERS: &str = "leftovers";
-const ITERATORS: &[(&str, &str)] = &[(SNAPSHOT, "task_file"), (LOOK, "task_file"), (LEFTOVERS, "tcp")];
+/// Its name in capitals is that of its map.
+const LISTENERS: &str = "listeners";
+const ITERATORS: &[(&str, &str)] =
+    &[(SNAPSHOT, "task_file"), (LOOK, "task_file"), (LEFTOVERS, "tcp"), (LISTENERS, "bpf_map_elem")];
 
 /// Programs, their tracepoint, and what is missing without them; `None`: nothing works without them. A name with `|` names
 /// alternatives, tried in order: kernels renamed the tracepoint or changed its arguments.
@@ -90,6 +100,47 @@ const PROGRAMS: &[Probe] = &[
 const NO_RINGS: &str = "operations of io_urings are not seen: their descriptors are found by the next check of the tables \
                         (tracepoints of io_uring, Linux 6.0)";
 
+/// Programs that tell the moment and the peer of drops that are counted anyway: a run that the kernel skips loses no more than
+/// that, and is no loss of a record.
+const MOMENTS: &[Probe] = &[
+    Probe {
+        names: &["retransmit"],
+        tracepoint: "tcp_retransmit_skb",
+        tells: "SYNs that clients on this machine send again",
+        without: Some(
+            "clients whose SYN a full accept queue refused are not seen (tracepoint tcp_retransmit_skb)",
+        ),
+    },
+    Probe {
+        names: &["dropped"],
+        tracepoint: "kfree_skb",
+        tells: "connections that a full accept queue refuses",
+        without: Some(
+            "moment and peer of a connection that a full accept queue refuses are not told (listener and reason in \
+             kfree_skb, Linux 6.11)",
+        ),
+    },
+];
+
+/// Programs that run for every change of threads on a processor: only where asked for.
+const SCHEDULER: &[Probe] = &[
+    Probe {
+        names: &["sched_switch"],
+        tracepoint: "sched_switch",
+        tells: "what threads that accept do",
+        without: Some(NO_SCHEDULER),
+    },
+    Probe {
+        names: &["sched_wakeup"],
+        tracepoint: "sched_wakeup",
+        tells: "when threads that accept are woken",
+        without: Some(NO_SCHEDULER),
+    },
+];
+
+const NO_SCHEDULER: &str =
+    "what threads that accept do is not seen (tracepoints sched_switch and sched_wakeup, Linux 5.18)";
+
 /// What is attached: the program's name and its link.
 type Links = Vec<(&'static str, BtfTracePointLinkId)>;
 
@@ -103,43 +154,41 @@ pub(crate) struct Programs {
 }
 
 /// Creates the maps and opens the object; no program is in the kernel yet. Names what this kernel does not have.
-fn open(selection: &Selection, ring_bytes: u32) -> Result<(Ebpf, Btf, Vec<String>), AttachError> {
+fn open(settings: &Settings) -> Result<(Ebpf, Btf, Vec<String>), AttachError> {
     if OBJECT.is_empty() {
         return Err(AttachError::NoPrograms);
     }
-    let config = config(selection)?;
-    let (offsets, absent) = offsets::resolve()?;
+    let offsets::Types { offsets, missing: absent, overflow_reason } = offsets::resolve()?;
+    let config = Config { overflow_reason, sched: settings.sched.into(), ..config(&settings.selection)? };
     let btf = Btf::from_sys_fs().map_err(|cause| AttachError::NoBtf(cause.to_string()))?;
     let (offsets, config) = (PodOf(offsets), PodOf(config));
     let mut ebpf = EbpfLoader::new()
         .btf(Some(&btf))
         .override_global("OFFSETS", &offsets, true)
         .override_global("CONFIG", &config, true)
-        .map_max_entries("EVENTS", ring_bytes)
+        .map_max_entries("EVENTS", settings.ring_bytes)
         .load(OBJECT)
         .map_err(|cause| refused("load the kernel programs", &cause))?;
-    follow_pids(&mut ebpf, selection).map_err(|cause| refused("select processes", &cause))?;
+    follow_pids(&mut ebpf, &settings.selection).map_err(|cause| refused("select processes", &cause))?;
     Ok((ebpf, btf, absent.iter().map(|name| format!("this kernel has no {name}")).collect()))
 }
 
 /// Iterators alone: nothing is attached.
-pub(crate) fn iterators(selection: &Selection, ring_bytes: u32) -> Result<Programs, AttachError> {
-    let (mut ebpf, btf, missing) = open(selection, ring_bytes)?;
-    for iterator in ITERATORS.iter().filter(|(name, _)| [SNAPSHOT, LEFTOVERS].contains(name)) {
-        load_iterator(&mut ebpf, *iterator, &btf)
-            .map_err(|cause| refused("load the snapshot's iterator", &cause))?;
-    }
+pub(crate) fn iterators(settings: &Settings) -> Result<Programs, AttachError> {
+    let (mut ebpf, btf, missing) = open(settings)?;
+    load_iterators(&mut ebpf, &btf, |name| matches!(name, SNAPSHOT | LEFTOVERS | LISTENERS))?;
     let report = Report { missing, ..Report::default() };
     Ok(Programs { ebpf, report, links: Links::new(), since: clock::boot_now() })
 }
 
 pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
-    let (mut ebpf, btf, missing) = open(&settings.selection, settings.ring_bytes)?;
+    let (mut ebpf, btf, missing) = open(settings)?;
     fill_syscalls(&mut ebpf).map_err(|cause| refused("fill the table of system calls", &cause))?;
 
     let since = clock::boot_now();
     let (mut report, mut links) = (Report { missing, ..Report::default() }, Links::new());
-    for program in PROGRAMS {
+    let scheduler = SCHEDULER.iter().filter(|_| settings.sched);
+    for program in PROGRAMS.iter().chain(MOMENTS).chain(scheduler) {
         match attach_one(&mut ebpf, program, &btf, &mut links) {
             Ok(tracepoint) => report.attached.push(format!("{} ({tracepoint})", program.tells)),
             Err(cause) => match program.without {
@@ -149,11 +198,9 @@ pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
             },
         }
     }
-    for (name, over) in ITERATORS {
-        load_iterator(&mut ebpf, (name, over), &btf)
-            .map_err(|cause| refused(&format!("load the iterator over {over}"), &cause))?;
-    }
+    load_iterators(&mut ebpf, &btf, |_| true)?;
     report.attached.push("snapshots of descriptor tables (iterator task_file)".to_owned());
+    report.attached.push("samples of accept queues (iterator bpf_map_elem)".to_owned());
     report.verified = verified(&ebpf);
     Ok(Programs { ebpf, report, links, since })
 }
@@ -209,6 +256,14 @@ fn attach_program(
     tracepoint.attach()
 }
 
+fn load_iterators(ebpf: &mut Ebpf, btf: &Btf, wanted: impl Fn(&str) -> bool) -> Result<(), AttachError> {
+    for (name, over) in ITERATORS.iter().filter(|(name, _)| wanted(name)) {
+        load_iterator(ebpf, (name, over), btf)
+            .map_err(|cause| refused(&format!("load the iterator over {over}"), &cause))?;
+    }
+    Ok(())
+}
+
 fn load_iterator(ebpf: &mut Ebpf, (name, over): (&str, &str), btf: &Btf) -> Result<(), ProgramError> {
     let loaded = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
     let iterator: &mut Iter = loaded.try_into()?;
@@ -242,7 +297,17 @@ impl Programs {
         }
     }
 
-    /// A new run of an iterator; reading the file runs it.
+    /// A new run of the iterator over followed listeners; reading the file runs it.
+    pub(crate) fn listeners(&self) -> Result<File, std::io::Error> {
+        let loaded = self.ebpf.program(LISTENERS).ok_or(std::io::ErrorKind::NotFound)?;
+        let iterator: &Iter = loaded.try_into().map_err(std::io::Error::other)?;
+        let Some(Map::HashMap(map)) = self.ebpf.map("LISTENERS") else {
+            return Err(std::io::ErrorKind::NotFound.into());
+        };
+        map_iter::run(iterator, map.fd().as_fd())
+    }
+
+    /// A new run of another iterator; reading the file runs it.
     pub(crate) fn iterate(&mut self, name: &str) -> Result<File, std::io::Error> {
         let loaded = self.ebpf.program_mut(name).ok_or(std::io::ErrorKind::NotFound)?;
         let iterator: &mut Iter = loaded.try_into().map_err(std::io::Error::other)?;
@@ -347,6 +412,8 @@ fn config(selection: &Selection) -> Result<Config, AttachError> {
         cgroup_level: 0,
         port: 0,
         orphans_end: orphans_end().into(),
+        overflow_reason: 0,
+        sched: 0,
         hz: clock::ticks_per_second(),
         comm: [0; 16],
     };

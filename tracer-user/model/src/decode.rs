@@ -9,11 +9,15 @@ mod sockets;
 
 pub use calls::in_flight;
 pub use looks::look_found;
-pub use snapshots::row;
+pub use snapshots::{Found, listener, row};
 
 use crate::{
     ids::{BootNs, ProcessKey},
-    input::{Body, Exit, FileRef, Held, Input, Origin, Queued, Slot, Sock, State, Table, Task, Thread},
+    input::{
+        Body, Exit, FileRef, Held, Input, Origin, Overflow, Queued, Retransmit, Slept, Slot, Sock, State,
+        Table, Task, Thread,
+    },
+    names::state,
     syscall::Numbering,
 };
 use calls::{call, call_addr, call_fds, call_given, call_pair, call_path, call_sock};
@@ -21,7 +25,7 @@ use core::fmt;
 use processes::{cgroup, exec, fork};
 use rings::{operation, ring_part};
 use snapshots::slot_row;
-use sockets::sock;
+use sockets::{sock, tcp};
 use tracer_abi::{Change, Field, Header, Kind, SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT, UNNUMBERED};
 
 /// Why a record could not be read.
@@ -89,7 +93,8 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
                 sock.state = change.to;
                 let (task, sock) = (call.task, sock.clone());
                 let Change { from, to, error, .. } = *change;
-                tell(change.ts, Body::State(State { task, from, to, error, sock }));
+                let tcp = tcp(&record.tcp).filter(|_| to == state::CLOSE);
+                tell(change.ts, Body::State(State { task, from, to, error, sock, tcp }));
             }
             call.socks = vec![sock];
             Body::Call(Box::new(call))
@@ -136,7 +141,7 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
             let Change { ts, error, from, to } = record.before;
             if ts != 0 {
                 let sock = Sock { state: to, ..sock.clone() };
-                tell(ts, Body::State(State { task: task(&header), from, to, error, sock }));
+                tell(ts, Body::State(State { task: task(&header), from, to, error, sock, tcp: None }));
             }
             // The tracepoint runs before the new state is stored (`inet_sk_state_store`, net/ipv4/af_inet.c).
             sock.state = record.to;
@@ -146,6 +151,7 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
                 to: record.to,
                 error: record.error,
                 sock,
+                tcp: tcp(&record.tcp),
             })
         }
         Kind::QUEUED => {
@@ -157,6 +163,30 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
                 queue_limit: record.queue_limit,
                 sock: sock(&record.sock).ok_or(DecodeError::Short)?,
             })
+        }
+        Kind::OVERFLOW => {
+            let record: tracer_abi::Overflow = read(bytes)?;
+            Body::Overflow(Box::new(Overflow {
+                task: task(&header),
+                queue_len: record.queue_len,
+                queue_limit: record.queue_limit,
+                sock: sock(&record.sock).ok_or(DecodeError::Short)?,
+            }))
+        }
+        Kind::RETRANSMIT => {
+            let record: tracer_abi::Retransmit = read(bytes)?;
+            let sock = sock(&record.sock).ok_or(DecodeError::Short)?;
+            Body::Retransmit(Box::new(Retransmit { task: task(&header), sock }))
+        }
+        Kind::SLEPT => {
+            let record: tracer_abi::Slept = read(bytes)?;
+            Body::Slept(Box::new(Slept {
+                task: task(&header),
+                off: BootNs(record.off),
+                woken: moment(record.woken),
+                state: record.state,
+                call: u32::try_from(record.call).ok().and_then(|number| numbering.name(number)),
+            }))
         }
         Kind::FOUND => {
             let record: tracer_abi::Found = read(bytes)?;

@@ -5,7 +5,7 @@ use crate::{
     address::Address,
     event::{FileKind, Place, Side, SocketKind},
     ids::{BootNs, DescriptorId, FileId, ProcessKey, SocketId, TableId},
-    input::Options,
+    input::{NamespaceSample, Options, Tcp},
 };
 
 /// How far a process's table can be trusted.
@@ -274,6 +274,49 @@ impl Phase {
     }
 }
 
+/// What a listener dropped since it was first sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drops {
+    /// When it was first sampled.
+    pub since: BootNs,
+    /// How many packets it dropped since then.
+    pub total: u64,
+    /// How many of them the counter has twice: a segment that ends a handshake and meets a full queue counts as a refused
+    /// connection and as a dropped packet (`tcp_v4_syn_recv_sock`, `tcp_v4_rcv`, net/ipv4/tcp_ipv4.c). As far as the kernel
+    /// tells of them.
+    pub counted_twice: u64,
+    /// When the newest of them were noticed.
+    pub noticed: BootNs,
+    /// `sk_drops` at the newest sample.
+    pub(crate) counter: u32,
+    /// Its namespace at the first sample and at the newest.
+    pub(crate) namespace: Option<(NamespaceSample, NamespaceSample)>,
+}
+
+impl Drops {
+    /// How many of them met a full queue: at least and at most; `None` where the namespace could not be read.
+    ///
+    /// A listener's counter has both kinds. The namespace counts those that met a full queue by themselves, for all its
+    /// listeners (`tcp_conn_request`, net/ipv4/tcp_input.c; `tcp_v4_syn_recv_sock`, net/ipv4/tcp_ipv4.c): what the others
+    /// dropped may have been of that kind, or not.
+    #[must_use]
+    pub fn queue_full(&self) -> Option<(u64, u64)> {
+        let (first, now) = self.namespace?;
+        let least = now.overflows.0.saturating_sub(first.overflows.1);
+        let most = now.overflows.1.saturating_sub(first.overflows.0);
+        let own = self.total.saturating_sub(self.counted_twice);
+        let others = now.drops.1.saturating_sub(first.drops.0).saturating_sub(own);
+        Some((least.saturating_sub(others).min(own), most.min(own)))
+    }
+
+    /// How far the namespace's `ListenOverflows` has grown meanwhile.
+    #[must_use]
+    pub fn host_overflows(&self) -> Option<u64> {
+        let (first, now) = self.namespace?;
+        Some(now.overflows.1.saturating_sub(first.overflows.0))
+    }
+}
+
 /// A socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Socket {
@@ -307,6 +350,14 @@ pub struct Socket {
     pub queued: Option<BootNs>,
     /// For a child: when it was accepted, where that was seen.
     pub accepted: Option<BootNs>,
+    /// For a child: which thread accepted it.
+    pub accepted_by: Option<(ProcessKey, u32)>,
+    /// For a listener: what it dropped, once it was sampled.
+    pub drops: Option<Box<Drops>>,
+    /// A TCP connection's counters, and when they were read.
+    pub tcp: Option<(Tcp, BootNs)>,
+    /// Of a unix socket: the other end.
+    pub other_end: Option<SocketId>,
     /// Who closed the connection first.
     pub closed_first: Option<Side>,
     /// Descriptors that point to it now.

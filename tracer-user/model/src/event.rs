@@ -4,7 +4,7 @@ use crate::{
     address::Address,
     explain::Explain,
     ids::{BootNs, ProcessKey, SocketId},
-    input::{LossCause, Options, Origin},
+    input::{LossCause, Options, Origin, Tcp},
     syscall::Syscall,
 };
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,10 @@ named! {
         Register "register",
         /// A table was wrong after a loss and was set right.
         Repair "repair",
+        /// A listener dropped connections or parts of their handshakes.
+        Overflow "overflow",
+        /// A client on this machine sent its SYN again.
+        Retransmit "retransmit",
     }
 }
 
@@ -160,6 +164,38 @@ pub struct Place {
     pub cgroup: Option<Box<[u8]>>,
 }
 
+/// Where the time between queued and accepted went; the parts add up to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// Asleep in a call that waits for connections.
+    pub asleep_ns: u64,
+    /// Ready to run, and not running.
+    pub runnable_ns: u64,
+    /// Running.
+    pub running_ns: u64,
+    /// Asleep or stopped elsewhere.
+    pub blocked_ns: u64,
+    /// The call in which most of that was, or `stopped`.
+    pub blocked_in: Option<String>,
+    /// Not known.
+    pub unknown_ns: u64,
+    /// Calls of accept on this listener that failed for want of something, by error number: how many.
+    pub failed: Vec<(u32, u64)>,
+}
+
+/// What a listener dropped, as its samples tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropCount {
+    /// Since the sample before.
+    pub new: u64,
+    /// Since the listener was first sampled.
+    pub total: u64,
+    /// How many of all these met a full queue: at least and at most; `None` where the namespace could not be read.
+    pub queue_full: Option<(u64, u64)>,
+    /// Nanoseconds between the two samples.
+    pub period_ns: u64,
+}
+
 /// One event. A field that has no meaning for it is `None`, empty or false.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a field of the line that is there or not")]
@@ -230,6 +266,14 @@ pub struct Event {
     pub queue_limit: Option<u32>,
     /// From queued to accepted.
     pub wait_ns: Option<u64>,
+    /// `accept`: what its thread did meanwhile, where the scheduler is traced and the thread is known.
+    pub split: Option<Box<Split>>,
+    /// `accept`: its thread went to sleep since its last accept.
+    pub slept: bool,
+    /// `overflow`: how many packets the listener dropped.
+    pub drops: Option<DropCount>,
+    /// What a TCP connection came to, where this is its end.
+    pub tcp: Option<Tcp>,
     /// How long the call ran.
     pub dur_ns: Option<u64>,
     /// State before, as the kernel numbers it.

@@ -74,6 +74,16 @@ pub enum Body {
     Ring(Box<RingPart>),
     /// A look at the machine that explains an error: the input with the error follows, at the same moment.
     Looked(Box<Looked>),
+    /// A connection was found in a listener's queue, where it had been before the listener was followed.
+    Waiting(Box<Waiting>),
+    /// Queues of listeners were sampled.
+    Sampled(Box<Sampled>),
+    /// The last segment of a handshake met a full queue.
+    Overflow(Box<Overflow>),
+    /// A client on this machine sent its SYN again.
+    Retransmit(Box<Retransmit>),
+    /// A thread that accepts runs again.
+    Slept(Box<Slept>),
 }
 
 /// Who did it.
@@ -138,6 +148,8 @@ pub struct Sock {
     pub queue_len: u32,
     /// Accept queue: limit.
     pub queue_limit: u32,
+    /// Of a unix socket: kernel address of the other end; 0 for none.
+    pub peer_sk: u64,
     /// Options. `O_NONBLOCK` is the open file's and not read with the socket.
     pub options: Options,
 }
@@ -191,6 +203,8 @@ pub struct Call {
     pub queued: Option<BootNs>,
     /// For an accept: length and limit of the listener's queue after the call.
     pub queue: Option<(u32, u32)>,
+    /// For an accept: how often the thread had gone to sleep so far; it wraps around.
+    pub sleeps: Option<u32>,
     /// The address that the caller passed.
     pub asked: Option<Address>,
     /// The value that the caller passed to `setsockopt`; for `SO_LINGER` its seconds, -1: off.
@@ -378,6 +392,21 @@ pub struct State {
     pub error: u32,
     /// The socket.
     pub sock: Sock,
+    /// What the connection came to, where this ends it.
+    pub tcp: Option<Tcp>,
+}
+
+/// Counters of a TCP connection, as getsockopt(2) with `TCP_INFO` gives them (tcp(7)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tcp {
+    /// Bytes that the peer acknowledged; a SYN and a FIN count as one each.
+    pub acked: u64,
+    /// Bytes that were received in order; a FIN counts as one.
+    pub received: u64,
+    /// Smoothed round trip time, microseconds; 0: not measured.
+    pub rtt_us: u32,
+    /// Segments that were sent again.
+    pub retransmits: u32,
 }
 
 /// A connection is complete and waits for an accept.
@@ -393,6 +422,91 @@ pub struct Queued {
     pub queue_limit: u32,
     /// The connection.
     pub sock: Sock,
+}
+
+/// A connection that was found in a listener's queue: nothing told since when it is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The listener's owner.
+    pub task: Task,
+    /// Kernel address of the listener.
+    pub listener: u64,
+    /// The connection.
+    pub sock: Sock,
+}
+
+/// One look at the queues of all followed listeners: what has changed since the last one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sampled {
+    /// Time between two looks, nanoseconds.
+    pub period_ns: u64,
+    /// The scheduler is traced: what threads that accept do is told.
+    pub sched: bool,
+    /// Listeners.
+    pub listeners: Vec<ListenerSample>,
+    /// Network namespaces that listeners are in.
+    pub namespaces: Vec<NamespaceSample>,
+}
+
+/// What was read of a listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerSample {
+    /// When.
+    pub ts: BootNs,
+    /// Its owner.
+    pub process: ProcessKey,
+    /// The listener.
+    pub sock: Sock,
+    /// Packets that it dropped since it was made (`sk_drops`), modulo 2^32; `None` for a unix socket, which drops none.
+    pub drops: Option<u32>,
+}
+
+/// What was read of a network namespace (`/proc/PID/net/netstat`), right before the listeners and right after.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespaceSample {
+    /// Its inode number.
+    pub netns: u32,
+    /// `ListenOverflows`: connections that met a full queue.
+    pub overflows: (u64, u64),
+    /// `ListenDrops`: those, and what listeners dropped for another reason.
+    pub drops: (u64, u64),
+}
+
+/// A handshake's last segment met a full queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overflow {
+    /// The listener's owner.
+    pub task: Task,
+    /// Length of the queue.
+    pub queue_len: u32,
+    /// Its limit.
+    pub queue_limit: u32,
+    /// The listener, its peer whose segment it was.
+    pub sock: Sock,
+}
+
+/// A client on this machine sent its SYN again to a port that a followed listener has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retransmit {
+    /// The client where it is followed, otherwise the listener's owner.
+    pub task: Task,
+    /// The client's socket.
+    pub sock: Sock,
+}
+
+/// A thread that accepts was off the processor and runs again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slept {
+    /// The thread.
+    pub task: Task,
+    /// When it left the processor.
+    pub off: BootNs,
+    /// When it was woken; `None` where it could have run all the time, or that was not seen.
+    pub woken: Option<BootNs>,
+    /// Its state when it left (`prev_state` of `sched:sched_switch`): 0 where it could have run on.
+    pub state: u32,
+    /// The system call in which it left, by name; `None` outside of one.
+    pub call: Option<String>,
 }
 
 /// Why a snapshot was taken.
@@ -437,6 +551,8 @@ pub struct Row {
     pub sock: Option<Sock>,
     /// Open flags (`f_flags`, open(2)).
     pub open_flags: u32,
+    /// The counters of a TCP connection.
+    pub tcp: Option<Tcp>,
 }
 
 /// A one-time look at what has to do with an error, followed or not. It was taken some milliseconds after the error.

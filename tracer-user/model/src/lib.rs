@@ -19,6 +19,7 @@ pub mod names;
 pub mod session;
 pub mod syscall;
 
+mod acceptors;
 mod calls;
 mod cgroups;
 mod contents;
@@ -30,6 +31,7 @@ mod loss;
 mod passes;
 mod pending;
 mod processes;
+mod queues;
 mod reconcile;
 mod revisions;
 mod socket_calls;

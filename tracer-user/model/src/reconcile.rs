@@ -216,6 +216,13 @@ impl Session {
                 self.heal_state(id, sock.state, ts);
             }
             self.read_options(id, Some(sock.options), Some(row.slot.nonblock), ts);
+            if let Some(tcp) = row.tcp {
+                self.world.sockets.change(id, &mut self.world.revisions, |kept| {
+                    if kept.socket.tcp.is_none_or(|(_, read)| read <= ts) {
+                        kept.socket.tcp = Some((tcp, ts));
+                    }
+                });
+            }
             socket = Some(id);
         }
         let name = kinds::shown_name(kind, &row.slot.name).to_vec();

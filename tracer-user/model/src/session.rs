@@ -1,6 +1,7 @@
 //! One session: the model's way in and the way to everything it knows.
 
 use crate::{
+    acceptors::Acceptors,
     entity::{Descriptor, Process, Socket, Standing},
     event::Event,
     explain,
@@ -9,6 +10,7 @@ use crate::{
     input::{Body, Input, LossCause},
     loss::Loss,
     pending::Pending,
+    queues::Sampling,
     reconcile,
     revisions::Entity,
     tell::Stamp,
@@ -100,6 +102,8 @@ pub struct Session {
     /// Closes that nothing will tell the success of.
     pub(crate) unconfirmed: unconfirmed::Awaiting,
     pub(crate) explaining: explain::Memory,
+    pub(crate) sampling: Sampling,
+    pub(crate) acceptors: Acceptors,
     /// A table turned out doubtful without a loss.
     pub(crate) repair_wanted: bool,
     /// Events that set a table right.
@@ -126,6 +130,8 @@ impl Session {
             missed: trust::AllMissed::new(),
             unconfirmed: unconfirmed::Awaiting::new(),
             explaining: explain::Memory::default(),
+            sampling: Sampling::default(),
+            acceptors: Acceptors::default(),
             repair_wanted: false,
             repairs: 0,
             checks: (0, 0),
@@ -165,6 +171,11 @@ impl Session {
             Body::Given(given) => self.given(&stamp, given),
             Body::Ring(part) => self.ring_part(&stamp, part),
             Body::Looked(looked) => self.explaining.look(input.ts, looked),
+            Body::Waiting(waiting) => self.waiting(&stamp, waiting),
+            Body::Sampled(sampled) => self.sampled(&stamp, sampled),
+            Body::Overflow(overflow) => self.overflow(&stamp, overflow),
+            Body::Retransmit(retransmit) => self.retransmit(&stamp, retransmit),
+            Body::Slept(slept) => self.acceptors.slept(stamp.ts, slept),
         }
         if let Some(origin) = input.origin {
             self.loss.arrived(origin);
@@ -289,6 +300,18 @@ impl Session {
     #[must_use]
     pub fn socket(&self, id: SocketId) -> Option<&Socket> {
         self.world.sockets.get(id).map(|kept| &kept.socket)
+    }
+
+    /// When queues were last sampled, and how often they are; `None` before the first sample.
+    #[must_use]
+    pub fn sampled_at(&self) -> Option<(BootNs, u64)> {
+        self.sampling.newest()
+    }
+
+    /// Whether the scheduler is traced.
+    #[must_use]
+    pub fn traces_scheduler(&self) -> bool {
+        self.acceptors.is_told()
     }
 
     /// At most `limit` entities with a revision above `rev`, oldest change first, and what was evicted on the way to

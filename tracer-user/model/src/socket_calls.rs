@@ -215,7 +215,17 @@ impl Session {
                 self.show_socket(event, child);
                 let queued = self.world.sockets.get(child).and_then(|kept| kept.socket.queued);
                 event.wait_ns = queued.map(|queued| doing.ts.0.saturating_sub(queued.0));
+                if let (Some(queued), Some(listener)) = (queued, listener) {
+                    let thread = (call.task.process, call.task.tid);
+                    event.split = self.acceptors.split(thread, listener, queued, doing.ts).map(Box::new);
+                }
             }
+        }
+        if let Some(listener) = listener
+            && call.ret.is_some()
+        {
+            let thread = (call.task.process, call.task.tid);
+            event.slept = self.acceptors.accepts(thread, listener, (doing.ts, event.error), call.sleeps);
         }
         event.listener = event.listener.or(listener);
         if let Some((len, limit)) = call.queue {
@@ -236,6 +246,7 @@ impl Session {
         let from = call.listener.unwrap_or(0);
         self.world.sockets.change(child, &mut self.world.revisions, |kept| {
             kept.socket.accepted = kept.socket.accepted.or(Some(doing.ts));
+            kept.socket.accepted_by = Some((call.task.process, call.task.tid));
             kept.socket.queued = kept.socket.queued.or(call.queued);
             kept.came_from = from;
             kept.owner = call.task.process;

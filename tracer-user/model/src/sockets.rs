@@ -1,7 +1,7 @@
 //! Sockets: identity by kernel address and inode, holders, listeners and children, end.
 
 use crate::{
-    address::Address,
+    address::{Address, family},
     entity::{Phase, Socket, Step},
     event::SocketKind,
     ids::{BootNs, ProcessKey, SocketId},
@@ -168,6 +168,10 @@ impl Sockets {
             queue: queue_of(sock, ts),
             queued: None,
             accepted: None,
+            accepted_by: None,
+            drops: None,
+            tcp: None,
+            other_end: None,
             closed_first: None,
             holders: 0,
             ended: None,
@@ -179,6 +183,7 @@ impl Sockets {
         self.kept.insert(id, kept);
         self.by_sk.insert(sock.sk, id);
         self.unheld.insert(id);
+        self.join_ends(id, sock.peer_sk, revisions);
         self.evict(revisions);
         id
     }
@@ -212,6 +217,21 @@ impl Sockets {
         }
         if changed {
             revisions.touch(Entity::Socket(id), &mut kept.socket.rev);
+        }
+        self.join_ends(id, sock.peer_sk, revisions);
+    }
+
+    /// The two ends of a unix connection know each other, once both are known.
+    fn join_ends(&mut self, id: SocketId, peer_sk: u64, revisions: &mut Revisions) {
+        let Some(other) = self.at(peer_sk).filter(|other| peer_sk != 0 && *other != id) else { return };
+        let unix = |id| {
+            self.get(id).is_some_and(|kept: &Kept| {
+                kept.socket.kind.family == family::UNIX && kept.socket.other_end.is_none()
+            })
+        };
+        if unix(id) && unix(other) {
+            self.change(id, revisions, |kept| kept.socket.other_end = Some(other));
+            self.change(other, revisions, |kept| kept.socket.other_end = Some(id));
         }
     }
 
@@ -336,11 +356,22 @@ impl Sockets {
             );
         }
         kept.socket.ended = Some(last);
+        let listened = kept.state == state::LISTEN && kept.socket.kind.family == family::UNIX;
         let sk = kept.sk;
         if self.at(sk) == Some(id) {
             self.by_sk.remove(&sk);
         }
         self.unheld.remove(&id);
+        if listened {
+            // What waits there ends with it (`unix_release_sock`, net/unix/af_unix.c), and no state tells.
+            let waits = |id: &SocketId| self.get(*id).is_some_and(Kept::waits);
+            let of_it =
+                |child: &SocketId| self.get(*child).is_some_and(|kept| kept.socket.listener == Some(id));
+            let left: Vec<_> = self.unheld.iter().copied().filter(|id| of_it(id) && waits(id)).collect();
+            for child in left {
+                self.end(child, last, revisions);
+            }
+        }
         self.ended.push_back(id);
         self.evict(revisions);
     }
@@ -392,7 +423,7 @@ fn queue_of(sock: &Sock, ts: BootNs) -> Option<(u32, u32, BootNs)> {
 
 /// Whether a listener at `listener` takes connections to `local`. An IPv6 listener on the wildcard takes IPv4 ones
 /// too, which then have a mapped address (ipv6(7)).
-fn takes(listener: &Address, local: &Address) -> bool {
+pub(crate) fn takes(listener: &Address, local: &Address) -> bool {
     if listener.port() != local.port() || listener.is_unset() {
         return false;
     }

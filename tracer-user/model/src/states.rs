@@ -1,6 +1,7 @@
 //! What the kernel tells of sockets by itself: changes of state, and connections that enter an accept queue.
 
 use crate::{
+    address::family,
     entity::{Phase, Step},
     event::{EventKind, Via},
     input::{Followed, Queued, State},
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 impl Session {
     /// A socket's change of state, told by the kernel.
     pub(crate) fn state(&mut self, stamp: &Stamp, change: &State) {
-        let State { task, from, to, error, sock } = change;
+        let State { task, from, to, error, sock, tcp } = change;
         if from == to {
             return;
         }
@@ -47,6 +48,9 @@ impl Session {
         if decided.is_some() {
             self.world.sockets.change(id, revisions, |kept| kept.socket.closed_first = decided);
         }
+        if let Some(tcp) = tcp {
+            self.world.sockets.change(id, revisions, |kept| kept.socket.tcp = Some((*tcp, stamp.ts)));
+        }
         if *to == state::CLOSE {
             self.world.sockets.settle(id, stamp.ts, revisions);
         }
@@ -55,6 +59,7 @@ impl Session {
         event.tid = task.tid;
         self.show_socket(&mut event, id);
         (event.from, event.to, event.error) = (Some(*from), Some(*to), told);
+        event.tcp = *tcp;
         let last = (*to == state::CLOSE).then(|| self.closed_first(&event)).flatten();
         event.closed_first = decided.or(last);
         self.emit(event);
@@ -63,10 +68,13 @@ impl Session {
     /// A connection entered an accept queue.
     pub(crate) fn queued(&mut self, stamp: &Stamp, queued: &Queued) {
         let Queued { task, listener, queue_len, queue_limit, sock } = queued;
+        let named = self.named_by_listener(*listener, sock);
+        let sock = named.as_ref().unwrap_or(sock);
+        let unix = sock.family == family::UNIX;
         let waiting = self.world.sockets.find(sock, 0).filter(|id| {
             self.world.sockets.get(*id).is_some_and(|kept| {
                 let early = kept.waits() && kept.socket.queued.is_none();
-                early || kept.socket.accepted.is_some_and(|accepted| stamp.ts <= accepted)
+                early || kept.socket.accepted.is_some_and(|accepted| unix || stamp.ts <= accepted)
             })
         });
         let revisions = &mut self.world.revisions;
@@ -74,7 +82,9 @@ impl Session {
             waiting.unwrap_or_else(|| self.world.sockets.add(sock, 0, (stamp.ts, Phase::Queued), revisions));
         self.world.sockets.owned(child, task.process);
         self.world.sockets.change(child, revisions, |kept| {
-            kept.socket.queued = kept.socket.queued.or(Some(stamp.ts));
+            if kept.socket.accepted.is_none_or(|accepted| stamp.ts <= accepted) {
+                kept.socket.queued = kept.socket.queued.or(Some(stamp.ts));
+            }
             kept.came_from = *listener;
         });
         if let Some(listener) = self.world.sockets.at(*listener) {

@@ -163,6 +163,8 @@ impl fmt::Display for Syscall {
 #[derive(Clone, Debug, Default)]
 pub struct Numbering {
     by_number: Vec<Option<Syscall>>,
+    /// Names of all calls, also of those that are not traced.
+    names: Vec<Option<&'static str>>,
 }
 
 impl Numbering {
@@ -174,7 +176,20 @@ impl Numbering {
                 *place = Some(call);
             }
         }
-        Self { by_number }
+        Self { by_number, names: Vec::new() }
+    }
+
+    /// The same with the names of all calls by number.
+    #[must_use]
+    pub fn with_names(self, name: impl FnMut(u32) -> Option<&'static str>) -> Self {
+        Self { names: (0..tracer_abi::SYSCALL_TABLE_LEN).map(name).collect(), ..self }
+    }
+
+    /// Name of the call with that number, traced or not; the number itself where it has none.
+    #[must_use]
+    pub fn name(&self, number: u32) -> Option<String> {
+        let known = self.names.get(usize::try_from(number).ok()?).copied().flatten();
+        Some(known.map_or_else(|| number.to_string(), str::to_owned))
     }
 
     /// The call with that number.

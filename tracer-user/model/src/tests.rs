@@ -8,6 +8,7 @@ mod lives;
 mod make;
 mod passes;
 mod properties;
+mod queues;
 mod record;
 mod rounds;
 mod snapshots;

@@ -129,6 +129,7 @@ impl Session {
     /// Something was lost: no table is certain any longer.
     pub(crate) fn lost(&mut self, stamp: &Stamp, lost: Lost) {
         self.loss.count(lost);
+        self.acceptors.lost(stamp.ts);
         let living: Vec<_> = self
             .world
             .processes

@@ -1,7 +1,7 @@
 //! Recordings: the ordered inputs of a session in a file, to be replayed through the same model.
 //!
 //! The container is MCAP (<https://mcap.dev/spec>): records with lengths, chunks with a CRC. A file of format version
-//! 2 has the profile `sockreel`, one metadata record `sockreel` ([`Head`]), and one channel `inputs`. Each message is
+//! 3 has the profile `sockreel`, one metadata record `sockreel` ([`Head`]), and one channel `inputs`. Each message is
 //! one [`Input`](tracer_model::input::Input) as postcard writes it (<https://postcard.jamesmunns.com/wire-format>),
 //! with its time in nanoseconds since the Unix epoch as `log_time`. Chunks are compressed with LZ4.
 //!

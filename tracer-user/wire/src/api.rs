@@ -196,6 +196,21 @@ pub struct Step {
     pub peer: Option<String>,
 }
 
+/// Counters of a TCP connection, as `TCP_INFO` has them (tcp(7)).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Tcp {
+    /// When they were read.
+    pub t: i64,
+    /// Bytes that the peer acknowledged; a SYN and a FIN are one each.
+    pub bytes_acked: u64,
+    /// Bytes that were received in order; a FIN is one.
+    pub bytes_received: u64,
+    /// Smoothed round trip time, microseconds; 0: not measured.
+    pub rtt_us: u32,
+    /// Segments that were sent again.
+    pub retransmits: u32,
+}
+
 /// A socket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Socket {
@@ -239,6 +254,22 @@ pub struct Socket {
     pub accepted: Option<i64>,
     /// For a child: from queued to accepted, nanoseconds.
     pub wait_ns: Option<u64>,
+    /// Child: the process that accepted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub accepted_by: Option<String>,
+    /// Listener: packets that it dropped since it was first sampled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub drops: Option<u64>,
+    /// TCP connection: its counters, as they were last read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub tcp: Option<Tcp>,
+    /// Unix socket: the other end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub other_end: Option<String>,
     /// `local` or `peer`.
     pub closed_first: Option<String>,
     /// Descriptors that point to it now.

@@ -1,7 +1,7 @@
 //! From the model's entities to the types of the API. Times become offsets from the session's `t0`.
 
 use crate::{
-    api::{Descriptor, Direct, LostCount, Process, Socket, Step},
+    api::{Descriptor, Direct, LostCount, Process, Socket, Step, Tcp},
     errno,
     line::{lossy, state},
     number::offset,
@@ -12,7 +12,7 @@ use tracer_model::{
     entity::{self, Standing},
     event::{Side, SocketKind},
     ids::BootNs,
-    input::LossCause,
+    input::{self, LossCause},
     names,
 };
 
@@ -120,10 +120,23 @@ impl Socket {
             queued: socket.queued.map(|queued| offset(queued, t0)),
             accepted: socket.accepted.map(|accepted| offset(accepted, t0)),
             wait_ns,
+            accepted_by: socket.accepted_by.map(|(process, _)| process.to_string()),
+            drops: socket.drops.as_ref().map(|drops| drops.total),
+            tcp: socket.tcp.map(|(tcp, at)| Tcp::new(tcp, at, t0)),
+            other_end: socket.other_end.map(|id| id.to_string()),
             closed_first: socket.closed_first.map(Side::name).map(str::to_owned),
             holders: socket.holders,
             ended: socket.ended.map(|ended| offset(ended, t0)),
         }
+    }
+}
+
+impl Tcp {
+    /// A connection's counters as the API gives them.
+    #[must_use]
+    pub fn new(tcp: input::Tcp, at: BootNs, t0: BootNs) -> Self {
+        let input::Tcp { acked, received, rtt_us, retransmits } = tcp;
+        Self { t: offset(at, t0), bytes_acked: acked, bytes_received: received, rtt_us, retransmits }
     }
 }
 
@@ -160,7 +173,7 @@ mod tests {
         entity::{self, Closed, Opened, Phase, Standing},
         event::{EventKind, FileKind, Place, Side, SocketKind},
         ids::{BootNs, DescriptorId, FileId, ProcessKey, SocketId, TableId},
-        input::Options,
+        input::{Options, Tcp},
         names::state,
     };
 
@@ -247,6 +260,10 @@ mod tests {
             queue: Some((1, 128, BootNs(1_010))),
             queued: Some(BootNs(1_010)),
             accepted: Some(BootNs(19_210)),
+            accepted_by: None,
+            drops: None,
+            tcp: Some((Tcp { acked: 7, received: 8, rtt_us: 9, retransmits: 1 }, BootNs(1_030))),
+            other_end: None,
             closed_first: Some(Side::Peer),
             holders: 1,
             ended: None,

@@ -4,7 +4,7 @@
 use crate::{
     errno,
     explained::Explained,
-    line::{how, own_pid_ns, state},
+    line::{accept_failed, how, own_pid_ns, state},
 };
 use std::{borrow::Cow, io::Write as _};
 use tracer_model::{
@@ -73,6 +73,29 @@ pub fn write(event: &Event, line: &mut Vec<u8>) {
     field!(line, "queue_len", event.queue_len);
     field!(line, "queue_limit", event.queue_limit);
     field!(line, "wait_ns", event.wait_ns);
+    if let Some(split) = &event.split {
+        field!(line, "asleep_ns", Some(split.asleep_ns));
+        field!(line, "runnable_ns", Some(split.runnable_ns));
+        field!(line, "running_ns", Some(split.running_ns));
+        field!(line, "blocked_ns", Some(split.blocked_ns));
+        field!(line, "blocked_in", split.blocked_in.as_deref());
+        field!(line, "unknown_ns", Some(split.unknown_ns));
+        field!(line, "accept_failed", Some(accept_failed(split)).filter(|failed| !failed.is_empty()));
+    }
+    field!(line, "slept", yes(event.slept));
+    if let Some(drops) = event.drops {
+        field!(line, "drops", Some(drops.new));
+        field!(line, "drops_total", Some(drops.total));
+        field!(line, "queue_full_min", drops.queue_full.map(|(least, _)| least));
+        field!(line, "queue_full_max", drops.queue_full.map(|(_, most)| most));
+        field!(line, "period_ns", Some(drops.period_ns));
+    }
+    if let Some(tcp) = event.tcp {
+        field!(line, "bytes_acked", Some(tcp.acked));
+        field!(line, "bytes_received", Some(tcp.received));
+        field!(line, "rtt_us", Some(tcp.rtt_us));
+        field!(line, "retransmits", Some(tcp.retransmits));
+    }
     field!(line, "dur_ns", event.dur_ns);
     field!(line, "from", event.from.map(|from| state(kind, from)));
     field!(line, "to", event.to.map(|to| state(kind, to)));

@@ -6,7 +6,7 @@ use serde_with::skip_serializing_none;
 use std::borrow::Cow;
 use tracer_model::{
     address::Address,
-    event::{Event, Place, SocketKind},
+    event::{Event, Place, SocketKind, Split},
     ids::BootNs,
     names,
 };
@@ -114,6 +114,46 @@ pub struct Line {
     pub queue_limit: Option<u32>,
     /// From queued to accepted.
     pub wait_ns: Option<u64>,
+    /// `accept` where the scheduler is traced and the thread had accepted here before: how long of the wait the thread was
+    /// asleep in a call that waits for connections. This and the next four, without `blocked_in`, add up to `wait_ns`.
+    pub asleep_ns: Option<u64>,
+    /// Likewise: ready to run, and not running.
+    pub runnable_ns: Option<u64>,
+    /// Likewise: running.
+    pub running_ns: Option<u64>,
+    /// Likewise: asleep or stopped elsewhere.
+    pub blocked_ns: Option<u64>,
+    /// The call in which most of `blocked_ns` was, or `stopped`.
+    pub blocked_in: Option<String>,
+    /// Likewise: not known.
+    pub unknown_ns: Option<u64>,
+    /// Likewise: calls of accept on this listener that failed meanwhile for want of something, `EMFILE=2`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<String>>")]
+    pub accept_failed: Vec<String>,
+    /// `accept`: the thread went to sleep since its accept before.
+    #[serde(skip_serializing_if = "is_false")]
+    #[ts(as = "Option<bool>")]
+    pub slept: bool,
+    /// `overflow`: packets that the listener dropped since the sample before (`sk_drops`).
+    pub drops: Option<u64>,
+    /// `overflow`: since it was first sampled.
+    pub drops_total: Option<u64>,
+    /// `overflow`: how many of `drops_total` met a full queue, at least.
+    pub queue_full_min: Option<u64>,
+    /// `overflow`: at most.
+    pub queue_full_max: Option<u64>,
+    /// `overflow`: nanoseconds between the two samples.
+    pub period_ns: Option<u64>,
+    /// The end of a TCP connection: bytes that the peer acknowledged, as `TCP_INFO` counts them (tcp(7)): a SYN and a FIN
+    /// are one each.
+    pub bytes_acked: Option<u64>,
+    /// The end of a TCP connection: bytes that were received in order; a FIN is one.
+    pub bytes_received: Option<u64>,
+    /// The end of a TCP connection: smoothed round trip time, microseconds; 0: not measured.
+    pub rtt_us: Option<u32>,
+    /// The end of a TCP connection: segments that were sent again.
+    pub retransmits: Option<u32>,
     /// How long the call ran; it began at `ts_ns - dur_ns`.
     pub dur_ns: Option<u64>,
     /// The socket's state before, as the kernel names it without `TCP_`; for a family that is only connected or not, as
@@ -196,6 +236,7 @@ impl Line {
     pub fn new(event: &Event) -> Self {
         let of_process = event.is_of_process();
         let kind = event.socket_kind;
+        let split = event.split.as_deref();
         Self {
             seq: event.seq,
             ts_ns: event.epoch_ns,
@@ -236,6 +277,23 @@ impl Line {
             queue_len: event.queue_len,
             queue_limit: event.queue_limit,
             wait_ns: event.wait_ns,
+            asleep_ns: split.map(|split| split.asleep_ns),
+            runnable_ns: split.map(|split| split.runnable_ns),
+            running_ns: split.map(|split| split.running_ns),
+            blocked_ns: split.map(|split| split.blocked_ns),
+            blocked_in: split.and_then(|split| split.blocked_in.clone()),
+            unknown_ns: split.map(|split| split.unknown_ns),
+            accept_failed: split.map(accept_failed).unwrap_or_default(),
+            slept: event.slept,
+            drops: event.drops.map(|drops| drops.new),
+            drops_total: event.drops.map(|drops| drops.total),
+            queue_full_min: event.drops.and_then(|drops| drops.queue_full).map(|(least, _)| least),
+            queue_full_max: event.drops.and_then(|drops| drops.queue_full).map(|(_, most)| most),
+            period_ns: event.drops.map(|drops| drops.period_ns),
+            bytes_acked: event.tcp.map(|tcp| tcp.acked),
+            bytes_received: event.tcp.map(|tcp| tcp.received),
+            rtt_us: event.tcp.map(|tcp| tcp.rtt_us),
+            retransmits: event.tcp.map(|tcp| tcp.retransmits),
             dur_ns: event.dur_ns,
             from: event.from.map(|from| state(kind, from)),
             to: event.to.map(|to| state(kind, to)),
@@ -279,6 +337,11 @@ const INITIAL_PID_NS: u32 = 0xefff_fffc;
 /// Where an event's process lives, if its pid namespace is not the initial one.
 pub(crate) fn own_pid_ns(event: &Event) -> Option<&Place> {
     event.place.as_deref().filter(|place| place.pid_ns != INITIAL_PID_NS && place.pid_ns != 0)
+}
+
+/// Accepts that failed, `EMFILE=2`.
+pub(crate) fn accept_failed(split: &Split) -> Vec<String> {
+    split.failed.iter().map(|(error, times)| format!("{}={times}", errno::name(*error))).collect()
 }
 
 /// Bytes as text: what is no UTF-8 becomes U+FFFD.

@@ -4,14 +4,14 @@ use crate::{
     errno,
     escape::Escaped,
     explained,
-    line::{own_pid_ns, state},
+    line::{accept_failed, own_pid_ns, state},
     text::address,
 };
 use nix::sys::signal::Signal;
 use std::borrow::Cow;
 use tracer_model::{
     address::Address,
-    event::{Direction, Event, EventKind, FileKind, SetOption, Side, Via},
+    event::{Direction, Event, EventKind, FileKind, SetOption, Side, Split, Via},
     input::LossCause,
     names,
 };
@@ -110,6 +110,8 @@ fn done(event: &Event) -> String {
         EventKind::Exit => exited(event),
         EventKind::State => changed(event),
         EventKind::Queued => queued(event),
+        EventKind::Overflow => overflown(event),
+        EventKind::Retransmit => retransmitted(event),
         EventKind::Setfd => {
             let switch = match event.cloexec {
                 Some(true) => "closes on exec",
@@ -158,7 +160,29 @@ fn accepted(event: &Event) -> String {
     let from = event.peer.as_ref().map(|peer| format!(" from {}", address(peer))).unwrap_or_default();
     let wait = event.wait_ns.map(|wait_ns| format!("waited {}", duration(wait_ns)));
     let queue = event.queue_len.filter(|len| *len > 0).map(|_| format!("{} more queued", queue(event)));
-    join(&join(&format!("{} ← accept on {}{from}", made(event), subject(event)), wait), queue)
+    let split = event.split.as_deref().map(split);
+    let accepted = format!("{} ← accept on {}{from}", made(event), subject(event));
+    join(&join(&join(&accepted, wait), split), queue)
+}
+
+/// Where a wait went: its parts, the longest first.
+fn split(split: &Split) -> String {
+    let within = split.blocked_in.as_ref().map(|call| format!(" in {call}")).unwrap_or_default();
+    let mut parts = [
+        (split.asleep_ns, "asleep".to_owned()),
+        (split.runnable_ns, "runnable".to_owned()),
+        (split.running_ns, "running".to_owned()),
+        (split.blocked_ns, format!("blocked{within}")),
+        (split.unknown_ns, "unknown".to_owned()),
+    ];
+    parts.sort_by_key(|(ns, _)| std::cmp::Reverse(*ns));
+    let told: Vec<_> = parts
+        .iter()
+        .filter(|(ns, _)| *ns > 0)
+        .map(|(ns, what)| format!("{} {what}", duration(*ns)))
+        .chain(accept_failed(split).into_iter().map(|failed| format!("accept failed: {failed}")))
+        .collect();
+    told.join(", ")
 }
 
 fn connected(event: &Event) -> String {
@@ -258,6 +282,28 @@ fn queued(event: &Event) -> String {
         Some(_) => format!("{peer} queued{local}, {}", queue(event)),
         None => format!("{peer} queued{local}"),
     }
+}
+
+/// What a listener dropped: how much, where samples tell, or whose.
+fn overflown(event: &Event) -> String {
+    let on = event.local.as_ref().map_or_else(|| "a listener".to_owned(), address);
+    let Some(drops) = event.drops else {
+        let peer = event.peer.as_ref().map_or_else(|| "a connection".to_owned(), address);
+        return format!("{peer} met a full queue on {on}, {}", queue(event));
+    };
+    let packets = if drops.new == 1 { "packet" } else { "packets" };
+    let full = match drops.queue_full {
+        Some((least, most)) if least == most => format!("{least} of {} so far met a full queue", drops.total),
+        Some((least, most)) => format!("{least} to {most} of {} so far met a full queue", drops.total),
+        None => format!("{} so far", drops.total),
+    };
+    join(&format!("{on} dropped {} {packets}, {}", drops.new, queue(event)), Some(full))
+}
+
+fn retransmitted(event: &Event) -> String {
+    let [from, to] =
+        [&event.local, &event.peer].map(|end| end.as_ref().map_or_else(|| "?".to_owned(), address));
+    format!("{from} sent its SYN to {to} again")
 }
 
 fn lost(event: &Event) -> String {

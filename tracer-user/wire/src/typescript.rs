@@ -21,6 +21,10 @@ pub fn declarations() -> String {
     types.visit::<answers::sockets::HeldSockets>();
     types.visit::<answers::leaks::Leaks>();
     types.visit::<answers::who::Who>();
+    types.visit::<answers::queues::Queues>();
+    types.visit::<answers::slow::Slow>();
+    types.visit::<answers::balance::Balance>();
+    types.visit::<answers::connections::Connections>();
     types.visit::<Line>();
     let head = "// Generated from tracer-user/wire by `BLESS=1 cargo test -p tracer-wire`; do not edit.\n";
     let declarations: String = types.by_name.into_values().collect();

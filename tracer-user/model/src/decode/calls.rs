@@ -47,6 +47,7 @@ pub(super) fn call(record: &tracer_abi::Call, numbering: &Numbering) -> Result<C
         listener: None,
         queued: None,
         queue: None,
+        sleeps: None,
         asked: None,
         asked_value: None,
         path: None,
@@ -61,6 +62,7 @@ pub(super) fn call_sock(record: &tracer_abi::CallSock, numbering: &Numbering) ->
         call.listener = Some(record.listener);
         call.queued = moment(record.queued);
         call.queue = Some((record.queue_len, record.queue_limit));
+        call.sleeps = Some(record.sleeps);
     }
     Ok(call)
 }

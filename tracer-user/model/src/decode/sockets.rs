@@ -3,7 +3,7 @@
 use super::first;
 use crate::{
     address::{Address, family, unix_name},
-    input::{Options, Sock},
+    input::{Options, Sock, Tcp},
     names::state,
 };
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -21,6 +21,7 @@ pub(super) fn sock(record: &tracer_abi::Sock) -> Option<Sock> {
         peer: peer(record),
         queue_len: record.queue_len,
         queue_limit: record.queue_limit,
+        peer_sk: peer_sk(record),
         options: Options {
             reuseaddr: record.options & OPTION_REUSEADDR != 0,
             reuseport: record.options & OPTION_REUSEPORT != 0,
@@ -31,6 +32,22 @@ pub(super) fn sock(record: &tracer_abi::Sock) -> Option<Sock> {
             nonblock: false,
         },
     })
+}
+
+/// Kernel address of a unix socket's other end.
+fn peer_sk(record: &tracer_abi::Sock) -> u64 {
+    if record.family == family::UNIX { u64::read(&record.peer).unwrap_or(0) } else { 0 }
+}
+
+/// A connection's counters; none where all are zero.
+pub(super) fn tcp(record: &tracer_abi::Tcp) -> Option<Tcp> {
+    let tcp = Tcp {
+        acked: record.acked,
+        received: record.received,
+        rtt_us: record.srtt_us8 / 8,
+        retransmits: record.retransmits,
+    };
+    (tcp != Tcp::default()).then_some(tcp)
 }
 
 /// The state in the numbers that the other families use: netlink has two of its own (`NETLINK_UNCONNECTED`,

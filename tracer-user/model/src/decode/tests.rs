@@ -95,6 +95,14 @@ fn close_with_states(count: u32) -> Vec<u8> {
         bytes.extend(from.to_ne_bytes());
         bytes.extend(to.to_ne_bytes());
     }
+    bytes.extend(counters());
+    bytes
+}
+
+/// Counters of a connection: 1,001 bytes acknowledged, 7 received, a round trip of 24 microseconds, one segment sent again.
+fn counters() -> Vec<u8> {
+    let mut bytes = [1_001_u64, 7].map(u64::to_ne_bytes).concat();
+    bytes.extend([192_u32, 1].map(u32::to_ne_bytes).concat());
     bytes
 }
 
@@ -108,9 +116,11 @@ fn changes_of_state_come_before_the_call_that_made_them() {
         assert_eq!((state.task.process.pid, state.task.tid), (812, 813));
         assert_eq!(state.sock.local, "127.0.0.1:80".parse::<SocketAddrV4>().map(inet).unwrap());
         assert_eq!(state.sock.peer, "127.0.0.2:51234".parse::<SocketAddrV4>().map(inet).unwrap());
-        seen.push((input.ts.0, state.from, state.to, state.error, state.sock.state));
+        let counted = state.tcp.map(|tcp| (tcp.acked, tcp.received, tcp.rtt_us, tcp.retransmits));
+        seen.push((input.ts.0, state.from, state.to, state.error, state.sock.state, counted));
     }
-    assert_eq!(seen, [(4_910, 1, 4, 0, 4), (4_920, 4, 7, 104, 7)]);
+    let end = Some((1_001, 7, 24, 1));
+    assert_eq!(seen, [(4_910, 1, 4, 0, 4, None), (4_920, 4, 7, 104, 7, end)]);
     let Body::Call(call) = close.body else { panic!("not a call") };
     assert_eq!((close.ts.0, call.call), (5_000, Syscall::Close));
     assert_eq!(call.socks.iter().map(|sock| (sock.sk, sock.state)).collect::<Vec<_>>(), [(0xbbbb, 7)]);
@@ -128,6 +138,7 @@ fn a_change_that_waited_comes_before_the_one_it_waited_for() {
     for word in [0_u16, 0, 4, 5] {
         bytes.extend(word.to_ne_bytes());
     }
+    bytes.extend(counters());
     let seen = |bytes: &[u8]| -> Vec<(u64, u16, u16, u32, u16)> {
         let one = |input: Input| match input.body {
             Body::State(State { from, to, error, sock, .. }) => (input.ts.0, from, to, error, sock.state),
@@ -136,8 +147,8 @@ fn a_change_that_waited_comes_before_the_one_it_waited_for() {
         told(bytes).unwrap().into_iter().map(one).collect()
     };
     assert_eq!(seen(&bytes), [(4_990, 4, 5, 0, 5), (5_000, 5, 7, 104, 7)]);
-    let at = bytes.len() - 16;
-    bytes[at..].fill(0);
+    let at = bytes.len() - 40;
+    bytes[at..at + 16].fill(0);
     assert_eq!(seen(&bytes), [(5_000, 5, 7, 104, 7)], "none waited");
 }
 

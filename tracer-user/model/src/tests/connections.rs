@@ -491,7 +491,7 @@ fn a_netlink_socket_shows_no_state() {
 fn a_state_of_no_process_is_told_all_the_same() {
     let mut bench = Bench::new();
     let none = Task { process: ProcessKey::default(), tid: 0, files: 0 };
-    let state = State { task: none, from: ESTABLISHED, to: CLOSE_WAIT, error: 0, sock: child(20) };
+    let state = State { task: none, from: ESTABLISHED, to: CLOSE_WAIT, error: 0, sock: child(20), tcp: None };
     let event = bench.one(&super::make::input(100, Body::State(state)));
     assert_eq!((event.process, event.comm.as_str()), (ProcessKey::default(), ""));
     assert_eq!(bench.session.processes().count(), 0);

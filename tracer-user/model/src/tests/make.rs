@@ -76,6 +76,7 @@ pub(super) fn tcp(n: u64, state: u16, local: Address, peer: Address) -> Sock {
         peer,
         queue_len: 0,
         queue_limit: 0,
+        peer_sk: 0,
         options: Options::default(),
     }
 }
@@ -118,6 +119,7 @@ pub(super) fn call(ts: u64, call: Syscall, ret: i64) -> Making {
         listener: None,
         queued: None,
         queue: None,
+        sleeps: None,
         asked: None,
         asked_value: None,
         path: None,
@@ -292,7 +294,7 @@ impl Bench {
     ) -> Vec<Event> {
         let task = Task { tid, ..task(1) };
         let sock = Sock { state: to, ..sock };
-        self.tell(&input(ts, Body::State(State { task, from, to, error, sock })))
+        self.tell(&input(ts, Body::State(State { task, from, to, error, sock, tcp: None })))
     }
 
     pub(super) fn queued(&mut self, ts: u64, from: u64, sock: Sock, len: u32) -> Event {
@@ -413,6 +415,7 @@ pub(super) fn row(pid: u32, slot: Slot, sock: Option<Sock>) -> Row {
         slot,
         sock,
         open_flags: 0,
+        tcp: None,
     }
 }
 

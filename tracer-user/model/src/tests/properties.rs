@@ -7,8 +7,9 @@ use crate::{
     event::Event,
     ids::{BootNs, DescriptorId, ProcessKey, SocketId},
     input::{
-        Body, Call, Exec, Exit, FileRef, Fork, Input, LossCause, Lost, Origin, Place, Queued, Reason,
-        Request, Row, Slot, Sock, State, Table, Task, Thread,
+        Body, Call, Exec, Exit, FileRef, Fork, Input, ListenerSample, LossCause, Lost, NamespaceSample,
+        Origin, Overflow, Place, Queued, Reason, Request, Retransmit, Row, Sampled, Slept, Slot, Sock, State,
+        Table, Task, Thread, Waiting,
     },
     session::{Limits, Session},
     syscall::Syscall,
@@ -412,6 +413,7 @@ fn any_call() -> impl Strategy<Value = Call> {
                 listener,
                 queued: queued.map(BootNs),
                 queue: queued.map(|_| (1, 2)),
+                sleeps: queued.map(|_| 3),
                 asked,
                 asked_value: ret.map(|_| -1),
                 path,
@@ -450,6 +452,42 @@ fn any_row() -> impl Strategy<Value = Row> {
     })
 }
 
+fn any_sampled() -> impl Strategy<Value = Body> {
+    let listeners = prop::collection::vec((any_task(), any_sock(), prop::option::of(any::<u32>())), 0..3);
+    let namespaces = prop::collection::vec((any::<u64>(), any::<u64>()), 0..2);
+    (any::<u64>(), any::<bool>(), listeners, namespaces).prop_map(
+        |(period_ns, sched, listeners, namespaces)| {
+            let listener = |(task, sock, drops): (Task, Sock, Option<u32>)| ListenerSample {
+                ts: BootNs(period_ns),
+                process: task.process,
+                sock,
+                drops,
+            };
+            let namespace = |(overflows, drops)| NamespaceSample {
+                netns: 77,
+                overflows: (overflows, drops),
+                drops: (drops, overflows),
+            };
+            Body::Sampled(Box::new(Sampled {
+                period_ns,
+                sched,
+                listeners: listeners.into_iter().map(listener).collect(),
+                namespaces: namespaces.into_iter().map(namespace).collect(),
+            }))
+        },
+    )
+}
+
+fn any_slept() -> impl Strategy<Value = Body> {
+    let calls = prop_oneof![Just(None), Just(Some("accept4".to_owned())), Just(Some("read".to_owned()))];
+    (any_task(), any::<u64>(), prop::option::of(0..1000_u64), any::<u32>(), calls).prop_map(
+        |(task, off, woken, state, call)| {
+            let woken = woken.map(BootNs);
+            Body::Slept(Box::new(Slept { task, off: BootNs(off), woken, state, call }))
+        },
+    )
+}
+
 fn any_body() -> impl Strategy<Value = Body> {
     let name = || prop::collection::vec(any::<u8>(), 0..5);
     let calls = || prop::option::of(prop::sample::select(Syscall::ALL));
@@ -479,8 +517,9 @@ fn any_body() -> impl Strategy<Value = Body> {
             newly_followed,
         })
     });
-    let state = (any_task(), 0..14_u16, 0..14_u16, any::<u32>(), any_sock())
-        .prop_map(|(task, from, to, error, sock)| Body::State(State { task, from, to, error, sock }));
+    let state = (any_task(), 0..14_u16, 0..14_u16, any::<u32>(), any_sock()).prop_map(
+        |(task, from, to, error, sock)| Body::State(State { task, from, to, error, sock, tcp: None }),
+    );
     let queued = (any_task(), 0..6_u64, any_sock()).prop_map(|(task, listener, sock)| {
         Body::Queued(Queued { task, listener, queue_len: 1, queue_limit: 2, sock })
     });
@@ -499,6 +538,15 @@ fn any_body() -> impl Strategy<Value = Body> {
             .prop_map(|(task, first, slots)| Body::Table(Table { task, from: 0, first, slots })),
         2 => (any_task(), any::<u32>(), any::<bool>())
             .prop_map(|(task, users, begins)| Body::Thread(Thread { task, users, begins })),
+        2 => (any_task(), 0..6_u64, any_sock())
+            .prop_map(|(task, listener, sock)| Body::Waiting(Box::new(Waiting { task, listener, sock }))),
+        2 => any_sampled(),
+        1 => (any_task(), any_sock()).prop_map(|(task, sock)| {
+            Body::Overflow(Box::new(Overflow { task, queue_len: 2, queue_limit: 1, sock }))
+        }),
+        1 => (any_task(), any_sock())
+            .prop_map(|(task, sock)| Body::Retransmit(Box::new(Retransmit { task, sock }))),
+        1 => any_slept(),
         1 => (any::<u64>(), prop::option::of(0..3_u32)).prop_map(|(count, cpu)| {
             Body::Lost(Lost { count, cause: LossCause::Unknown, cpu })
         }),

@@ -55,6 +55,10 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .routes(routes!(answers::sockets::sockets))
         .routes(routes!(answers::leaks::leaks))
         .routes(routes!(answers::who::who))
+        .routes(routes!(answers::queues::queues))
+        .routes(routes!(answers::slow::slow))
+        .routes(routes!(answers::balance::balance))
+        .routes(routes!(answers::connections::connections))
         .split_for_parts();
     router.route("/api/v1/openapi.json", get(move || std::future::ready(Json(document))))
 }

@@ -182,6 +182,7 @@ fn call(ns: u64, call: Syscall, ret: i64, with: impl FnOnce(&mut Call)) -> Input
         listener: None,
         queued: None,
         queue: None,
+        sleeps: None,
         asked: None,
         asked_value: None,
         path: None,
@@ -204,6 +205,7 @@ fn tcp(n: u64, state: u16, local: Address, peer: Address) -> Sock {
         peer,
         queue_len: 0,
         queue_limit,
+        peer_sk: 0,
         options: Options::default(),
     }
 }

@@ -1,10 +1,14 @@
 //! Wire forms of the answers: what `/api/v1/answers/...` gives, what a verb prints with `--json`, and the text for people.
 //! One file an answer; what they share is here.
 
+pub mod balance;
 mod columns;
+pub mod connections;
 pub mod fds;
 pub mod handover;
 pub mod leaks;
+pub mod queues;
+pub mod slow;
 pub mod sockets;
 pub mod who;
 
@@ -198,6 +202,15 @@ impl<'a> Terms<'a> {
             }
             Caveat::Namespace { netns, why } => {
                 format!("connections without an owner in network namespace {netns} are not known: {why}")
+            }
+            Caveat::NotSampled => {
+                "queues were not sampled: drops, and connections that were queued before, are not known"
+                    .to_owned()
+            }
+            Caveat::NoScheduler => {
+                "where waits went is unknown: the scheduler is not traced; serve and trace do with \
+                                    --sched"
+                    .to_owned()
             }
             Caveat::Doubtful { process, comm, why, since } => {
                 let since = self.bare(*since).utc();

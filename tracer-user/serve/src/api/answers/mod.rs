@@ -1,16 +1,44 @@
 //! `/api/v1/answers/`: one file an answer. What they share is here: the instant, and the view of it.
 
+pub(crate) mod balance;
+pub(crate) mod connections;
 pub(crate) mod fds;
 pub(crate) mod handovers;
 pub(crate) mod leaks;
+pub(crate) mod queues;
+pub(crate) mod slow;
 pub(crate) mod sockets;
 pub(crate) mod who;
 
 use super::parameter::{moment, on_clock_of};
 use crate::{handle::Unavailable, problem::Problem, server::App};
-use tracer_answers::{tallies::Tallies, view::View};
+use serde::Deserialize;
+use tracer_answers::{tallies::Tallies, view::View, who::Target};
 use tracer_model::ids::BootNs;
-use tracer_wire::instant::Instant;
+use tracer_wire::{answers::who::target, instant::Instant};
+
+/// Listeners, and when.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Listeners {
+    /// Listeners of this port (`80`, `127.0.0.1:80`, `[::1]:80`) or unix socket (`/run/x.sock`, `@abstract`); all if it is
+    /// left out.
+    of: Option<String>,
+    /// The moment: RFC 3339, nanoseconds since the epoch, or `-30s`; now if it is left out.
+    at: Option<String>,
+}
+
+impl Listeners {
+    fn target(&self) -> Result<Option<Target>, Problem> {
+        target_of(self.of.as_deref())
+    }
+}
+
+/// What a parameter `of` names.
+fn target_of(of: Option<&str>) -> Result<Option<Target>, Problem> {
+    of.map(|text| target(text).map_err(|error| Problem::parameter("of", error))).transpose()
+}
 
 /// Events that one question counts: the engine is kept for a few milliseconds, however long the history is.
 const PORTION: usize = 5_000;

@@ -1,0 +1,537 @@
+//! Answers about listeners, each on a server with one planted fault: the answer names that and nothing else. What it says
+//! is compared with ss(8), `/proc/PID/net/netstat`, getsockopt(2) and what the programs logged of themselves.
+
+use crate::harness::{Group, Server, Sockreel, wait_for};
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::{ChildStdout, Command, Stdio},
+};
+
+/// A program that talks: a line when it is ready, another for each line that it is told.
+struct Program {
+    group: Group,
+    says: BufReader<ChildStdout>,
+}
+
+impl Program {
+    /// A program of Python, in a network namespace of its own where one is wanted; its first line is waited for.
+    fn start(source: &str, own_namespace: bool) -> Result<(Self, Value)> {
+        let mut command = Command::new(if own_namespace { "/usr/bin/unshare" } else { "/usr/bin/python3" });
+        if own_namespace {
+            command.args(["--net", "sh", "-c", "ip link set lo up && exec python3 -c \"$0\"", source]);
+        } else {
+            command.args(["-c", source]);
+        }
+        let mut group = Group::start("program", command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+        let says = BufReader::new(group.child().stdout.take().context("no standard output")?);
+        let mut program = Self { group, says };
+        let first = program.line()?;
+        Ok((program, first))
+    }
+
+    fn pid(&self) -> u32 {
+        self.group.pid()
+    }
+
+    fn line(&mut self) -> Result<Value> {
+        let mut line = String::new();
+        self.says.read_line(&mut line)?;
+        serde_json::from_str(&line).with_context(|| format!("said {line:?}"))
+    }
+
+    fn tell(&mut self) -> Result<Value> {
+        self.group.child().stdin.as_mut().context("no standard input")?.write_all(b"\n")?;
+        self.line()
+    }
+}
+
+/// A daemon that follows a process.
+fn serve(dir: &Path, pid: u32, more: &[&str]) -> Result<Sockreel> {
+    let mut args: Vec<OsString> = ["serve", "--listen", "127.0.0.1:0"].map(OsString::from).into();
+    args.extend(["-p".into(), pid.to_string().into()]);
+    args.extend(more.iter().map(OsString::from));
+    Sockreel::start(dir, "serve", args)
+}
+
+fn kinds(findings: &Value) -> Vec<&str> {
+    findings.as_array().into_iter().flatten().filter_map(|finding| finding["kind"].as_str()).collect()
+}
+
+/// Listens with backlog 1 and never accepts before it is told to; connects six times.
+const FLOODED: &str = "
+import json, os, socket, sys
+listener = socket.socket()
+listener.bind(('127.0.0.1', 0))
+listener.listen(1)
+port = listener.getsockname()[1]
+print(json.dumps({'port': port}), flush=True)
+sys.stdin.readline()
+clients = []
+for _ in range(6):
+    client = socket.socket()
+    client.setblocking(False)
+    client.connect_ex(('127.0.0.1', port))
+    clients.append(client)
+print(json.dumps([client.getsockname()[1] for client in clients]), flush=True)
+sys.stdin.readline()
+print(json.dumps({}), flush=True)
+";
+
+/// `ListenOverflows` and `ListenDrops` of a process's network namespace.
+fn listen_counters(pid: u32) -> Result<(u64, u64)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/net/netstat"))?;
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
+    let (names, values) = (lines.next().context("no names")?, lines.next().context("no values")?);
+    let values: BTreeMap<&str, u64> = names
+        .split_whitespace()
+        .zip(values.split_whitespace().map(|value| value.parse().unwrap_or(0)))
+        .collect();
+    Ok((values["ListenOverflows"], values["ListenDrops"]))
+}
+
+#[test]
+fn a_flooded_listener_whose_acceptor_sleeps() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (mut program, first) = Program::start(FLOODED, true)?;
+    let port = first["port"].as_u64().context("no port")?;
+    let mut daemon = serve(dir.path(), program.pid(), &[])?;
+    let api = daemon.api()?;
+    let asked = format!("answers/queues?of={port}");
+    wait_for("the listener", || {
+        let answer = api.get(&asked)?;
+        ensure!(answer["queues"][0]["limit"] == 1 && answer["sampled"].is_object(), "{answer}");
+        ensure!(kinds(&answer["queues"][0]["findings"]).is_empty(), "{answer}");
+        Ok(())
+    })?;
+    let clients: Vec<u64> = serde_json::from_value(program.tell()?)?;
+    // Until the namespace has counted some, and the sample after that has told of them.
+    let answer = wait_for("what was dropped, told as it is counted", || {
+        let before = listen_counters(program.pid())?;
+        let answer = api.get(&asked)?;
+        let queue = &answer["queues"][0];
+        let after = listen_counters(program.pid())?;
+        ensure!(before == after && before.0 >= 4, "the namespace counts {before:?}, then {after:?}");
+        let drops = &queue["drops"];
+        ensure!(
+            drops["queue_full_min"] == before.0 && drops["queue_full_max"] == before.0,
+            "the namespace counts {before:?}: {drops}"
+        );
+        ensure!(kinds(&queue["findings"]) == ["stuck", "overflown"], "{queue}");
+        Ok(answer)
+    })?;
+    let queue = &answer["queues"][0];
+    let drops = &queue["drops"];
+    ensure!(drops["host_overflows"] == drops["queue_full_min"], "{drops}");
+    ensure!(drops["other_min"] == 0 && drops["other_max"] == 0, "{drops}");
+    // The counter of the socket, `d`, as ss(8) shows it with `--memory`, and its queue.
+    let ss = Command::new("/usr/bin/nsenter")
+        .args(["--net", "-t", &program.pid().to_string(), "ss", "-Hltnm", &format!("sport = :{port}")])
+        .output()?;
+    let shown = String::from_utf8(ss.stdout)?;
+    let mut words = shown.split_whitespace().skip(1);
+    ensure!(words.next() == Some("2") && words.next() == Some("1"), "ss shows {shown}");
+    ensure!(queue["len"] == 2 && queue["limit"] == 1 && queue["holds"] == 2, "{queue}");
+    let peers: Vec<Value> = clients.iter().take(2).map(|port| json!(format!("127.0.0.1:{port}"))).collect();
+    let waiting = queue["waiting"].as_array().context("no waiting")?;
+    ensure!(waiting.iter().map(|waiting| &waiting["peer"]).eq(&peers), "{waiting:?}");
+    for waiting in waiting {
+        let age = waiting["age_ns"].as_u64().context("no age")?;
+        ensure!(waiting["at_least"] == false && age >= 1_000_000_000, "{waiting}");
+        ensure!(waiting["since"]["seq"].is_u64(), "without evidence: {waiting}");
+    }
+    // The four others sent their SYN again, and nobody else.
+    let again: std::collections::BTreeSet<&str> = drops["clients"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|client| client["peer"].as_str())
+        .collect();
+    let others: std::collections::BTreeSet<String> =
+        clients.iter().skip(2).map(|port| format!("127.0.0.1:{port}")).collect();
+    ensure!(again.iter().copied().eq(others.iter().map(String::as_str)), "{again:?}, not {others:?}");
+    program.tell()?;
+    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}
+
+#[test]
+fn what_was_queued_before_tracing_has_no_start() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (mut program, first) = Program::start(FLOODED, true)?;
+    let port = first["port"].as_u64().context("no port")?;
+    let clients: Vec<u64> = serde_json::from_value(program.tell()?)?;
+    let mut daemon = serve(dir.path(), program.pid(), &[])?;
+    let api = daemon.api()?;
+    let waiting = wait_for("those that wait", || {
+        let answer = api.get(&format!("answers/queues?of={port}"))?;
+        let waiting = answer["queues"][0]["waiting"].as_array().cloned().unwrap_or_default();
+        ensure!(waiting.len() == 2, "{answer}");
+        Ok(waiting)
+    })?;
+    for (waiting, port) in waiting.iter().zip(&clients) {
+        ensure!(waiting["peer"] == format!("127.0.0.1:{port}") && waiting["at_least"] == true, "{waiting}");
+    }
+    // The same without a daemon, from a snapshot.
+    let args = ["queues", &port.to_string(), "--json"].map(OsString::from);
+    let now = Sockreel::run(dir.path(), "queues", args)?;
+    ensure!(now.code == 0, "{}: {}", now.code, now.err);
+    let answer: Value = serde_json::from_str(&now.out)?;
+    let peers: Vec<&Value> =
+        answer["queues"][0]["waiting"].as_array().into_iter().flatten().map(|one| &one["peer"]).collect();
+    ensure!(peers == waiting.iter().map(|one| &one["peer"]).collect::<Vec<_>>(), "{answer}");
+    program.tell()?;
+    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}
+
+/// The same with a unix socket, by abstract name.
+const UNIX: &str = "
+import json, os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+name = 'sockreel-test-%d' % os.getpid()
+listener.bind('\\0' + name)
+listener.listen(1)
+print(json.dumps({'name': name}), flush=True)
+sys.stdin.readline()
+clients, refused = [], 0
+for _ in range(5):
+    client = socket.socket(socket.AF_UNIX)
+    client.setblocking(False)
+    try:
+        client.connect('\\0' + name)
+    except BlockingIOError:
+        refused += 1
+    clients.append(client)
+print(json.dumps({'refused': refused}), flush=True)
+sys.stdin.readline()
+first, _ = listener.accept()
+first.close()
+clients[0].close()
+print(json.dumps({}), flush=True)
+sys.stdin.readline()
+";
+
+#[test]
+fn a_flooded_unix_listener() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (mut program, first) = Program::start(UNIX, false)?;
+    let name = format!("@{}", first["name"].as_str().context("no name")?);
+    let mut daemon = serve(dir.path(), program.pid(), &[])?;
+    let api = daemon.api()?;
+    let asked = format!("answers/queues?of={name}");
+    wait_for("the listener", || {
+        let answer = api.get(&asked)?;
+        ensure!(answer["queues"][0]["limit"] == 1, "{answer}");
+        Ok(())
+    })?;
+    let refused = program.tell()?["refused"].as_u64().context("no number")?;
+    ensure!(refused == 3, "{refused} were refused");
+    wait_for("the answer", || {
+        let answer = api.get(&asked)?;
+        let queue = &answer["queues"][0];
+        ensure!(kinds(&queue["findings"]) == ["stuck", "overflown"], "{answer}");
+        ensure!(queue["turned_away"]["count"] == refused, "{answer}");
+        ensure!(queue["len"] == 2 && queue["waiting"].as_array().map(Vec::len) == Some(2), "{answer}");
+        ensure!(queue["drops"].is_null(), "{answer}");
+        Ok(())
+    })?;
+    program.tell()?;
+    let ends = wait_for("the end of a connection", || {
+        let answer = api.get(&format!("answers/connections?of={name}&ended=true"))?;
+        let first = answer["connections"][0].clone();
+        ensure!(first["client"]["ended"].is_object() && first["server"]["ended"].is_object(), "{answer}");
+        Ok(first)
+    })?;
+    ensure!(ends["closed_first"] == "server" && ends["closed_at"]["seq"].is_u64(), "{ends}");
+    ensure!(ends["server"]["socket"]["wait_ns"].as_u64() >= Some(1_000_000_000), "{ends}");
+    ensure!(ends["client"]["tcp"].is_null(), "{ends}");
+    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}
+
+/// Two workers with a listener each on one port (`SO_REUSEPORT`), each accepts whatever comes; their parent connects.
+const WORKERS: &str = "
+import json, os, socket, sys
+first = socket.socket()
+first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+first.bind(('127.0.0.1', 0))
+port = first.getsockname()[1]
+pids = []
+ready, told = os.pipe()
+for number in range(2):
+    pid = os.fork()
+    if pid == 0:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(('127.0.0.1', port))
+        listener.listen(100)
+        os.write(told, b'x')
+        while True:
+            listener.accept()[0].close()
+    pids.append(pid)
+first.close()
+for _ in pids:
+    os.read(ready, 1)
+print(json.dumps({'port': port, 'workers': pids}), flush=True)
+sys.stdin.readline()
+clients = [socket.create_connection(('127.0.0.1', port)) for _ in range(40)]
+print(json.dumps({}), flush=True)
+sys.stdin.readline()
+";
+
+#[test]
+fn one_of_two_workers_that_share_a_port_is_stopped() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (mut program, first) = Program::start(WORKERS, false)?;
+    let port = first["port"].as_u64().context("no port")?;
+    let workers: Vec<u32> = serde_json::from_value(first["workers"].clone())?;
+    let [works, stopped] = workers.as_slice() else { anyhow::bail!("{first}") };
+    let (works, stopped) = (works.to_string(), stopped.to_string());
+    let mut daemon = serve(dir.path(), program.pid(), &["-p", works.as_str(), "-p", stopped.as_str()])?;
+    let api = daemon.api()?;
+    let asked = format!("answers/balance?of={port}");
+    wait_for("both listeners", || {
+        let answer = api.get(&asked)?;
+        ensure!(answer["groups"][0]["members"].as_array().map(Vec::len) == Some(2), "{answer}");
+        ensure!(kinds(&answer["groups"][0]["findings"]).is_empty(), "{answer}");
+        Ok(())
+    })?;
+    crate::harness::signal_pid(stopped.parse()?, Signal::SIGSTOP)?;
+    program.tell()?;
+    let answer = wait_for("the finding", || {
+        let answer = api.get(&asked)?;
+        ensure!(kinds(&answer["groups"][0]["findings"]) == ["stranded"], "{answer}");
+        Ok(answer)
+    })?;
+    crate::harness::signal_pid(stopped.parse()?, Signal::SIGCONT)?;
+    let group = &answer["groups"][0];
+    let pid: u64 = stopped.parse()?;
+    ensure!(group["findings"][0]["processes"][0]["pid"] == pid, "{group}");
+    let members = group["members"].as_array().context("no members")?;
+    let of = |pid: u64| members.iter().find(|member| member["owners"][0]["pid"] == pid).context("no member");
+    let (working, stopped) = (of(works.parse()?)?, of(pid)?);
+    ensure!(working["assigned"] == working["accepted"] && working["waiting"] == 0, "{working}");
+    ensure!(stopped["accepted"] == 0 && stopped["assigned"] == stopped["waiting"], "{stopped}");
+    let assigned = |member: &Value| member["assigned"].as_u64().unwrap_or(0);
+    ensure!(assigned(working) + assigned(stopped) == 40 && assigned(stopped) > 0, "{group}");
+    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}
+
+/// Four workers that wait for one listener with epoll(7), all of which each connection wakes. Each counts how often it was
+/// woken and found nothing.
+const HERD: &str = "
+import json, os, select, socket, sys
+listener = socket.socket()
+listener.bind(('127.0.0.1', 0))
+listener.listen(100)
+listener.setblocking(False)
+port = listener.getsockname()[1]
+workers = {}
+for number in range(4):
+    read, write = os.pipe()
+    stop, stopped = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        poll = select.epoll()
+        poll.register(listener.fileno(), select.EPOLLIN)
+        poll.register(stop, select.EPOLLIN)
+        accepted = idle = 0
+        os.write(write, b'ready')
+        while True:
+            if any(fd == stop for fd, _ in poll.poll()):
+                break
+            try:
+                listener.accept()[0].close()
+                accepted += 1
+            except BlockingIOError:
+                idle += 1
+        os.write(write, json.dumps([accepted, idle]).encode())
+        os._exit(0)
+    workers[pid] = (read, stopped)
+    os.read(read, 5)
+print(json.dumps({'port': port, 'workers': list(workers)}), flush=True)
+sys.stdin.readline()
+for _ in range(200):
+    client = socket.create_connection(('127.0.0.1', port))
+    client.recv(1)
+    client.close()
+counted = {}
+for pid, (read, stopped) in workers.items():
+    os.write(stopped, b'x')
+    counted[pid] = json.loads(os.read(read, 100))
+print(json.dumps(counted), flush=True)
+sys.stdin.readline()
+";
+
+#[test]
+fn workers_that_are_all_woken_for_each_connection() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (mut program, first) = Program::start(HERD, false)?;
+    let port = first["port"].as_u64().context("no port")?;
+    let pids: Vec<u32> = serde_json::from_value(first["workers"].clone())?;
+    let more: Vec<String> = pids.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]).collect();
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    let mut daemon = serve(dir.path(), program.pid(), &more)?;
+    let api = daemon.api()?;
+    let counted: BTreeMap<String, (u64, u64)> = serde_json::from_value(program.tell()?)?;
+    let accepted: u64 = counted.values().map(|(accepted, _)| accepted).sum();
+    let idle: u64 = counted.values().map(|(_, idle)| idle).sum();
+    let group = wait_for("every accept", || {
+        let answer = api.get(&format!("answers/balance?of={port}"))?;
+        let group = answer["groups"][0].clone();
+        let told = |field: &str| -> u64 {
+            let workers = group["workers"].as_array().into_iter().flatten();
+            workers.filter_map(|worker| worker[field].as_u64()).sum()
+        };
+        ensure!(told("accepted") == accepted, "{accepted} were accepted: {group}");
+        Ok(group)
+    })?;
+    for worker in group["workers"].as_array().context("no workers")? {
+        let pid = worker["process"]["pid"].to_string();
+        let Some((accepted, idle)) = counted.get(&pid) else { continue };
+        ensure!(worker["accepted"] == *accepted, "{pid} counted {accepted}: {worker}");
+        // A worker that did not sleep since its accept before was not woken. Its first accept of all says nothing.
+        let told = worker["woken_idle"].as_u64().context("no number")?;
+        ensure!(told <= *idle && told + 1 + idle / 2 >= *idle, "{pid} counted {idle}: {worker}");
+    }
+    let herd = kinds(&group["findings"]) == ["herd"];
+    ensure!(herd == (idle >= accepted) || !herd && idle < 2 * accepted, "{idle} idle, {accepted}: {group}");
+    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}
+
+#[test]
+fn both_ends_of_what_redis_cli_asks_redis() -> Result<()> {
+    let server = Server::redis()?;
+    let running = server.start()?;
+    let mut client = Command::new("/usr/bin/redis-cli");
+    client.args(["-p", &server.port.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut client = Group::start("redis-cli", &mut client)?;
+    let more = ["-p".to_owned(), client.pid().to_string()];
+    let mut daemon = serve(server.dir(), running.pid(), &more.each_ref().map(String::as_str))?;
+    let api = daemon.api()?;
+    let mut says = BufReader::new(client.child().stdout.take().context("no standard output")?);
+    let mut input = client.child().stdin.take().context("no standard input")?;
+    input.write_all(b"PING\n")?;
+    let mut said = String::new();
+    says.read_line(&mut said)?;
+    ensure!(said.trim() == "PONG", "{said}");
+    let asked = format!("answers/connections?of={}&ended=true", server.port);
+    let open = wait_for("the pair", || {
+        let answer = api.get(&asked)?;
+        let found = answer["connections"].as_array().into_iter().flatten();
+        let pair = found.filter(|one| one["client"].is_object() && one["server"].is_object()).last();
+        pair.cloned().with_context(|| answer.to_string())
+    })?;
+    ensure!(open["client"]["owners"][0]["pid"] == client.pid(), "{open}");
+    ensure!(open["server"]["owners"][0]["pid"] == running.pid(), "{open}");
+    ensure!(open["closed_first"].is_null(), "{open}");
+    drop(input);
+    client.code()?;
+    let closed = wait_for("its end", || {
+        let answer = api.get(&asked)?;
+        let found = answer["connections"].as_array().into_iter().flatten();
+        let same = found.filter(|one| one["client"]["socket"]["id"] == open["client"]["socket"]["id"]);
+        let pair = same.last().cloned().with_context(|| answer.to_string())?;
+        ensure!(pair["client"]["ended"].is_object() && pair["server"]["ended"].is_object(), "{answer}");
+        Ok(pair)
+    })?;
+    ensure!(closed["closed_first"] == "client" && closed["closed_at"]["seq"].is_u64(), "{closed}");
+    let (client, server) = (&closed["client"]["tcp"], &closed["server"]["tcp"]);
+    // `PING` as redis-cli sends it has 14 bytes, `+PONG` 7. A SYN counts as acknowledged, a FIN as acknowledged and received.
+    ensure!(server["bytes_received"] == 14 + 1 && client["bytes_received"] == 7 + 1, "{closed}");
+    ensure!(client["bytes_acked"] == 1 + 14 + 1 && server["bytes_acked"] == 7 + 1, "{closed}");
+    ensure!(client["retransmits"] == 0 && server["retransmits"] == 0, "{closed}");
+    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}
+
+/// Accepts twice, and between them sleeps; a thread connects meanwhile. Says what the scheduler counted of the thread.
+const SLOW: &str = "
+import json, os, socket, sys, threading, time
+listener = socket.socket()
+listener.bind(('127.0.0.1', 0))
+listener.listen(10)
+address = listener.getsockname()
+print(json.dumps({'port': address[1]}), flush=True)
+sys.stdin.readline()
+connect = lambda: socket.create_connection(address)
+delay = lambda: int(open('/proc/thread-self/schedstat').read().split()[1])
+threading.Thread(target=connect).start()
+listener.accept()
+before = delay()
+client = threading.Thread(target=connect)
+client.start()
+client.join()
+time.sleep(0.7)
+listener.accept()
+print(json.dumps({'delay': delay() - before}), flush=True)
+sys.stdin.readline()
+";
+
+#[test]
+fn a_slow_acceptor_is_told_with_the_call_it_was_in() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (mut program, first) = Program::start(SLOW, false)?;
+    let port = first["port"].as_u64().context("no port")?;
+    let mut daemon = serve(dir.path(), program.pid(), &["--sched"])?;
+    let api = daemon.api()?;
+    let asked = format!("answers/slow?of={port}");
+    wait_for("the first sample", || {
+        let answer = api.get("answers/slow")?;
+        ensure!(answer["basis"]["caveats"] == json!([]), "{answer}");
+        Ok(())
+    })?;
+    let delay = program.tell()?["delay"].as_u64().context("no number")?;
+    let slow = wait_for("both accepts", || {
+        let answer = api.get(&asked)?;
+        let slow = answer["listeners"][0].clone();
+        ensure!(slow["known"] == 1 && slow["unknown"] == 1, "{answer}");
+        Ok(slow)
+    })?;
+    let wait = &slow["slowest"][0];
+    let split = &wait["split"];
+    let part = |name: &str| split[name].as_u64().with_context(|| format!("no {name} in {wait}"));
+    let sum = part("asleep_ns")? + part("runnable_ns")? + part("running_ns")? + part("blocked_ns")?;
+    ensure!(wait["wait_ns"] == sum + part("unknown_ns")? && part("unknown_ns")? == 0, "{wait}");
+    ensure!(wait["cause"] == "blocked" && split["blocked_in"] == "clock_nanosleep", "{wait}");
+    ensure!(part("blocked_ns")? >= 690_000_000, "{wait}");
+    ensure!(part("runnable_ns")? <= delay, "the scheduler counted {delay} ns of delay: {wait}");
+    ensure!(wait["by"]["pid"] == program.pid() && wait["accepted"]["seq"].is_u64(), "{wait}");
+    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}
+
+#[test]
+fn a_healthy_busy_server_has_no_finding() -> Result<()> {
+    const CONNECTIONS: usize = 400;
+    let server = Server::nginx()?;
+    let running = server.start()?;
+    let workers = crate::harness::descendants(running.pid())?;
+    let more: Vec<String> = workers.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]).collect();
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    let mut daemon = serve(server.dir(), running.pid(), &more)?;
+    let api = daemon.api()?;
+    crate::harness::visits(&server, CONNECTIONS)?;
+    let queue = wait_for("every accept", || {
+        let answer = api.get(&format!("answers/queues?of={}", server.port))?;
+        let queue = answer["queues"][0].clone();
+        ensure!(queue["accepted"].as_u64() >= Some(CONNECTIONS as u64), "{answer}");
+        ensure!(kinds(&queue["findings"]).is_empty(), "{answer}");
+        Ok(queue)
+    })?;
+    ensure!(queue["waits"]["count"] == queue["accepted"] && queue["len"] == 0, "{queue}");
+    ensure!(queue["asked"].is_null() && queue["limit"] == server.backlog, "{queue}");
+    let balance = api.get(&format!("answers/balance?of={}", server.port))?;
+    ensure!(kinds(&balance["groups"][0]["findings"]).is_empty(), "{balance}");
+    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! Balance: who accepts how much of what a listener, or a group of listeners that share a port, is assigned.
+
+use crate::{
+    accepting::AtListener,
+    caveat::Caveat,
+    moment::Moment,
+    queues::{OVERDUE_NS, Waiting},
+    view::View,
+    who::Target,
+};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
+use tracer_model::{
+    address::Address,
+    entity::{Process, Socket},
+    ids::{ProcessKey, SocketId},
+};
+
+/// Accepts of the others, from which on a worker without any is told as idle: chance would have given it some.
+pub const IDLE_AFTER: u64 = 1_000;
+
+/// Wake-ups for nothing, from which on they are told where they are at least as many as accepts: fewer happen to any server.
+pub const HERD_AFTER: u64 = 20;
+
+/// Who accepts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Balance<'a> {
+    /// Listeners that share an address by `SO_REUSEPORT` are one group (socket(7)); others are one each.
+    pub groups: Vec<Group<'a>>,
+    /// What the answer cannot know.
+    pub caveats: Vec<Caveat>,
+}
+
+/// Listeners of one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group<'a> {
+    /// Its listeners, in the order in which they were made.
+    pub members: Vec<Member<'a>>,
+    /// Threads that accept, and processes that could and did not, by process and thread.
+    pub workers: Vec<Worker<'a>>,
+    /// What is wrong, if anything.
+    pub findings: Vec<Finding>,
+}
+
+/// A listener of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// The listener.
+    pub socket: Cow<'a, Socket>,
+    /// Processes that have it.
+    pub owners: Vec<&'a Process>,
+    /// Connections that the kernel queued there.
+    pub assigned: u64,
+    /// Connections that were accepted from there.
+    pub accepted: u64,
+    /// How many wait there.
+    pub waiting: usize,
+    /// For how long the oldest of them has waited, nanoseconds.
+    pub oldest_ns: Option<u64>,
+}
+
+/// Who accepts, or could.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worker<'a> {
+    /// The process.
+    pub process: &'a Process,
+    /// The thread; `None` for a process none of whose threads accepted.
+    pub tid: Option<u32>,
+    /// Connections that it accepted.
+    pub accepted: u64,
+    /// How often it slept, was woken, and its first accept since found nothing.
+    pub woken_idle: u64,
+    /// Its last accept, whatever came of it.
+    pub last: Option<Moment>,
+}
+
+/// What is wrong with a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// Connections wait at one of several listeners, where nobody accepts: the others cannot take them.
+    Stranded {
+        /// The listener.
+        listener: SocketId,
+        /// Who has it.
+        owners: Vec<ProcessKey>,
+        /// How many wait.
+        waiting: usize,
+        /// For how long the oldest has waited.
+        oldest_ns: u64,
+    },
+    /// A process that could accept never does, while others do.
+    Idle {
+        /// The process.
+        process: ProcessKey,
+        /// What the others accepted meanwhile.
+        others: u64,
+    },
+    /// Threads are woken for connections that another one takes.
+    Herd {
+        /// Wake-ups for nothing.
+        woken_idle: u64,
+        /// Accepts.
+        accepted: u64,
+    },
+}
+
+/// Who accepts at the listeners that fit, or at all.
+#[must_use]
+pub fn balance<'a>(view: &View<'a>, target: Option<&Target>) -> Balance<'a> {
+    let listeners = view.listeners(target);
+    let ids: Vec<_> = listeners.iter().map(|socket| socket.id).collect();
+    let mut owners = view.owners(&ids);
+    let waiting = view.waiting();
+    // A listener without `SO_REUSEPORT` is a group of its own.
+    let mut groups: Vec<(Option<Key>, Vec<Member<'a>>)> = Vec::new();
+    for socket in listeners {
+        let key = socket.options.reuseport.then(|| Key::of(&socket));
+        let owners = owners.remove(&socket.id).unwrap_or_default();
+        let member = member(view, socket, owners, &waiting);
+        match groups.iter_mut().find(|(other, _)| key.is_some() && *other == key) {
+            Some((_, members)) => members.push(member),
+            None => groups.push((key, vec![member])),
+        }
+    }
+    let groups: Vec<_> = groups.into_iter().map(|(_, members)| group(view, members)).collect();
+    let processes: Vec<_> = groups.iter().flat_map(|group| &group.workers).map(|w| w.process.key).collect();
+    Balance { groups, caveats: view.caveats(processes) }
+}
+
+/// What listeners of a group have in common (`sk_reuseport_match`, net/ipv4/inet_connection_sock.c).
+#[derive(PartialEq, Eq)]
+struct Key {
+    netns: u32,
+    protocol: u16,
+    local: Address,
+}
+
+impl Key {
+    fn of(socket: &Socket) -> Self {
+        Self { netns: socket.netns, protocol: socket.kind.protocol, local: socket.local.clone() }
+    }
+}
+
+fn member<'a>(
+    view: &View<'a>,
+    socket: Cow<'a, Socket>,
+    owners: Vec<&'a Process>,
+    waiting: &HashMap<SocketId, Vec<Waiting<'a>>>,
+) -> Member<'a> {
+    let tally = view.tallies().accepting.of(socket.id);
+    let waiting = waiting.get(&socket.id).map(Vec::as_slice).unwrap_or_default();
+    Member {
+        assigned: tally.map_or(0, |tally| tally.queued),
+        accepted: tally.map_or(0, |tally| tally.accepted),
+        waiting: waiting.len(),
+        oldest_ns: waiting.first().map(|oldest| oldest.age_ns),
+        socket,
+        owners,
+    }
+}
+
+fn group<'a>(view: &View<'a>, members: Vec<Member<'a>>) -> Group<'a> {
+    let tallies: Vec<&AtListener> =
+        members.iter().filter_map(|member| view.tallies().accepting.of(member.socket.id)).collect();
+    let mut by_thread: BTreeMap<(ProcessKey, u32), Worker<'a>> = BTreeMap::new();
+    for (thread, counted) in tallies.iter().flat_map(|tally| &tally.workers) {
+        let Some(process) = view.session().process(thread.0) else { continue };
+        let worker = by_thread.entry(*thread).or_insert(Worker {
+            process,
+            tid: Some(thread.1),
+            accepted: 0,
+            woken_idle: 0,
+            last: None,
+        });
+        worker.accepted += counted.accepted;
+        worker.woken_idle += counted.woken_idle;
+        let newer = worker.last.is_none_or(|last| last.ts < counted.last.ts);
+        worker.last = if newer { Some(counted.last) } else { worker.last };
+    }
+    let active: BTreeSet<ProcessKey> = by_thread.keys().map(|(process, _)| *process).collect();
+    // Who started those that accept holds the listener for them, and is no worker.
+    let supervisors: BTreeSet<u32> =
+        active.iter().filter_map(|key| view.session().process(*key)?.parent).collect();
+    let mut workers: Vec<Worker<'a>> = by_thread.into_values().collect();
+    let could: BTreeMap<ProcessKey, &'a Process> =
+        members.iter().flat_map(|member| &member.owners).map(|process| (process.key, *process)).collect();
+    for (key, process) in could {
+        if !active.contains(&key) && !supervisors.contains(&key.pid) {
+            workers.push(Worker { process, tid: None, accepted: 0, woken_idle: 0, last: None });
+        }
+    }
+    let findings = findings(&members, &workers);
+    Group { members, workers, findings }
+}
+
+fn findings(members: &[Member<'_>], workers: &[Worker<'_>]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let accepted: u64 = workers.iter().map(|worker| worker.accepted).sum();
+    let mut stranded = BTreeSet::new();
+    for member in members.iter().filter(|_| members.len() > 1) {
+        if let Some(oldest_ns) = member.oldest_ns.filter(|oldest| *oldest >= OVERDUE_NS) {
+            let owners: Vec<_> = member.owners.iter().map(|process| process.key).collect();
+            stranded.extend(owners.iter().copied());
+            let (listener, waiting) = (member.socket.id, member.waiting);
+            findings.push(Finding::Stranded { listener, owners, waiting, oldest_ns });
+        }
+    }
+    let mut by_process: BTreeMap<ProcessKey, u64> = BTreeMap::new();
+    for worker in workers {
+        *by_process.entry(worker.process.key).or_default() += worker.accepted;
+    }
+    for (process, own) in by_process {
+        if own == 0 && accepted >= IDLE_AFTER && !stranded.contains(&process) {
+            findings.push(Finding::Idle { process, others: accepted });
+        }
+    }
+    let woken_idle: u64 = workers.iter().map(|worker| worker.woken_idle).sum();
+    if woken_idle >= HERD_AFTER && woken_idle >= accepted {
+        findings.push(Finding::Herd { woken_idle, accepted });
+    }
+    findings
+}

@@ -1,0 +1,296 @@
+//! Accept queues: what waits, for how long and since when, what was dropped, and whether anybody accepts.
+
+use crate::{
+    accepting::{AtListener, Times},
+    caveat::Caveat,
+    moment::Moment,
+    view::{View, phase},
+    who::Target,
+};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
+use tracer_model::{
+    address::Address,
+    entity::{Phase, Process, Socket},
+    event::EventKind,
+    ids::{BootNs, ProcessKey, SocketId},
+};
+
+/// A connection that waits for longer than this is one that nobody takes. On a server that keeps up, waits are well below:
+/// there a connection waits for its acceptor to be scheduled.
+pub const OVERDUE_NS: u64 = 1_000_000_000;
+
+/// Connections in a queue that are told one by one.
+const TOLD: usize = 256;
+
+/// Accept queues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queues<'a> {
+    /// By listener, in the order in which they were made.
+    pub queues: Vec<Queue<'a>>,
+    /// When queues were sampled last, and how often they are, in nanoseconds; `None` where they are not.
+    pub sampled: Option<(BootNs, u64)>,
+    /// What the answer cannot know.
+    pub caveats: Vec<Caveat>,
+}
+
+/// A listener and its queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue<'a> {
+    /// The listener.
+    pub socket: Cow<'a, Socket>,
+    /// Processes that have it.
+    pub owners: Vec<&'a Process>,
+    /// Length, and when that was.
+    pub len: Option<(u32, Moment)>,
+    /// Limit: the lesser of the backlog that was asked for and `somaxconn`. It holds one more, and may overshoot.
+    pub limit: Option<u32>,
+    /// What was counted.
+    pub tally: Option<&'a AtListener>,
+    /// Connections that wait, the one that has waited for longest first.
+    pub waiting: Vec<Waiting<'a>>,
+    /// Connections in the queue that are not among them: beyond those that are told, or that nothing told of.
+    pub others: u64,
+    /// Unix sockets: connects that found the queue full (`EAGAIN`).
+    pub turned_away: Option<Times>,
+    /// Drops.
+    pub drops: Option<Dropped>,
+    /// What is wrong, if anything.
+    pub findings: Vec<Finding>,
+}
+
+/// A connection that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting<'a> {
+    /// The connection.
+    pub socket: Cow<'a, Socket>,
+    /// Since when; where `at_least`, it was found waiting then.
+    pub since: Moment,
+    /// It was there before tracing began.
+    pub at_least: bool,
+    /// For how long, nanoseconds.
+    pub age_ns: u64,
+}
+
+/// What a listener dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// Packets, since the listener was first sampled (`sk_drops`).
+    pub total: u64,
+    /// When that was; `None` where it is not known any longer.
+    pub since: Option<BootNs>,
+    /// How many met a full queue: at least and at most; `None` where the namespace cannot be read.
+    pub queue_full: Option<(u64, u64)>,
+    /// How many the counter has twice, see [`tracer_model::entity::Drops::counted_twice`].
+    pub counted_twice: u64,
+    /// How many were dropped for another reason: at least and at most.
+    pub other: Option<(u64, u64)>,
+    /// How far the namespace's `ListenOverflows` grew meanwhile, for all its listeners.
+    pub host_overflows: Option<u64>,
+    /// The sample that told of the newest.
+    pub noticed: Option<Moment>,
+}
+
+/// What is wrong with a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// Connections wait for longer than [`OVERDUE_NS`] and nobody has accepted since the oldest of them is there.
+    Stuck {
+        /// How many are overdue.
+        overdue: usize,
+        /// For how long the oldest has waited.
+        oldest_ns: u64,
+        /// The newest accept; `None` where there was none.
+        accepted: Option<Moment>,
+    },
+    /// Connections wait for longer than that, although somebody accepts.
+    Slow {
+        /// How many are overdue.
+        overdue: usize,
+        /// For how long the oldest has waited.
+        oldest_ns: u64,
+    },
+    /// The queue was full, and connections were refused.
+    Overflown {
+        /// How many, at least.
+        at_least: u64,
+        /// The evidence.
+        noticed: Option<Moment>,
+    },
+}
+
+impl<'a> View<'a> {
+    /// Listeners at the instant that fit, in the order in which they were made.
+    pub(crate) fn listeners(&self, target: Option<&Target>) -> Vec<Cow<'a, Socket>> {
+        let fits =
+            |socket: &&Socket| target.is_none_or(|target| target.fits(&socket.local, socket.options.v6only));
+        let listening = |socket: &Cow<'_, Socket>| phase(socket) == Phase::Listening;
+        self.session()
+            .sockets()
+            .filter(fits)
+            .filter_map(|socket| self.socket(socket))
+            .filter(listening)
+            .collect()
+    }
+
+    /// Processes that have the sockets, by socket.
+    pub(crate) fn owners(&self, sockets: &[SocketId]) -> HashMap<SocketId, Vec<&'a Process>> {
+        let mut owners: HashMap<SocketId, BTreeMap<ProcessKey, &'a Process>> = HashMap::new();
+        for descriptor in self.session().descriptors().filter(|descriptor| self.is_open(descriptor)) {
+            let Some(socket) = descriptor.socket.filter(|socket| sockets.contains(socket)) else { continue };
+            let now = self.users_of(descriptor.table).iter().filter(|using| {
+                let left = using.left.is_some_and(|left| left <= self.at());
+                using.from <= self.at() && !left && self.is_alive(using.process)
+            });
+            owners.entry(socket).or_default().extend(now.map(|using| (using.process.key, using.process)));
+        }
+        owners.into_iter().map(|(socket, by_key)| (socket, by_key.into_values().collect())).collect()
+    }
+
+    /// Connections in accept queues at the instant, by listener, the oldest first.
+    pub(crate) fn waiting(&self) -> HashMap<SocketId, Vec<Waiting<'a>>> {
+        let mut waiting: HashMap<_, Vec<_>> = HashMap::new();
+        for socket in self.session().sockets() {
+            let Some(listener) = socket.listener else { continue };
+            let Some(socket) = self.socket(socket).filter(|socket| phase(socket) == Phase::Queued) else {
+                continue;
+            };
+            let found = socket.steps.iter().find(|step| step.phase == Phase::Queued).map(|step| step.ts);
+            let Some(since) = socket.queued.or(found) else { continue };
+            let at_least = socket.queued.is_none();
+            let age_ns = self.at().0.saturating_sub(since.0);
+            let since = Moment::bare(since);
+            waiting.entry(listener).or_default().push(Waiting { socket, since, at_least, age_ns });
+        }
+        for queue in waiting.values_mut() {
+            queue.sort_by_key(|waiting| (waiting.since.ts, waiting.socket.id));
+        }
+        waiting
+    }
+}
+
+/// Accept queues of the listeners that fit, or of all.
+#[must_use]
+pub fn queues<'a>(view: &View<'a>, target: Option<&Target>) -> Queues<'a> {
+    let listeners = view.listeners(target);
+    let ids: Vec<_> = listeners.iter().map(|socket| socket.id).collect();
+    let mut owners = view.owners(&ids);
+    let mut waiting = view.waiting();
+    let queues: Vec<_> = listeners
+        .into_iter()
+        .map(|socket| {
+            let owners = owners.remove(&socket.id).unwrap_or_default();
+            let waiting = waiting.remove(&socket.id).unwrap_or_default();
+            queue(view, socket, owners, waiting)
+        })
+        .collect();
+    let processes: Vec<_> =
+        queues.iter().flat_map(|queue| &queue.owners).map(|process| process.key).collect();
+    let mut caveats = view.caveats(processes);
+    let sampled = view.session().sampled_at();
+    if sampled.is_none() && !queues.is_empty() {
+        caveats.push(Caveat::NotSampled);
+    }
+    Queues { queues, sampled, caveats }
+}
+
+fn queue<'a>(
+    view: &View<'a>,
+    socket: Cow<'a, Socket>,
+    owners: Vec<&'a Process>,
+    mut waiting: Vec<Waiting<'a>>,
+) -> Queue<'a> {
+    let tally = view.tallies().accepting.of(socket.id);
+    let told = tally.and_then(|tally| tally.lengths.back());
+    let read = socket.queue.filter(|(.., read)| *read <= view.at());
+    // What was read last, by an event or by a sample.
+    let (len, limit) = match (told, read) {
+        (Some(told), Some((len, limit, read))) if read >= told.moment.ts => {
+            (Some((len, Moment::bare(read))), Some(limit))
+        }
+        (Some(told), _) => (Some((told.last, told.moment)), Some(told.limit)),
+        (None, Some((len, limit, read))) => (Some((len, Moment::bare(read))), Some(limit)),
+        (None, None) => (None, None),
+    };
+    let known = waiting.len();
+    waiting.truncate(TOLD);
+    for connection in &mut waiting {
+        let id = connection.socket.id;
+        connection.since = view
+            .event_at(connection.since.ts, |event| {
+                event.kind == EventKind::Queued && event.socket == Some(id)
+            })
+            .map_or(connection.since, |event| Moment::of(&event));
+    }
+    let in_queue = u64::from(len.map_or(0, |(len, _)| len)).max(u64::try_from(known).unwrap_or(u64::MAX));
+    let others = in_queue.saturating_sub(u64::try_from(waiting.len()).unwrap_or(u64::MAX));
+    let turned_away = match &socket.local {
+        Address::Unix(name) => view.tallies().accepting.refused(name),
+        _ => None,
+    };
+    let drops = dropped(view, &socket, tally);
+    let findings = findings(&waiting, tally, drops.as_ref(), turned_away);
+    Queue { socket, owners, len, limit, tally, waiting, others, turned_away, drops, findings }
+}
+
+fn dropped(view: &View<'_>, socket: &Socket, tally: Option<&AtListener>) -> Option<Dropped> {
+    let told = tally.and_then(|tally| tally.drops);
+    let twice = tally.map_or(0, |tally| tally.refused.0);
+    let other = |total: u64, queue_full: Option<(u64, u64)>| {
+        let once = total.saturating_sub(twice);
+        queue_full.map(|(least, most)| (once.saturating_sub(most), once.saturating_sub(least)))
+    };
+    if let Some(drops) = socket.drops.as_ref().filter(|_| view.at() >= view.session().now()) {
+        let queue_full = drops.queue_full();
+        return Some(Dropped {
+            total: drops.total,
+            since: Some(drops.since),
+            queue_full,
+            counted_twice: drops.counted_twice,
+            other: other(drops.total, queue_full),
+            host_overflows: drops.host_overflows(),
+            noticed: told.map(|(_, moment)| moment),
+        });
+    }
+    let (drops, noticed) = told?;
+    Some(Dropped {
+        total: drops.total,
+        since: None,
+        queue_full: drops.queue_full,
+        counted_twice: twice,
+        other: other(drops.total, drops.queue_full),
+        host_overflows: None,
+        noticed: Some(noticed),
+    })
+}
+
+fn findings(
+    waiting: &[Waiting<'_>],
+    tally: Option<&AtListener>,
+    drops: Option<&Dropped>,
+    turned_away: Option<Times>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let overdue = waiting.iter().filter(|waiting| waiting.age_ns >= OVERDUE_NS).count();
+    if let Some(oldest) = waiting.first().filter(|_| overdue > 0) {
+        let accepts = tally.into_iter().flat_map(|tally| tally.workers.values());
+        let accepted = accepts
+            .filter(|worker| worker.accepted > 0)
+            .filter_map(|worker| worker.last_accepted)
+            .max_by_key(|moment| moment.ts);
+        let oldest_ns = oldest.age_ns;
+        findings.push(if accepted.is_some_and(|accepted| accepted.ts >= oldest.since.ts) {
+            Finding::Slow { overdue, oldest_ns }
+        } else {
+            Finding::Stuck { overdue, oldest_ns, accepted }
+        });
+    }
+    let full = drops.and_then(|drops| Some((drops.queue_full?.0, drops.noticed)));
+    let turned_away = turned_away.map(|times| (times.count, Some(times.last)));
+    if let Some((at_least, noticed)) = full.or(turned_away).filter(|(at_least, _)| *at_least > 0) {
+        findings.push(Finding::Overflown { at_least, noticed });
+    }
+    findings
+}

@@ -1,0 +1,164 @@
+//! Threads that accept: what each did while a connection waited for it.
+//!
+//! Only what was seen is told. A thread is known from its first accept on; what it did before is unknown, and so is
+//! everything from before the newest loss of records.
+
+use crate::{
+    event::Split,
+    ids::{BootNs, ProcessKey, SocketId},
+    input::Slept,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+/// A thread.
+type Thread = (ProcessKey, u32);
+
+/// Threads that are remembered; a new one beyond that takes the place of the one that has not accepted for longest.
+const THREADS: usize = 4096;
+/// Intervals off the processor that are remembered of one thread.
+const INTERVALS: usize = 512;
+/// Failed accepts that are remembered of one listener.
+const FAILURES: usize = 1024;
+
+/// `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM` (accept(2)): the connection stays in the queue.
+const WANTING: &[u32] = &[24, 23, 105, 12];
+
+/// Calls that wait for connections among other things (accept(2), epoll_wait(2), poll(2), select(2), `io_uring_enter(2)`).
+const WAITS: &[&str] = &[
+    "accept",
+    "accept4",
+    "epoll_wait",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "poll",
+    "ppoll",
+    "select",
+    "pselect6",
+    "io_uring_enter",
+];
+
+/// `__TASK_STOPPED`, `__TASK_TRACED` (include/linux/sched.h).
+const STOPPED: u32 = 4 | 8;
+
+/// Every thread that has accepted, and every accept that failed for want of something.
+#[derive(Debug, Default)]
+pub(crate) struct Acceptors {
+    threads: HashMap<Thread, Acceptor>,
+    failures: HashMap<SocketId, VecDeque<(BootNs, u32)>>,
+    told: bool,
+    /// Nothing from before is complete.
+    lost: BootNs,
+}
+
+#[derive(Debug, Default)]
+struct Acceptor {
+    /// From here on its time on and off the processor is known.
+    since: BootNs,
+    listeners: BTreeSet<SocketId>,
+    /// Times off the processor, each with its end.
+    intervals: VecDeque<(BootNs, Slept)>,
+    sleeps: Option<u32>,
+    accepted: BootNs,
+}
+
+impl Acceptors {
+    /// Whether the scheduler is traced.
+    pub(crate) const fn is_told(&self) -> bool {
+        self.told
+    }
+
+    pub(crate) fn told(&mut self, sched: bool) {
+        self.told = sched;
+    }
+
+    pub(crate) fn lost(&mut self, ts: BootNs) {
+        self.lost = self.lost.max(ts);
+    }
+
+    /// A thread was off the processor until `on`.
+    pub(crate) fn slept(&mut self, on: BootNs, slept: &Slept) {
+        let Some(acceptor) = self.threads.get_mut(&(slept.task.process, slept.task.tid)) else { return };
+        if acceptor.intervals.len() == INTERVALS
+            && let Some((on, _)) = acceptor.intervals.pop_front()
+        {
+            acceptor.since = acceptor.since.max(on);
+        }
+        acceptor.intervals.push_back((on, slept.clone()));
+    }
+
+    /// A thread accepted, or tried to. Says whether it went to sleep since its accept before.
+    pub(crate) fn accepts(
+        &mut self,
+        thread: Thread,
+        listener: SocketId,
+        (ts, error): (BootNs, Option<u32>),
+        sleeps: Option<u32>,
+    ) -> bool {
+        if let Some(error) = error.filter(|error| WANTING.contains(error)) {
+            let failures = self.failures.entry(listener).or_default();
+            if failures.len() == FAILURES {
+                failures.pop_front();
+            }
+            failures.push_back((ts, error));
+        }
+        if self.threads.len() >= THREADS && !self.threads.contains_key(&thread) {
+            let oldest = self.threads.iter().min_by_key(|(thread, acceptor)| (acceptor.accepted, **thread));
+            if let Some(oldest) = oldest.map(|(thread, _)| *thread) {
+                self.threads.remove(&oldest);
+            }
+        }
+        let acceptor =
+            self.threads.entry(thread).or_insert_with(|| Acceptor { since: ts, ..Acceptor::default() });
+        acceptor.accepted = ts;
+        acceptor.listeners.insert(listener);
+        let before = acceptor.sleeps;
+        acceptor.sleeps = sleeps.or(before);
+        before.zip(sleeps).is_some_and(|(before, now)| before != now)
+    }
+
+    /// What a thread did between two moments, where it had accepted at this listener before.
+    pub(crate) fn split(
+        &self,
+        thread: Thread,
+        listener: SocketId,
+        queued: BootNs,
+        accepted: BootNs,
+    ) -> Option<Split> {
+        let acceptor = self.threads.get(&thread).filter(|acceptor| acceptor.listeners.contains(&listener))?;
+        if !self.told {
+            return None;
+        }
+        let known = acceptor.since.max(self.lost).max(queued).min(accepted);
+        let mut split = Split { unknown_ns: known.0.saturating_sub(queued.0), ..Split::default() };
+        let within = |from: BootNs, to: BootNs| to.min(accepted).0.saturating_sub(from.max(known).0);
+        let mut blocked: BTreeMap<&str, u64> = BTreeMap::new();
+        for (on, slept) in &acceptor.intervals {
+            let on = *on;
+            let woken =
+                if slept.state == 0 { slept.off } else { slept.woken.unwrap_or(on).max(slept.off).min(on) };
+            let call = slept.call.as_deref().unwrap_or("");
+            let sleep = within(slept.off, woken);
+            split.runnable_ns += within(woken, on);
+            if slept.state & STOPPED != 0 {
+                *blocked.entry("stopped").or_default() += sleep;
+            } else if WAITS.contains(&call) {
+                split.asleep_ns += sleep;
+            } else {
+                *blocked.entry(call).or_default() += sleep;
+            }
+        }
+        split.blocked_ns = blocked.values().sum();
+        let most = blocked.iter().max_by_key(|(_, ns)| **ns).filter(|(_, ns)| **ns > 0);
+        split.blocked_in = most.map(|(call, _)| (*call).to_owned()).filter(|call| !call.is_empty());
+        let off = split.asleep_ns + split.runnable_ns + split.blocked_ns;
+        split.running_ns = accepted.0.saturating_sub(known.0).saturating_sub(off);
+        let mut failed: BTreeMap<u32, u64> = BTreeMap::new();
+        for (ts, error) in self.failures.get(&listener).into_iter().flatten() {
+            if *ts >= queued && *ts <= accepted {
+                *failed.entry(*error).or_default() += 1;
+            }
+        }
+        split.failed = failed.into_iter().collect();
+        Some(split)
+    }
+}

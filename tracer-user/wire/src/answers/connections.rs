@@ -1,0 +1,162 @@
+//! Both ends of connections: `/api/v1/answers/connections`, `sockreel connections`.
+
+use super::{Basis, Party, Terms, When, columns::columns, queues::party};
+use crate::{
+    api::{Socket, Tcp},
+    escape::Escaped,
+};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+use std::fmt::Write as _;
+use tracer_answers::{
+    connections::{self, Which},
+    view::View,
+    who::Target,
+};
+use ts_rs::TS;
+use utoipa::ToSchema;
+
+/// Connections with their ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Connections {
+    /// In the order in which they began; beyond a thousand the newest.
+    pub connections: Vec<Connection>,
+    /// How many are left out.
+    pub left_out: u64,
+    /// What the answer rests on.
+    pub basis: Basis,
+}
+
+/// A connection: the ends of it that are known.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+#[ts(optional_fields)]
+pub struct Connection {
+    /// The end that connected; of a pair of sockets the one that was made first.
+    pub client: Option<ConnectionEnd>,
+    /// The end that a listener made.
+    pub server: Option<ConnectionEnd>,
+    /// Who closed first: `client` or `server`, as far as is known.
+    pub closed_first: Option<String>,
+    /// When.
+    pub closed_at: Option<When>,
+}
+
+/// One end.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+#[ts(optional_fields)]
+pub struct ConnectionEnd {
+    /// Its socket.
+    pub socket: Socket,
+    /// Processes that have or last had it.
+    pub owners: Vec<Party>,
+    /// The kernel's counters, at its end or as they were last read while it was open. Of TCP alone.
+    pub tcp: Option<Tcp>,
+    /// When it ended.
+    pub ended: Option<When>,
+}
+
+impl Connections {
+    /// The answer as the API gives it.
+    #[must_use]
+    pub fn new(view: &View<'_>, target: Option<&Target>, ended: bool, scope: &str) -> Self {
+        let connections::Connections { connections, left_out, caveats } =
+            connections::connections(view, target, ended);
+        let terms = Terms::new(view);
+        let t0 = view.session().t0();
+        let end = |end: &connections::End<'_>| ConnectionEnd {
+            socket: Socket::new(&end.socket, t0),
+            owners: end.owners.iter().map(|process| terms.party(process.key)).collect(),
+            tcp: end.tcp.map(|(tcp, at)| Tcp::new(tcp, at, t0)),
+            ended: end.ended.map(|ended| terms.bare(ended)),
+        };
+        let connection = |connection: &connections::Connection<'_>| Connection {
+            client: connection.client.as_ref().map(end),
+            server: connection.server.as_ref().map(end),
+            closed_first: connection.closed_first.map(|(which, _)| match which {
+                Which::Client => "client".to_owned(),
+                Which::Server => "server".to_owned(),
+            }),
+            closed_at: connection.closed_first.map(|(_, moment)| terms.when(moment)),
+        };
+        Self {
+            connections: connections.iter().map(connection).collect(),
+            left_out: u64::try_from(left_out).unwrap_or(u64::MAX),
+            basis: terms.basis(view, scope, &caveats),
+        }
+    }
+
+    /// The answer for people.
+    #[must_use]
+    pub fn text(&self, zone: &TimeZone) -> String {
+        let rows = self.connections.iter().map(|connection| connection.cells(zone));
+        let heads = [
+            "KIND",
+            "CLIENT",
+            "BY",
+            "SERVER",
+            "BY",
+            "TO SERVER",
+            "TO CLIENT",
+            "RTT",
+            "RETRANS",
+            "CLOSED FIRST",
+        ];
+        let mut text = columns(0, &heads, rows);
+        if self.left_out > 0 {
+            let _ = writeln!(text, "{} older ones are left out", self.left_out);
+        }
+        text + &self.basis.text(zone)
+    }
+}
+
+impl Connection {
+    fn cells(&self, zone: &TimeZone) -> Vec<String> {
+        let known = self.client.as_ref().or(self.server.as_ref());
+        let kind = known.map(|end| end.socket.protocol.clone().unwrap_or_else(|| end.socket.family.clone()));
+        let address = |end: &Option<ConnectionEnd>, other: &Option<ConnectionEnd>| {
+            let own = end.as_ref().and_then(|end| end.socket.local.as_deref());
+            let seen = other.as_ref().and_then(|end| end.socket.peer.as_deref());
+            own.or(seen).map_or_else(|| "*".to_owned(), |text| Escaped(text.as_bytes()).to_string())
+        };
+        let by = |end: &Option<ConnectionEnd>| {
+            end.as_ref().map_or_else(
+                || "-".to_owned(),
+                |end| {
+                    let owners = end.owners.iter().map(party).collect::<Vec<_>>().join(",");
+                    if owners.is_empty() { end.socket.id.clone() } else { owners }
+                },
+            )
+        };
+        let tcp = |end: &Option<ConnectionEnd>| end.as_ref().and_then(|end| end.tcp.clone());
+        let (client, server) = (tcp(&self.client), tcp(&self.server));
+        let number = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+        // What one end received in order the other has sent; where that end is not known, what was acknowledged of it.
+        let to_server =
+            server.as_ref().map(|tcp| tcp.bytes_received).or(client.as_ref().map(|tcp| tcp.bytes_acked));
+        let to_client =
+            client.as_ref().map(|tcp| tcp.bytes_received).or(server.as_ref().map(|tcp| tcp.bytes_acked));
+        let both = |part: fn(&Tcp) -> u64| {
+            let cell = |tcp: &Option<Tcp>| number(tcp.as_ref().map(part));
+            format!("{}/{}", cell(&client), cell(&server))
+        };
+        let closed = self.closed_first.as_ref().map(|who| {
+            let at = self.closed_at.map(|when| format!(" {}{}", when.text(zone), when.evidence()));
+            format!("{who}{}", at.unwrap_or_default())
+        });
+        vec![
+            kind.unwrap_or_default(),
+            address(&self.client, &self.server),
+            by(&self.client),
+            address(&self.server, &self.client),
+            by(&self.server),
+            number(to_server),
+            number(to_client),
+            both(|tcp| tcp.rtt_us.into()) + " µs",
+            both(|tcp| tcp.retransmits.into()),
+            closed.unwrap_or_else(|| "-".to_owned()),
+        ]
+    }
+}
