@@ -412,44 +412,28 @@ fn workers_that_are_all_woken_for_each_connection() -> Result<()> {
 fn both_ends_of_what_redis_cli_asks_redis() -> Result<()> {
     let server = Server::redis()?;
     let running = server.start()?;
-    let mut client = Command::new("/usr/bin/redis-cli");
-    client.args(["-p", &server.port.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut client = Group::start("redis-cli", &mut client)?;
-    let more = ["-p".to_owned(), client.pid().to_string()];
-    let mut daemon = serve(server.dir(), running.pid(), &more.each_ref().map(String::as_str))?;
+    let mut daemon = serve(server.dir(), running.pid(), &["--comm", "redis-cli"])?;
     let api = daemon.api()?;
-    let mut says = BufReader::new(client.child().stdout.take().context("no standard output")?);
-    let mut input = client.child().stdin.take().context("no standard input")?;
-    input.write_all(b"PING\n")?;
-    let mut said = String::new();
-    says.read_line(&mut said)?;
-    ensure!(said.trim() == "PONG", "{said}");
+    let mut client = Command::new("/usr/bin/redis-cli");
+    client.args(["-p", &server.port.to_string(), "PING"]).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut client = Group::start("redis-cli", &mut client)?;
+    ensure!(client.code()? == 0, "redis-cli failed");
     let asked = format!("answers/connections?of={}&ended=true", server.port);
-    let open = wait_for("the pair", || {
+    let pair = wait_for("the end of the pair", || {
         let answer = api.get(&asked)?;
-        let found = answer["connections"].as_array().into_iter().flatten();
-        let pair = found.filter(|one| one["client"].is_object() && one["server"].is_object()).last();
-        pair.cloned().with_context(|| answer.to_string())
-    })?;
-    ensure!(open["client"]["owners"][0]["pid"] == client.pid(), "{open}");
-    ensure!(open["server"]["owners"][0]["pid"] == running.pid(), "{open}");
-    ensure!(open["closed_first"].is_null(), "{open}");
-    drop(input);
-    client.code()?;
-    let closed = wait_for("its end", || {
-        let answer = api.get(&asked)?;
-        let found = answer["connections"].as_array().into_iter().flatten();
-        let same = found.filter(|one| one["client"]["socket"]["id"] == open["client"]["socket"]["id"]);
-        let pair = same.last().cloned().with_context(|| answer.to_string())?;
+        let mut found = answer["connections"].as_array().into_iter().flatten();
+        let pair = found.find(|one| one["client"]["owners"][0]["pid"] == client.pid());
+        let pair = pair.cloned().with_context(|| answer.to_string())?;
         ensure!(pair["client"]["ended"].is_object() && pair["server"]["ended"].is_object(), "{answer}");
         Ok(pair)
     })?;
-    ensure!(closed["closed_first"] == "client" && closed["closed_at"]["seq"].is_u64(), "{closed}");
-    let (client, server) = (&closed["client"]["tcp"], &closed["server"]["tcp"]);
-    // `PING` as redis-cli sends it has 14 bytes, `+PONG` 7. A SYN counts as acknowledged, a FIN as acknowledged and received.
-    ensure!(server["bytes_received"] == 14 + 1 && client["bytes_received"] == 7 + 1, "{closed}");
-    ensure!(client["bytes_acked"] == 1 + 14 + 1 && server["bytes_acked"] == 7 + 1, "{closed}");
-    ensure!(client["retransmits"] == 0 && server["retransmits"] == 0, "{closed}");
+    ensure!(pair["server"]["owners"][0]["pid"] == running.pid(), "{pair}");
+    ensure!(pair["closed_first"] == "client" && pair["closed_at"]["seq"].is_u64(), "{pair}");
+    let (client, server) = (&pair["client"]["tcp"], &pair["server"]["tcp"]);
+    // `*1 $4 PING` has 14 bytes, `+PONG` 7. A FIN counts as received and as acknowledged, and so does the client's SYN.
+    ensure!(server["bytes_received"] == 14 + 1 && client["bytes_received"] == 7 + 1, "{pair}");
+    ensure!(client["bytes_acked"] == 1 + 14 + 1 && server["bytes_acked"] == 7 + 1, "{pair}");
+    ensure!(client["retransmits"] == 0 && server["retransmits"] == 0, "{pair}");
     ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
     Ok(())
 }

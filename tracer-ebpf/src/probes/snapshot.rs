@@ -11,7 +11,7 @@ use crate::{
 };
 use aya_ebpf::helpers::generated::{bpf_d_path, bpf_seq_write, bpf_sock_from_file};
 use core::ffi::c_void;
-use tracer_abi::{Header, SLOT_PRESENT, SnapshotRow};
+use tracer_abi::{Header, SLOT_PRESENT, SnapshotRow, Sock};
 
 /// `struct bpf_iter__task_file` (kernel/bpf/task_iter.c).
 #[repr(C)]

@@ -237,6 +237,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::large_stack_arrays, reason = "a test has room for a table of events")]
     fn calls_and_sentences() {
         let tcp = Some(SocketKind { family: 2, ty: 1, protocol: 6 });
         for (event, text) in [
