@@ -483,12 +483,14 @@ fn a_slow_acceptor_is_told_with_the_call_it_was_in() -> Result<()> {
     })?;
     let wait = &slow["slowest"][0];
     let split = &wait["split"];
-    let part = |name: &str| split[name].as_u64().with_context(|| format!("no {name} in {wait}"));
-    let sum = part("asleep_ns")? + part("runnable_ns")? + part("running_ns")? + part("blocked_ns")?;
-    ensure!(wait["wait_ns"] == sum + part("unknown_ns")? && part("unknown_ns")? == 0, "{wait}");
+    let share = |name: &str| split[name].as_u64().with_context(|| format!("no {name} in {wait}"));
+    let sum = share("asleep_ns")? + share("runnable_ns")? + share("running_ns")? + share("blocked_ns")?;
+    ensure!(wait["wait_ns"] == sum + share("unknown_ns")? && share("unknown_ns")? == 0, "{wait}");
     ensure!(wait["cause"] == "blocked" && split["blocked_in"] == "clock_nanosleep", "{wait}");
-    ensure!(part("blocked_ns")? >= 690_000_000, "{wait}");
-    ensure!(part("runnable_ns")? <= delay, "the scheduler counted {delay} ns of delay: {wait}");
+    ensure!(share("blocked_ns")? >= 690_000_000, "{wait}");
+    // The scheduler reads its clock a moment before and after (`sched_info_arrive`, kernel/sched/stats.h).
+    let beyond = share("runnable_ns")?.saturating_sub(delay);
+    ensure!(beyond < 1_000_000, "the scheduler counted {delay} ns of delay: {wait}");
     ensure!(wait["by"]["pid"] == program.pid() && wait["accepted"]["seq"].is_u64(), "{wait}");
     ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
     Ok(())
