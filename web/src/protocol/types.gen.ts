@@ -1,6 +1,19 @@
 // Generated from tracer-user/wire by `BLESS=1 cargo test -p tracer-wire`; do not edit.
 
 /**
+ * Who accepts.
+ */
+export type Balance = {
+/**
+ * Listeners that share an address by `SO_REUSEPORT` are one group; others are one each.
+ */
+groups: Array<Group>,
+/**
+ * What the answer rests on.
+ */
+basis: Basis, };
+
+/**
  * What an answer rests on.
  */
 export type Basis = {
@@ -29,6 +42,65 @@ resume: Resume | null, } | { "kind": "ack",
  * The change's `to`.
  */
 rev: number, };
+
+/**
+ * A connection: the ends of it that are known.
+ */
+export type Connection = {
+/**
+ * The end that connected; of a pair of sockets the one that was made first.
+ */
+client?: ConnectionEnd,
+/**
+ * The end that a listener made.
+ */
+server?: ConnectionEnd,
+/**
+ * Who closed first: `client` or `server`, as far as is known.
+ */
+closed_first?: string,
+/**
+ * When.
+ */
+closed_at?: When, };
+
+/**
+ * One end.
+ */
+export type ConnectionEnd = {
+/**
+ * Its socket.
+ */
+socket: Socket,
+/**
+ * Processes that have or last had it.
+ */
+owners: Array<Party>,
+/**
+ * The kernel's counters, at its end or as they were last read while it was open. Of TCP alone.
+ */
+tcp?: Tcp,
+/**
+ * When it ended.
+ */
+ended?: When, };
+
+/**
+ * Connections with their ends.
+ */
+export type Connections = {
+/**
+ * In the order in which they began; beyond a thousand the newest.
+ */
+connections: Array<Connection>,
+/**
+ * How many are left out.
+ */
+left_out: number,
+/**
+ * What the answer rests on.
+ */
+basis: Basis, };
 
 /**
  * A descriptor: one slot of one table, from filled to emptied.
@@ -160,6 +232,63 @@ opened_by: string,
  * The socket behind it.
  */
 socket: string | null, };
+
+/**
+ * What a listener dropped.
+ */
+export type Drops = {
+/**
+ * Packets, by the listener's own counter (`sk_drops`), since it was first sampled.
+ */
+total: number,
+/**
+ * When that was.
+ */
+since?: When,
+/**
+ * How many met a full queue, at least.
+ */
+queue_full_min?: number,
+/**
+ * At most.
+ */
+queue_full_max?: number,
+/**
+ * How many the counter has twice: the last segment of a handshake counts as a connection and as a packet.
+ */
+counted_twice: number,
+/**
+ * How many were dropped for another reason, at least.
+ */
+other_min?: number,
+/**
+ * At most.
+ */
+other_max?: number,
+/**
+ * How far `ListenOverflows` of the network namespace grew meanwhile, for all its listeners.
+ */
+host_overflows?: number,
+/**
+ * The sample that told of the newest.
+ */
+noticed?: When,
+/**
+ * RefusedClient connections whose moment and peer the kernel told; of the others both are unknown.
+ */
+moments: number,
+/**
+ * The newest of those.
+ */
+refused: Array<RefusedClient>,
+/**
+ * SYNs that clients on this machine sent again.
+ */
+sent_again: number,
+/**
+ * The newest of those.
+ */
+clients: Array<RefusedClient>, };
 
 /**
  * Who else has a descriptor of a pipe, a message queue or the like.
@@ -349,6 +478,23 @@ relation?: string,
 holders?: Array<ExplainedHolder>, };
 
 /**
+ * Accepts that failed.
+ */
+export type FailedAccept = {
+/**
+ * Name of the error.
+ */
+error: string,
+/**
+ * How often.
+ */
+count: number,
+/**
+ * The last time.
+ */
+last: When, };
+
+/**
  * Descriptor tables at an instant, or what changed between two.
  */
 export type Fds = {
@@ -364,6 +510,23 @@ tables: Array<Table>,
  * What the answer rests on.
  */
 basis: Basis, };
+
+/**
+ * Listeners of one address.
+ */
+export type Group = {
+/**
+ * Its listeners, in the order in which they were made.
+ */
+members: Array<Member>,
+/**
+ * Threads that accept, and processes that could and did not.
+ */
+workers: Array<Worker>,
+/**
+ * What is wrong, if anything.
+ */
+findings: Array<Imbalance>, };
 
 /**
  * Descriptors of one kind, made by one call, of which some are left open again and again.
@@ -562,6 +725,19 @@ until_by?: string,
 kept_across?: Array<Kept>, };
 
 /**
+ * How often, and when last.
+ */
+export type HowOften = {
+/**
+ * How often.
+ */
+count: number,
+/**
+ * The last time.
+ */
+last: When, };
+
+/**
  * A connection whose peer hung up.
  */
 export type HungUp = {
@@ -589,6 +765,36 @@ age_ns: number,
  * The process that hung up, where it is followed.
  */
 peer?: Party, };
+
+/**
+ * What is wrong with a group.
+ */
+export type Imbalance = {
+/**
+ * `stranded`: connections wait at one of several listeners, where nobody accepts; `idle`: a process never accepts while
+ * others do; `herd`: threads are woken for connections that another one takes.
+ */
+kind: string,
+/**
+ * The same for people.
+ */
+text: string,
+/**
+ * The listener.
+ */
+listener?: string,
+/**
+ * The processes.
+ */
+processes: Array<Party>,
+/**
+ * Connections that wait, what others accepted, or wake-ups for nothing.
+ */
+count: number,
+/**
+ * For how long the oldest has waited, nanoseconds.
+ */
+oldest_ns?: number, };
 
 /**
  * `GET /api/v1/info`: what this session is.
@@ -893,6 +1099,76 @@ queue_limit?: number,
  */
 wait_ns?: number,
 /**
+ * `accept` where the scheduler is traced and the thread had accepted here before: how long of the wait the thread was
+ * asleep in a call that waits for connections. This and the next four, without `blocked_in`, add up to `wait_ns`.
+ */
+asleep_ns?: number,
+/**
+ * Likewise: ready to run, and not running.
+ */
+runnable_ns?: number,
+/**
+ * Likewise: running.
+ */
+running_ns?: number,
+/**
+ * Likewise: asleep or stopped elsewhere.
+ */
+blocked_ns?: number,
+/**
+ * The call in which most of `blocked_ns` was, or `stopped`.
+ */
+blocked_in?: string,
+/**
+ * Likewise: not known.
+ */
+unknown_ns?: number,
+/**
+ * Likewise: calls of accept on this listener that failed meanwhile for want of something, `EMFILE=2`.
+ */
+accept_failed?: Array<string>,
+/**
+ * `accept`: the thread went to sleep since its accept before.
+ */
+slept?: boolean,
+/**
+ * `overflow`: packets that the listener dropped since the sample before (`sk_drops`).
+ */
+drops?: number,
+/**
+ * `overflow`: since it was first sampled.
+ */
+drops_total?: number,
+/**
+ * `overflow`: how many of `drops_total` met a full queue, at least.
+ */
+queue_full_min?: number,
+/**
+ * `overflow`: at most.
+ */
+queue_full_max?: number,
+/**
+ * `overflow`: nanoseconds between the two samples.
+ */
+period_ns?: number,
+/**
+ * The end of a TCP connection: bytes that the peer acknowledged, as `TCP_INFO` counts them (tcp(7)): a SYN and a FIN
+ * are one each.
+ */
+bytes_acked?: number,
+/**
+ * The end of a TCP connection: bytes that were received in order; a FIN is one.
+ */
+bytes_received?: number,
+/**
+ * The end of a TCP connection: smoothed round trip time, microseconds; 0: not measured.
+ */
+rtt_us?: number,
+/**
+ * The end of a TCP connection: segments that were sent again.
+ */
+retransmits?: number,
+/**
  * How long the call ran; it began at `ts_ns - dur_ns`.
  */
 dur_ns?: number,
@@ -1016,6 +1292,35 @@ cause: string,
  * How many.
  */
 count: number, };
+
+/**
+ * A listener of a group.
+ */
+export type Member = {
+/**
+ * The listener.
+ */
+socket: Socket,
+/**
+ * Processes that have it.
+ */
+owners: Array<Party>,
+/**
+ * Connections that the kernel queued there.
+ */
+assigned: number,
+/**
+ * Connections that were accepted from there.
+ */
+accepted: number,
+/**
+ * How many wait there.
+ */
+waiting: number,
+/**
+ * For how long the oldest of them has waited, nanoseconds.
+ */
+oldest_ns?: number, };
 
 /**
  * Something that people look for when a port is not free, or answers from an old program.
@@ -1216,6 +1521,168 @@ export type Processes = {
  * Every kept process, in the order in which they were first seen.
  */
 processes: Array<Process>, };
+
+/**
+ * A listener and its queue.
+ */
+export type Queue = {
+/**
+ * The listener.
+ */
+socket: Socket,
+/**
+ * Processes that have it.
+ */
+owners: Array<Party>,
+/**
+ * QueueLength.
+ */
+len?: number,
+/**
+ * When it was that.
+ */
+len_at?: When,
+/**
+ * Limit: the lesser of the backlog that was asked for and `somaxconn` (listen(2)).
+ */
+limit?: number,
+/**
+ * How many connections it holds: one more than the limit; handshakes that end at the same moment may overshoot.
+ */
+holds?: number,
+/**
+ * The backlog that `listen` was called with, where that was seen.
+ */
+asked?: number,
+/**
+ * The longest that the queue was.
+ */
+longest?: number,
+/**
+ * When.
+ */
+longest_at?: When,
+/**
+ * Connections that were queued.
+ */
+queued: number,
+/**
+ * Connections that were accepted.
+ */
+accepted: number,
+/**
+ * Waits of accepted connections.
+ */
+waits: Waits,
+/**
+ * Connections that wait, the one that has waited for longest first.
+ */
+waiting: Array<WaitingConnection>,
+/**
+ * Connections in the queue that are not among them: beyond those that are told, or that nothing told of.
+ */
+others: number,
+/**
+ * The queue over time: the seconds in which it changed.
+ */
+lengths: Array<QueueLength>,
+/**
+ * What the listener dropped.
+ */
+drops?: Drops,
+/**
+ * Unix sockets: connects that found the queue full (`EAGAIN`).
+ */
+turned_away?: HowOften,
+/**
+ * Accepts that failed, but for want of a connection.
+ */
+failed: Array<FailedAccept>,
+/**
+ * What is wrong, if anything.
+ */
+findings: Array<QueueFinding>, };
+
+/**
+ * What is wrong with a queue.
+ */
+export type QueueFinding = {
+/**
+ * `stuck`: connections wait and nobody accepts; `slow`: they wait for long although somebody does; `overflown`:
+ * connections were refused.
+ */
+kind: string,
+/**
+ * The same for people.
+ */
+text: string,
+/**
+ * Connections that wait for too long, or were refused.
+ */
+count: number,
+/**
+ * For how long the oldest has waited, nanoseconds.
+ */
+oldest_ns?: number,
+/**
+ * The evidence: the newest accept, or what told of a refusal.
+ */
+evidence?: When, };
+
+/**
+ * The length of a queue in one second.
+ */
+export type QueueLength = {
+/**
+ * The first change of that second.
+ */
+when: When,
+/**
+ * The longest it was in it.
+ */
+longest: number,
+/**
+ * After its last change.
+ */
+last: number,
+/**
+ * The limit then.
+ */
+limit: number, };
+
+/**
+ * Accept queues.
+ */
+export type Queues = {
+/**
+ * By listener, in the order in which they were made.
+ */
+queues: Array<Queue>,
+/**
+ * When queues were sampled last.
+ */
+sampled?: When,
+/**
+ * Nanoseconds between two samples.
+ */
+period_ns?: number,
+/**
+ * What the answer rests on.
+ */
+basis: Basis, };
+
+/**
+ * A connection that was refused, or a client that got no answer.
+ */
+export type RefusedClient = {
+/**
+ * When.
+ */
+when: When,
+/**
+ * Address of the client.
+ */
+peer?: string, };
 
 /**
  * Where a client left off.
@@ -1419,6 +1886,82 @@ sockets: Array<string>,
 processes: Array<string>, };
 
 /**
+ * Where waits went.
+ */
+export type Slow = {
+/**
+ * By listener, in the order in which they were made.
+ */
+listeners: Array<SlowListener>,
+/**
+ * What the answer rests on.
+ */
+basis: Basis, };
+
+/**
+ * Waits at a listener.
+ */
+export type SlowListener = {
+/**
+ * The listener.
+ */
+socket: Socket,
+/**
+ * Waits of which it is known where they went.
+ */
+known: number,
+/**
+ * Accepted connections of which it is not: their acceptor was not seen accepting here before, or nobody knows when they
+ * were queued, or the scheduler is not traced.
+ */
+unknown: number,
+/**
+ * The sum of those that are known.
+ */
+total: Split,
+/**
+ * Accepts that failed, but for want of a connection.
+ */
+failed: Array<FailedAccept>,
+/**
+ * The slowest waits, slowest first.
+ */
+slowest: Array<Slowest>, };
+
+/**
+ * A slow wait.
+ */
+export type Slowest = {
+/**
+ * From queued to accepted.
+ */
+wait_ns: number,
+/**
+ * The accept.
+ */
+accepted: When,
+/**
+ * The connection.
+ */
+socket?: string,
+/**
+ * Who accepted.
+ */
+by: Party,
+/**
+ * Its thread.
+ */
+tid: number,
+/**
+ * Where the wait went; absent: unknown.
+ */
+split?: Split,
+/**
+ * The largest part: `asleep`, `runnable`, `running`, `blocked` or `unknown`.
+ */
+cause: string, };
+
+/**
  * A socket.
  */
 export type Socket = {
@@ -1500,6 +2043,22 @@ accepted: number | null,
  */
 wait_ns: number | null,
 /**
+ * Child: the process that accepted it.
+ */
+accepted_by?: string,
+/**
+ * Listener: packets that it dropped since it was first sampled.
+ */
+drops?: number,
+/**
+ * TCP connection: its counters, as they were last read.
+ */
+tcp?: Tcp,
+/**
+ * Unix socket: the other end.
+ */
+other_end?: string,
+/**
  * `local` or `peer`.
  */
 closed_first: string | null,
@@ -1525,6 +2084,39 @@ sockets: Array<Socket>, };
  * Where the events come from.
  */
 export type Source = "live" | "recording";
+
+/**
+ * Parts of a wait, nanoseconds: what the accepting thread did meanwhile.
+ */
+export type Split = {
+/**
+ * Asleep in a call that waits for connections (accept, epoll, poll, select, `io_uring_enter`).
+ */
+asleep_ns: number,
+/**
+ * Ready to run, and not running.
+ */
+runnable_ns: number,
+/**
+ * Running.
+ */
+running_ns: number,
+/**
+ * Asleep or stopped elsewhere.
+ */
+blocked_ns: number,
+/**
+ * The call in which most of that was, or `stopped`.
+ */
+blocked_in?: string,
+/**
+ * Not known.
+ */
+unknown_ns: number,
+/**
+ * Accepts on this listener that failed meanwhile for want of something, `EMFILE=2`.
+ */
+accept_failed: Array<string>, };
 
 /**
  * Counters that must always be in sight.
@@ -1659,6 +2251,31 @@ direct: Array<Direct>,
 passing: number, };
 
 /**
+ * Counters of a TCP connection, as `TCP_INFO` has them (tcp(7)).
+ */
+export type Tcp = {
+/**
+ * When they were read.
+ */
+t: number,
+/**
+ * Bytes that the peer acknowledged; a SYN and a FIN are one each.
+ */
+bytes_acked: number,
+/**
+ * Bytes that were received in order; a FIN is one.
+ */
+bytes_received: number,
+/**
+ * Smoothed round trip time, microseconds; 0: not measured.
+ */
+rtt_us: number,
+/**
+ * Segments that were sent again.
+ */
+retransmits: number, };
+
+/**
  * A thread and what it made.
  */
 export type Thread = {
@@ -1670,6 +2287,68 @@ tid: number,
  * How many.
  */
 left: number, };
+
+/**
+ * A connection that waits.
+ */
+export type WaitingConnection = {
+/**
+ * The connection.
+ */
+socket: string,
+/**
+ * Its peer.
+ */
+peer?: string,
+/**
+ * Since when.
+ */
+since: When,
+/**
+ * It was found waiting then, and has waited for longer.
+ */
+at_least: boolean,
+/**
+ * For how long, nanoseconds.
+ */
+age_ns: number, };
+
+/**
+ * Waits between queued and accepted, nanoseconds; percentiles have two significant digits.
+ */
+export type Waits = {
+/**
+ * How many there were.
+ */
+count: number,
+/**
+ * Accepted connections since when nobody knows when they were queued.
+ */
+without_start: number,
+/**
+ * Half of them waited no longer.
+ */
+p50_ns?: number,
+/**
+ * 90 % likewise.
+ */
+p90_ns?: number,
+/**
+ * 99 %.
+ */
+p99_ns?: number,
+/**
+ * 99.9 %.
+ */
+p999_ns?: number,
+/**
+ * The longest wait.
+ */
+max_ns?: number,
+/**
+ * The accept that ended the longest.
+ */
+max_at?: When, };
 
 /**
  * A moment.
@@ -1720,3 +2399,32 @@ connections: number,
  * What the answer rests on.
  */
 basis: Basis, };
+
+/**
+ * Who accepts, or could.
+ */
+export type Worker = {
+/**
+ * The process.
+ */
+process: Party,
+/**
+ * The thread; absent for a process that did not accept.
+ */
+tid?: number,
+/**
+ * Connections that it accepted.
+ */
+accepted: number,
+/**
+ * How often it slept, was woken, and its first accept since found nothing.
+ */
+woken_idle: number,
+/**
+ * The same for each connection that it accepted.
+ */
+woken_idle_per_accept?: number,
+/**
+ * Its last accept, whatever came of it.
+ */
+last?: When, };
