@@ -184,6 +184,10 @@ fn the_verbs_are_these() {
                 "who",
                 "handovers",
                 "leaks",
+                "queues",
+                "slow",
+                "balance",
+                "connections",
                 "doctor",
                 "help"
             ]
