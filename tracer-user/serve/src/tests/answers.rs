@@ -116,3 +116,30 @@ async fn sockets_and_who_holds_them() {
     let answer = bench.get("/api/v1/answers/sockets?tcp=maybe").await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn answers_about_listeners_are_of_the_instant() {
+    let bench = web_server().await;
+    let now = at(250);
+    let queues = bench.get(&format!("/api/v1/answers/queues?of=80&at={now}")).await.json();
+    let [queue] = queues["queues"].as_array().unwrap().as_slice() else { panic!("{queues}") };
+    assert_eq!((&queue["accepted"], &queue["findings"]), (&json!(1), &json!([])));
+    let early = bench.get(&format!("/api/v1/answers/queues?of=80&at={}", at(150))).await.json();
+    assert_eq!(early["queues"][0]["accepted"], json!(0), "{early}");
+    let balance = bench.get(&format!("/api/v1/answers/balance?at={now}")).await.json();
+    let worker = &balance["groups"][0]["workers"][0];
+    assert_eq!((&worker["process"]["process"], &worker["accepted"]), (&json!(PROCESS), &json!(1)));
+    assert_eq!(worker["last"], when(200, 4));
+    let slow = bench.get(&format!("/api/v1/answers/slow?at={now}")).await.json();
+    assert_eq!((&slow["listeners"][0]["known"], &slow["listeners"][0]["unknown"]), (&json!(0), &json!(1)));
+    let connections = bench.get(&format!("/api/v1/answers/connections?of=80&at={now}")).await.json();
+    let [connection] = connections["connections"].as_array().unwrap().as_slice() else {
+        panic!("{connections}")
+    };
+    assert_eq!(
+        (&connection["client"], &connection["server"]["socket"]["listener"]),
+        (&Value::Null, &json!("s1"))
+    );
+    let bad = bench.get("/api/v1/answers/queues?of=http").await;
+    assert_eq!(bad.status, StatusCode::BAD_REQUEST, "{}", bad.body);
+}

@@ -213,9 +213,13 @@ async fn the_document_names_every_route() {
     assert_eq!(
         paths,
         [
+            "answers/balance",
+            "answers/connections",
             "answers/fds",
             "answers/handovers",
             "answers/leaks",
+            "answers/queues",
+            "answers/slow",
             "answers/sockets",
             "answers/who",
             "descriptors",
