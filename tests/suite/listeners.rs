@@ -521,3 +521,45 @@ fn a_healthy_busy_server_has_no_finding() -> Result<()> {
     ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
     Ok(())
 }
+
+#[test]
+fn one_of_two_workers_of_nginx_that_share_a_port_is_stopped() -> Result<()> {
+    let server = Server::nginx()?;
+    let file = server.dir().join("nginx.conf");
+    let config = fs::read_to_string(&file)?.replace("backlog=77", "reuseport backlog=77");
+    fs::write(&file, config)?;
+    let running = server.start()?;
+    let workers = crate::harness::descendants(running.pid())?;
+    let more: Vec<String> = workers.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]).collect();
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    let mut daemon = serve(server.dir(), running.pid(), &more)?;
+    let api = daemon.api()?;
+    let asked = format!("answers/balance?of={}", server.port);
+    crate::harness::visits(&server, 60)?;
+    let group = wait_for("accepts of both", || {
+        let group = api.get(&asked)?["groups"][0].clone();
+        ensure!(kinds(&group["findings"]).is_empty(), "{group}");
+        let members = group["members"].as_array().cloned().unwrap_or_default();
+        ensure!(
+            members.len() == 2 && members.iter().all(|one| one["accepted"].as_u64() > Some(0)),
+            "{group}"
+        );
+        Ok(group)
+    })?;
+    let stopped = group["workers"][1]["process"]["pid"].as_u64().context("no second worker")?;
+    let pid = u32::try_from(stopped)?;
+    crate::harness::signal_pid(pid, Signal::SIGSTOP)?;
+    let clients: Vec<_> =
+        (0..40).map(|_| std::net::TcpStream::connect(server.address())).collect::<Result<_, _>>()?;
+    let group = wait_for("the finding", || {
+        let group = api.get(&asked)?["groups"][0].clone();
+        ensure!(kinds(&group["findings"]) == ["stranded"], "{group}");
+        Ok(group)
+    })?;
+    crate::harness::signal_pid(pid, Signal::SIGCONT)?;
+    drop(clients);
+    let named = &group["findings"][0]["processes"];
+    ensure!(named.as_array().map(Vec::len) == Some(1) && named[0]["pid"] == stopped, "{group}");
+    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}

@@ -237,6 +237,12 @@ fn newest<T>((count, kept): &mut (u64, VecDeque<T>), new: T) {
 const SECOND: u64 = 1_000_000_000;
 
 impl AtListener {
+    /// Processes that accepted a connection here.
+    pub fn acceptors(&self) -> impl Iterator<Item = ProcessKey> {
+        let accepted = self.workers.iter().filter(|(_, worker)| worker.accepted > 0);
+        accepted.map(|((process, _), _)| *process)
+    }
+
     fn accept(&mut self, event: &Event) {
         let moment = Moment::of(event);
         let thread = (event.process, event.tid);

@@ -51,6 +51,8 @@ pub struct Member<'a> {
     pub socket: Cow<'a, Socket>,
     /// Processes that have it.
     pub owners: Vec<&'a Process>,
+    /// Processes that have accepted there.
+    pub acceptors: BTreeSet<ProcessKey>,
     /// Connections that the kernel queued there.
     pub assigned: u64,
     /// Connections that were accepted from there.
@@ -83,7 +85,7 @@ pub enum Finding {
     Stranded {
         /// The listener.
         listener: SocketId,
-        /// Who has it.
+        /// Who accepted there before; where nobody did, who has it.
         owners: Vec<ProcessKey>,
         /// How many wait.
         waiting: usize,
@@ -152,6 +154,7 @@ fn member<'a>(
     let tally = view.tallies().accepting.of(socket.id);
     let waiting = waiting.get(&socket.id).map(Vec::as_slice).unwrap_or_default();
     Member {
+        acceptors: tally.into_iter().flat_map(AtListener::acceptors).collect(),
         assigned: tally.map_or(0, |tally| tally.queued),
         accepted: tally.map_or(0, |tally| tally.accepted),
         waiting: waiting.len(),
@@ -201,7 +204,11 @@ fn findings(members: &[Member<'_>], workers: &[Worker<'_>]) -> Vec<Finding> {
     let mut stranded = BTreeSet::new();
     for member in members.iter().filter(|_| members.len() > 1) {
         if let Some(oldest_ns) = member.oldest_ns.filter(|oldest| *oldest >= OVERDUE_NS) {
-            let owners: Vec<_> = member.owners.iter().map(|process| process.key).collect();
+            // All workers may have every listener, as those of nginx do; each accepts at its own.
+            let mut owners: Vec<_> = member.acceptors.iter().copied().collect();
+            if owners.is_empty() {
+                owners.extend(member.owners.iter().map(|process| process.key));
+            }
             stranded.extend(owners.iter().copied());
             let (listener, waiting) = (member.socket.id, member.waiting);
             findings.push(Finding::Stranded { listener, owners, waiting, oldest_ns });
