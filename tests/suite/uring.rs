@@ -16,7 +16,7 @@ fn compare(mode: &str) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (log, out) = (dir.path().join("log.json"), dir.path().join("out.jsonl"));
     let mut args: Vec<OsString> = ["trace", "--json", "--check", "off", "-o"].map(OsString::from).into();
-    args.extend(["--".into(), SERVER.into(), log.clone().into()]);
+    args.extend([out.clone().into(), "--".into(), SERVER.into(), log.clone().into()]);
     args.push(mode.into());
     let ended = Sockreel::run(dir.path(), "uring", args)?;
     ensure!(ended.code == 0, "{}: {}", ended.code, ended.err);
