@@ -3,6 +3,7 @@
 use anyhow::Result;
 use std::{
     collections::{BTreeMap, HashMap},
+    iter,
     path::Path,
 };
 use tracer_model::{
@@ -50,7 +51,12 @@ pub(super) fn marked(reel: &Path) -> Result<HashMap<String, Marked>> {
             .collect();
         for (path, process, _) in found {
             let table = session.process(process).map(|process| process.table);
-            let mut all: BTreeMap<TableId, Told> = BTreeMap::new();
+            // An empty table is one, too.
+            let living = session.processes().filter(|process| process.ended.is_none());
+            let mut all: BTreeMap<TableId, Told> = living
+                .flat_map(|process| iter::once(process.table).chain(process.thread_tables.iter().copied()))
+                .map(|table| (table, Told::new()))
+                .collect();
             for descriptor in session.descriptors().filter(|descriptor| descriptor.closed.is_none()) {
                 all.entry(descriptor.table).or_default().insert(descriptor.fd, held(descriptor));
             }
