@@ -184,6 +184,15 @@ try:
     refused.sendto(bytes(65_536), bound.getsockname())
 except OSError:
     pass
+# Without an address nothing is sent, and the socket has its port all the same.
+for name, send in (("send", lambda s: s.send(b"x")), ("sendmsg", lambda s: s.sendmsg([b"x"])),
+                   ("write", lambda s: os.write(s.fileno(), b"x")),
+                   ("writev", lambda s: os.writev(s.fileno(), [b"x"]))):
+    lost = keep("udp whose %s has no destination" % name, socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    try:
+        send(lost)
+    except OSError as no:
+        assert no.errno == errno.EDESTADDRREQ, no
 udp6 = keep("udp inet6", socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
 udp6.connect(second.getsockname())
 

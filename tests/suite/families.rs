@@ -165,10 +165,27 @@ fn every_family_is_told_in_its_own_terms() -> Result<()> {
     options(&facts, &events)?;
     nonblocking(&facts, &events)?;
     asked(&facts, &events)?;
+    without_destination(&facts, &events)?;
     // The program's end is passed on (128 and the number of SIGTERM, as a shell has it).
     kill(Pid::from_raw(i32::try_from(pid.parse::<u32>()?)?), Signal::SIGTERM)?;
     let code = serve.interrupt()?.code;
     ensure!(code == 128 + 15, "serve ended with {code}");
+    Ok(())
+}
+
+/// Sends that bind and then fail for want of a destination, each told once.
+fn without_destination(facts: &Value, events: &[Value]) -> Result<()> {
+    for (name, call) in [("send", "sendto"), ("sendmsg", "sendmsg"), ("write", "write"), ("writev", "writev")]
+    {
+        let known = &facts["sockets"][format!("udp whose {name} has no destination")];
+        let told: Vec<_> = events
+            .iter()
+            .filter(|event| event["call"] == call && event["event"] == "bind" && event["fd"] == known["fd"])
+            .map(|event| json!([event["event"], event["fd"], event["error"], event["local"]]))
+            .collect();
+        let known = [json!(["bind", known["fd"], "EDESTADDRREQ", known["local"]])];
+        ensure!(told == known, "{name}: {told:?}, known is {known:?}");
+    }
     Ok(())
 }
 

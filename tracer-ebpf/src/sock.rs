@@ -179,9 +179,18 @@ const SOCK_DGRAM: u16 = 2;
 /// Whether it is a datagram socket of the internet protocols without a port.
 #[inline(always)]
 pub(crate) fn is_unbound(sk: u64) -> bool {
-    is_internet(family(sk))
-        && field::<u16>(sk, offset!(sk_num)) == Some(0)
-        && field::<u16>(sk, offset!(sk_type)) == Some(SOCK_DGRAM)
+    is_datagram(sk) && field::<u16>(sk, offset!(sk_num)) == Some(0)
+}
+
+/// Whether it is one that has its port.
+#[inline(always)]
+pub(crate) fn is_bound_datagram(sk: u64) -> bool {
+    is_datagram(sk) && field::<u16>(sk, offset!(sk_num)) != Some(0)
+}
+
+#[inline(always)]
+fn is_datagram(sk: u64) -> bool {
+    is_internet(family(sk)) && field::<u16>(sk, offset!(sk_type)) == Some(SOCK_DGRAM)
 }
 
 /// State of a socket.

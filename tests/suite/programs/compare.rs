@@ -119,8 +119,9 @@ impl Comparison {
     fn calls(&mut self, log: &Log, lines: &[Value]) {
         let mut streams: BTreeMap<u32, Stream<'_>> = BTreeMap::new();
         for entry in log.entries.iter().filter(|entry| entry.call.is_some()) {
-            // A message without descriptors has no line.
-            if matches!(entry.call.as_deref(), Some("sendmsg" | "recvmsg")) && entry.numbers.is_empty() {
+            // A message without descriptors has no line, unless it gave a datagram socket its port.
+            let is_message = matches!(entry.call.as_deref(), Some("sendmsg" | "recvmsg"));
+            if is_message && entry.numbers.is_empty() && !lacks_destination(entry) {
                 continue;
             }
             // Who executes a program has its leader's number when the call returns.
@@ -230,7 +231,9 @@ fn fields(entry: &Entry, line: &Value) -> Vec<Field> {
         }
         _ => {}
     }
-    if matches!(call, "sendmsg" | "recvmsg") {
+    if lacks_destination(entry) {
+        field("event", "bind".into());
+    } else if matches!(call, "sendmsg" | "recvmsg") {
         // A negative number is no descriptor; where it was the only one, nothing was to be sent.
         let passed: Vec<i32> = entry.numbers.iter().copied().filter(|fd| *fd >= 0).collect();
         field("fds", if passed.is_empty() { Value::Null } else { passed.into() });
@@ -269,6 +272,12 @@ fn fields(entry: &Entry, line: &Value) -> Vec<Field> {
         }
     }
     fields
+}
+
+/// Whether a message had nowhere to go: only a datagram socket of the internet protocols fails so (`udp_sendmsg`,
+/// net/ipv4/udp.c), and has its port by then.
+fn lacks_destination(entry: &Entry) -> bool {
+    entry.call.as_deref() == Some("sendmsg") && entry.ret == -i64::from(libc::EDESTADDRREQ)
 }
 
 /// Numbers that a call about the whole table names.

@@ -84,13 +84,16 @@ impl Class {
     /// `readv`: likewise.
     pub const READV: Self = Self(31);
     /// `sendto`: traced where it gives a datagram socket of the internet protocols its port (`inet_send_prepare`,
-    /// net/ipv4/af_inet.c). `sendmsg` and `sendmmsg` that do are of this class too.
+    /// net/ipv4/af_inet.c). `sendmsg`, `sendmmsg`, `write` and `writev` that do are of this class too.
     pub const SENDTO: Self = Self(39);
     /// `setsockopt`: traced for the options that explain behaviour (`option`, the third argument, at `level`, the second).
     pub const SETSOCKOPT: Self = Self(40);
     /// `IORING_OP_MSG_RING`: traced for `IORING_MSG_SEND_FD`, which copies an entry of the ring's file table to another
     /// ring's.
     pub const MSG_RING: Self = Self(41);
+    /// `write`, `writev`: traced where they fail on a datagram socket for want of a destination, as `sendto` is without an
+    /// address: the first that fails so has given the socket its port.
+    pub const WRITE: Self = Self(42);
 }
 
 impl Class {

@@ -26,6 +26,10 @@ mod regs {
     pub(super) const ORIG_AX: usize = 15;
 }
 
+/// What a send without an address fails with on a datagram socket that has no peer. By then it has given the socket its
+/// port (`inet_send_prepare`, net/ipv4/af_inet.c, comes before `udp_sendmsg`). Negative, as calls return it.
+const EDESTADDRREQ: i64 = -89;
+
 /// The arguments that are looked at.
 #[derive(Clone, Copy)]
 pub(crate) struct Arguments(pub(crate) [u64; 4]);
@@ -44,12 +48,15 @@ impl Arguments {
 fn call_enter(ctx: BtfTracePointContext) -> i32 {
     let number: u64 = ctx.arg(1);
     let Some(entry) = traced(number) else { return 0 };
+    let regs = ctx.arg::<*const u64>(0);
+    if has_no_destination(entry, regs) {
+        return 0;
+    }
     let pid_tgid = bpf_get_current_pid_tgid();
     let scope = task::scope((pid_tgid >> 32) as u32);
-    let regs = ctx.arg::<*const u64>(0);
     let arguments = Arguments::of(regs);
     let gives = addfd::is_request(entry, &arguments);
-    if scope == Scope::None && !gives || is_plain_send(entry, regs) {
+    if scope == Scope::None && !gives {
         return 0;
     }
     if task::in_compat_call() {
@@ -114,18 +121,23 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: as in `Arguments::of`.
     let number = unsafe { *regs.add(regs::ORIG_AX) };
     let Some(entry) = traced(number) else { return 0 };
+    let ret: i64 = ctx.arg(1);
+    let lacked_destination =
+        ret == EDESTADDRREQ && matches!(Class(entry.class), Class::SENDTO | Class::SENDMSG | Class::WRITE);
+    if has_no_destination(entry, regs) && !lacked_destination {
+        return 0;
+    }
     let pid_tgid = bpf_get_current_pid_tgid();
     let scope = task::scope((pid_tgid >> 32) as u32);
     let arguments = Arguments::of(regs);
-    if entry.class == Class::CONNECT.0 && ctx.arg::<i64>(1) == 0 {
+    if entry.class == Class::CONNECT.0 && ret == 0 {
         // Whoever connects: the queue is the listener's.
         queue::tell_unix(arguments.0[0] as i32);
     }
     let gives = addfd::is_request(entry, &arguments);
-    if scope == Scope::None && !gives || is_plain_send(entry, regs) || task::in_compat_call() {
+    if scope == Scope::None && !gives || task::in_compat_call() {
         return 0;
     }
-    let ret: i64 = ctx.arg(1);
     // The questions that cost less than to look for the call. A call that reached its file is no `lseek` on a socket.
     if !wanted::by_arguments(entry, &arguments) || entry.class == Class::LSEEK.0 && ret >= 0 {
         return 0;
@@ -146,15 +158,22 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
         // Of a change to `O_NONBLOCK`, entry decided whether it is one.
         if gives
             || wanted::sets_nonblock(entry, &arguments)
-            || !wanted::by_objects(entry, &arguments, scope)
+            || !lacked_destination && !wanted::by_objects(entry, &arguments, scope)
             || (scope == Scope::Sockets && entry.class == Class::CLOSE.0)
         {
             return 0;
         }
         begin(call, number, entry, &arguments);
-        file::clear_slot(&mut call.call.subject);
-        if entry.class != Class::ACCEPT.0 {
-            call.sk = 0;
+        if lacked_destination {
+            // Nobody looked at its entry: it may have bound all the same.
+            if scope != Scope::Whole || !binds(call) {
+                return 0;
+            }
+        } else {
+            file::clear_slot(&mut call.call.subject);
+            if entry.class != Class::ACCEPT.0 {
+                call.sk = 0;
+            }
         }
     }
     let now = emit::now();
@@ -255,11 +274,12 @@ fn read_subject(call: &mut InFlight, fd: i32) {
     call.sk = file::sk_of(&call.call.subject.file);
 }
 
-/// Whether a call is a `sendto` without an address, as send(2) is: it binds nothing.
+/// Whether a call sends without an address, as send(2) and write(2) do. It binds only where it then fails for want of a
+/// destination, so that its entry is not looked at, nor any other end of it.
 #[inline(always)]
-fn is_plain_send(entry: Entry, regs: *const u64) -> bool {
+fn has_no_destination(entry: Entry, regs: *const u64) -> bool {
     // SAFETY: as in `Arguments::of`.
-    entry.class == Class::SENDTO.0 && unsafe { *regs.add(regs::R8) } == 0
+    entry.class == Class::WRITE.0 || entry.class == Class::SENDTO.0 && unsafe { *regs.add(regs::R8) } == 0
 }
 
 /// A socket's states are followed from the moment at which they can first change.

@@ -35,7 +35,7 @@ pub(crate) fn tell(work: &mut Work, tid: u32, scope: Scope) {
         Class::RECVMSG | Class::RECVMMSG => return passed::tell_received(call),
         Class::READ | Class::READV => return fanotify::tell(call),
         Class::SENDMSG | Class::SENDMMSG => return passed::tell_sent(call, tid),
-        Class::SENDTO if sock::is_unbound(call.sk) => return,
+        Class::SENDTO if !sock::is_bound_datagram(call.sk) => return,
         _ if call.count > 0 => return tell_states(call),
         _ => {}
     }

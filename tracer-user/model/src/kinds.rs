@@ -56,7 +56,9 @@ pub(crate) fn event_kind(call: &Call) -> EventKind {
         Syscall::Socketpair => EventKind::Socketpair,
         // A send that gave its socket a port; of one that passes descriptors no socket is told.
         Syscall::Sendmsg | Syscall::Sendmmsg if !call.socks.is_empty() => EventKind::Bind,
-        Syscall::Bind | Syscall::RingBind | Syscall::Sendto => EventKind::Bind,
+        Syscall::Bind | Syscall::RingBind | Syscall::Sendto | Syscall::Write | Syscall::Writev => {
+            EventKind::Bind
+        }
         Syscall::Listen | Syscall::RingListen => EventKind::Listen,
         Syscall::Accept | Syscall::Accept4 | Syscall::RingAccept => EventKind::Accept,
         Syscall::Connect | Syscall::RingConnect => EventKind::Connect,

@@ -119,6 +119,8 @@ syscalls! {
     RingMsgRing "IORING_OP_MSG_RING" MSG_RING,
     RingPipe "IORING_OP_PIPE" PAIR,
     Sendto "sendto" SENDTO,
+    Write "write" WRITE,
+    Writev "writev" WRITE,
 }
 
 impl Syscall {
