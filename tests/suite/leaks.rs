@@ -1,7 +1,7 @@
 //! What servers leave behind is told, and exactly that: planted leaks, the smallest that is promised among them, and a healthy
 //! busy server of which nothing is told.
 
-use crate::harness::{Api, Server, Sockreel, wait_for, wait_within};
+use crate::harness::{Api, Sockreel, wait_for, wait_within};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use std::{
@@ -14,7 +14,7 @@ use std::{
     process::Command,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Longer than the shortest time in which growth can show, on a machine that is busy otherwise.
@@ -213,48 +213,4 @@ fn a_socket_that_survives_an_exec_is_told() -> Result<()> {
     ensure!(link.to_string_lossy() == format!("socket:[{ino}]"), "{link:?}: {survived}");
     watched.end()?;
     Ok(fs::remove_file(log)?)
-}
-
-/// A healthy busy server: short connections and some that stay, for ten minutes at full size. Nothing is told of it, with the
-/// very thresholds that find one descriptor in a hundred requests.
-#[test]
-fn nothing_is_told_of_a_healthy_busy_server() -> Result<()> {
-    let time = Duration::from_secs(if std::env::var_os("SOCKREEL_FULL").is_some() { 600 } else { 20 });
-    let server = Server::nginx()?;
-    let argv: Vec<&str> = server.argv.iter().map(String::as_str).collect();
-    let watched = Watched::start(&argv, false)?;
-    wait_for("nginx", || crate::harness::is_listening(server.port))?;
-    let (stop, asked) = (AtomicBool::new(false), AtomicU64::new(0));
-    let questions = thread::scope(|scope| {
-        let load: Vec<_> = (0..2).map(|_| scope.spawn(|| ask(server.port, &stop, &asked))).collect();
-        // Connections that come, stay for a while and go.
-        let mut kept = Vec::new();
-        let (began, mut questions) = (Instant::now(), 0);
-        let quiet = loop {
-            if began.elapsed() > time {
-                break Ok(questions);
-            }
-            kept.push(crate::harness::hold(&server)?.1);
-            if kept.len() > 8 {
-                kept.remove(0);
-            }
-            let answer = watched.api.get("answers/leaks")?;
-            let told = told(&answer);
-            if !told.is_empty() {
-                break Err(anyhow::anyhow!("{told:?} after {:?}: {answer}", began.elapsed()));
-            }
-            questions += 1;
-            thread::sleep(Duration::from_millis(250));
-        };
-        stop.store(true, Ordering::Relaxed);
-        for load in load {
-            load.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
-        }
-        quiet
-    })?;
-    let asked = asked.load(Ordering::Relaxed);
-    ensure!(asked > 100, "only {asked} requests");
-    println!("silent in {time:?}: {asked} requests, {questions} questions");
-    watched.end()?;
-    Ok(())
 }

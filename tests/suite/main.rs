@@ -14,6 +14,7 @@ mod explain;
 mod families;
 mod fds;
 mod harness;
+mod healthy;
 mod holders;
 mod instants;
 mod kernels;

@@ -1,7 +1,7 @@
 //! The workloads: each starts its servers under both tracers, drives them, ends them, and compares.
 
 use super::traced::Traced;
-use crate::harness::{Server, descendants, free_port, is_listening, wait_for};
+use crate::harness::{Postgres, Server, descendants, free_port, is_listening, wait_for};
 use anyhow::{Context as _, Result, ensure};
 use nix::{
     sys::signal::{Signal, kill},
@@ -11,9 +11,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{Ipv4Addr, TcpStream},
-    os::unix::fs::{PermissionsExt as _, chown},
-    path::{Path, PathBuf},
-    process::Command,
+    path::Path,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -208,66 +206,16 @@ fn redis_persists_by_forks_and_has_a_replica() -> Result<()> {
     traced.same(0, &[("accept4", turns), ("connect", 1), ("execve", 2), ("clone", 2 * turns)])
 }
 
-/// The directory of the newest postgres' programs, as Debian lays them out.
-fn postgres_programs() -> Result<PathBuf> {
-    let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")?
-        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
-        .filter(|bin| bin.join("initdb").exists())
-        .collect();
-    versions.sort();
-    versions.pop().context("no postgres below /usr/lib/postgresql")
-}
-
 #[test]
 fn postgres_forks_for_each_connection() -> Result<()> {
-    const AS_POSTGRES: [&str; 4] = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"];
-    let (dir, port) = (tempfile::tempdir()?, free_port()?);
-    // The server refuses to run as root; its user must be able to reach its files.
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711))?;
-    let user = nix::unistd::User::from_name("postgres")?.context("no user postgres")?;
-    let own = dir.path().join("own");
-    fs::create_dir(&own)?;
-    chown(&own, Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
-    let programs = postgres_programs()?;
-    let data = own.join("data");
-    let made = Command::new(AS_POSTGRES[0])
-        .args(&AS_POSTGRES[1..])
-        .arg(programs.join("initdb"))
-        .args(["--no-sync", "--no-locale", "--encoding=UTF8", "--auth=trust", "-D"])
-        .arg(&data)
-        .current_dir(&own)
-        .output()?;
-    ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-
-    let postgres = programs.join("postgres");
-    let (port_text, sockets) = (port.to_string(), text(&own)?.to_owned());
-    let mut command = AS_POSTGRES.to_vec();
-    command.extend([
-        text(&postgres)?,
-        "-D",
-        text(&data)?,
-        "-p",
-        &port_text,
-        "-h",
-        "127.0.0.1",
-        "-k",
-        &sockets,
-        "-F",
-    ]);
-    let traced = Traced::start("postgres", dir.path(), &command)?;
-    let query = |host: &str| -> Result<()> {
-        let answer = Command::new(programs.join("psql"))
-            .args(["-h", host, "-p", &port_text, "-U", "postgres", "-Atc", "select 6 * 7"])
-            .output()?;
-        let text = String::from_utf8_lossy(&answer.stdout);
-        ensure!(text.trim() == "42", "{text}{}", String::from_utf8_lossy(&answer.stderr));
-        Ok(())
-    };
-    wait_for("postgres", || query(&sockets)).with_context(|| traced.said())?;
+    let server = Postgres::new()?;
+    let command: Vec<&str> = server.argv.iter().map(String::as_str).collect();
+    let traced = Traced::start("postgres", server.dir(), &command)?;
+    wait_for("postgres", || server.query(&server.sockets)).with_context(|| traced.said())?;
     let turns = size(10, 300);
     for _ in 0..turns {
-        query("127.0.0.1")?;
-        query(&sockets)?;
+        server.query(Path::new("127.0.0.1"))?;
+        server.query(&server.sockets)?;
     }
     // A fast shutdown (postgres(1)).
     signal(traced.root()?, Signal::SIGINT)?;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use tracer_model::{
     address::Address,
     event::{DropCount, Event, EventKind, Split},
-    ids::{ProcessKey, SocketId},
+    ids::{BootNs, ProcessKey, SocketId},
 };
 
 /// Listeners that are counted; beyond, the ones that were made first are left out.
@@ -61,6 +61,8 @@ pub struct Length {
     pub last: u32,
     /// The limit then.
     pub limit: u32,
+    /// How many connections had been accepted by then, since the listener is counted.
+    pub accepted: u64,
 }
 
 /// A wait.
@@ -243,9 +245,20 @@ impl AtListener {
         accepted.map(|((process, _), _)| *process)
     }
 
+    /// Connections that were accepted since then: to the second, and at most so many.
+    #[must_use]
+    pub fn accepted_since(&self, since: BootNs) -> u64 {
+        let before = self.lengths.partition_point(|second| second.moment.ts <= since);
+        let second = before.checked_sub(1).and_then(|place| self.lengths.get(place));
+        // What was forgotten was before the oldest that is kept.
+        let oldest = self.lengths.front().filter(|_| self.lengths.len() == SECONDS);
+        self.accepted - second.or(oldest).map_or(0, |second| second.accepted)
+    }
+
     fn accept(&mut self, event: &Event) {
         let moment = Moment::of(event);
         let thread = (event.process, event.tid);
+        self.accepted += u64::from(event.error.is_none());
         self.changed(event);
         if self.workers.len() < WORKERS || self.workers.contains_key(&thread) {
             let worker = self.workers.entry(thread).or_insert(Worker {
@@ -269,7 +282,6 @@ impl AtListener {
             }
             return;
         }
-        self.accepted += 1;
         let Some(ns) = event.wait_ns else {
             self.without_start += 1;
             return;
@@ -300,13 +312,14 @@ impl AtListener {
             if len > second.longest {
                 (second.longest, second.longest_at) = (len, moment);
             }
-            (second.last, second.limit) = (len, limit);
+            (second.last, second.limit, second.accepted) = (len, limit, self.accepted);
             return;
         }
         if self.lengths.len() == SECONDS {
             self.lengths.pop_front();
         }
-        let second = Length { moment, longest: len, longest_at: moment, last: len, limit };
+        let second =
+            Length { moment, longest: len, longest_at: moment, last: len, limit, accepted: self.accepted };
         self.lengths.push_back(second);
     }
 }

@@ -15,10 +15,10 @@ use std::{
 use tracer_model::{
     address::Address,
     entity::{Process, Socket},
-    ids::{ProcessKey, SocketId},
+    ids::{BootNs, ProcessKey, SocketId},
 };
 
-/// Accepts of the others, from which on a worker without any is told as idle: chance would have given it some.
+/// Accepts of the others since a worker could, from which on one without any is told as idle: chance would have given it some.
 pub const IDLE_AFTER: u64 = 1_000;
 
 /// Wake-ups for nothing, from which on they are told where they are at least as many as accepts: fewer happen to any server.
@@ -49,8 +49,8 @@ pub struct Group<'a> {
 pub struct Member<'a> {
     /// The listener.
     pub socket: Cow<'a, Socket>,
-    /// Processes that have it.
-    pub owners: Vec<&'a Process>,
+    /// Processes that have it, and since when as far as is known.
+    pub owners: Vec<(&'a Process, BootNs)>,
     /// Processes that have accepted there.
     pub acceptors: BTreeSet<ProcessKey>,
     /// Connections that the kernel queued there.
@@ -92,11 +92,12 @@ pub enum Finding {
         /// For how long the oldest has waited.
         oldest_ns: u64,
     },
-    /// A process that could accept never does, while others do.
+    /// A process that could accept never does, while others do that the same parent forked. A child of an acceptor has the
+    /// listener by the way, and so has who started the acceptors.
     Idle {
         /// The process.
         process: ProcessKey,
-        /// What the others accepted meanwhile.
+        /// What the others accepted since it could.
         others: u64,
     },
     /// Threads are woken for connections that another one takes.
@@ -148,7 +149,7 @@ impl Key {
 fn member<'a>(
     view: &View<'a>,
     socket: Cow<'a, Socket>,
-    owners: Vec<&'a Process>,
+    owners: Vec<(&'a Process, BootNs)>,
     waiting: &HashMap<SocketId, Vec<Waiting<'a>>>,
 ) -> Member<'a> {
     let tally = view.tallies().accepting.of(socket.id);
@@ -187,40 +188,54 @@ fn group<'a>(view: &View<'a>, members: Vec<Member<'a>>) -> Group<'a> {
     let supervisors: BTreeSet<u32> =
         active.iter().filter_map(|key| view.session().process(*key)?.parent).collect();
     let mut workers: Vec<Worker<'a>> = by_thread.into_values().collect();
-    let could: BTreeMap<ProcessKey, &'a Process> =
-        members.iter().flat_map(|member| &member.owners).map(|process| (process.key, *process)).collect();
+    let could: BTreeMap<ProcessKey, &'a Process> = members
+        .iter()
+        .flat_map(|member| &member.owners)
+        .map(|(process, _)| (process.key, *process))
+        .collect();
     for (key, process) in could {
         if !active.contains(&key) && !supervisors.contains(&key.pid) {
             workers.push(Worker { process, tid: None, accepted: 0, woken_idle: 0, last: None });
         }
     }
-    let findings = findings(&members, &workers);
+    let findings = findings(view, &members, &workers);
     Group { members, workers, findings }
 }
 
-fn findings(members: &[Member<'_>], workers: &[Worker<'_>]) -> Vec<Finding> {
+fn findings(view: &View<'_>, members: &[Member<'_>], workers: &[Worker<'_>]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let accepted: u64 = workers.iter().map(|worker| worker.accepted).sum();
-    let mut stranded = BTreeSet::new();
+    let (mut stranded, mut idle) = (BTreeSet::new(), BTreeSet::new());
     for member in members.iter().filter(|_| members.len() > 1) {
         if let Some(oldest_ns) = member.oldest_ns.filter(|oldest| *oldest >= OVERDUE_NS) {
             // All workers may have every listener, as those of nginx do; each accepts at its own.
             let mut owners: Vec<_> = member.acceptors.iter().copied().collect();
             if owners.is_empty() {
-                owners.extend(member.owners.iter().map(|process| process.key));
+                owners.extend(member.owners.iter().map(|(process, _)| process.key));
             }
             stranded.extend(owners.iter().copied());
             let (listener, waiting) = (member.socket.id, member.waiting);
             findings.push(Finding::Stranded { listener, owners, waiting, oldest_ns });
         }
     }
-    let mut by_process: BTreeMap<ProcessKey, u64> = BTreeMap::new();
+    let acceptors: Vec<&Process> =
+        workers.iter().filter(|worker| worker.accepted > 0).map(|worker| worker.process).collect();
+    let parents: BTreeSet<u32> = acceptors.iter().filter_map(|process| process.parent).collect();
+    let accepts: BTreeSet<ProcessKey> = acceptors.iter().map(|process| process.key).collect();
     for worker in workers {
-        *by_process.entry(worker.process.key).or_default() += worker.accepted;
-    }
-    for (process, own) in by_process {
-        if own == 0 && accepted >= IDLE_AFTER && !stranded.contains(&process) {
-            findings.push(Finding::Idle { process, others: accepted });
+        let process = worker.process.key;
+        let sibling = worker.process.parent.is_some_and(|parent| parents.contains(&parent));
+        if !sibling || accepts.contains(&process) || stranded.contains(&process) {
+            continue;
+        }
+        let others = members.iter().map(|member| {
+            let tally = view.tallies().accepting.of(member.socket.id);
+            let since = member.owners.iter().find(|(owner, _)| owner.key == process).map(|(_, since)| *since);
+            tally.zip(since).map_or(0, |(tally, since)| tally.accepted_since(since))
+        });
+        let others: u64 = others.sum();
+        if others >= IDLE_AFTER && idle.insert(process) {
+            findings.push(Finding::Idle { process, others });
         }
     }
     let woken_idle: u64 = workers.iter().map(|worker| worker.woken_idle).sum();

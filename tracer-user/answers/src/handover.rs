@@ -56,7 +56,7 @@ pub enum Finding {
         by: Vec<ProcessKey>,
     },
     /// A reload left it behind: of the children that a process forked, those that are as old gave the socket up within
-    /// [`RELOAD_NS`] after as many new ones were forked, and this one did not.
+    /// [`RELOAD_NS`] after new ones were forked, as many as there were old ones, and this one did not.
     LeftBehind {
         /// The old one.
         process: ProcessKey,
@@ -202,15 +202,19 @@ fn left_behind_in(view: &View<'_>, family: &[&Holder<'_>]) -> Vec<Finding> {
     forks.sort_unstable();
     for fork in forks.into_iter().rev() {
         let old = || family.iter().filter(|holder| holder.since.ts < fork);
-        let new: Vec<_> = family.iter().filter(holding).filter(|holder| holder.since.ts >= fork).collect();
         let reload = fork.0..=fork.0.saturating_add(RELOAD_NS);
         let gave_up: Vec<_> = old()
             .filter(|holder| holder.until.is_some_and(|(until, _)| reload.contains(&until.ts.0)))
             .collect();
         let last = gave_up.iter().filter_map(|holder| holder.until).map(|(until, _)| until.ts.0).max();
+        // Those that came later are of another reload.
+        let came = fork.0..=last.unwrap_or(0);
+        let new: Vec<_> =
+            family.iter().filter(holding).filter(|holder| came.contains(&holder.since.ts.0)).collect();
         let left: Vec<_> = old().filter(holding).collect();
         let settled = last.is_some_and(|last| view.at().0.saturating_sub(last) >= SETTLED_NS);
-        if settled && !left.is_empty() && gave_up.len() >= left.len() && new.len() >= gave_up.len() {
+        let whole = new.len() >= gave_up.len() + left.len();
+        if settled && !left.is_empty() && gave_up.len() >= left.len() && whole {
             let keys = |holders: &[&&Holder<'_>]| holders.iter().map(|holder| holder.process.key).collect();
             let finding = |holder: &&Holder<'_>| Finding::LeftBehind {
                 process: holder.process.key,

@@ -135,16 +135,21 @@ impl<'a> View<'a> {
             .collect()
     }
 
-    /// Processes that have the sockets, by socket.
-    pub(crate) fn owners(&self, sockets: &[SocketId]) -> HashMap<SocketId, Vec<&'a Process>> {
-        let mut owners: HashMap<SocketId, BTreeMap<ProcessKey, &'a Process>> = HashMap::new();
+    /// Processes that have the sockets, by socket, and since when as far as is known.
+    pub(crate) fn owners(&self, sockets: &[SocketId]) -> HashMap<SocketId, Vec<(&'a Process, BootNs)>> {
+        let mut owners: HashMap<SocketId, BTreeMap<ProcessKey, (&'a Process, BootNs)>> = HashMap::new();
         for descriptor in self.session().descriptors().filter(|descriptor| self.is_open(descriptor)) {
             let Some(socket) = descriptor.socket.filter(|socket| sockets.contains(socket)) else { continue };
             let now = self.users_of(descriptor.table).iter().filter(|using| {
                 let left = using.left.is_some_and(|left| left <= self.at());
                 using.from <= self.at() && !left && self.is_alive(using.process)
             });
-            owners.entry(socket).or_default().extend(now.map(|using| (using.process.key, using.process)));
+            let of_socket = owners.entry(socket).or_default();
+            for using in now {
+                let since = descriptor.opened.max(using.from);
+                let (_, first) = of_socket.entry(using.process.key).or_insert((using.process, since));
+                *first = since.min(*first);
+            }
         }
         owners.into_iter().map(|(socket, by_key)| (socket, by_key.into_values().collect())).collect()
     }
@@ -182,6 +187,7 @@ pub fn queues<'a>(view: &View<'a>, target: Option<&Target>) -> Queues<'a> {
         .into_iter()
         .map(|socket| {
             let owners = owners.remove(&socket.id).unwrap_or_default();
+            let owners = owners.into_iter().map(|(process, _)| process).collect();
             let waiting = waiting.remove(&socket.id).unwrap_or_default();
             queue(view, socket, owners, waiting)
         })

@@ -125,7 +125,7 @@ impl Group {
     fn new(view: &View<'_>, group: &balance::Group<'_>, terms: &Terms<'_>) -> Self {
         let parties = |keys: &[ProcessKey]| keys.iter().map(|key| terms.party(*key)).collect();
         let member = |member: &balance::Member<'_>| {
-            let owners: Vec<_> = member.owners.iter().map(|process| process.key).collect();
+            let owners: Vec<_> = member.owners.iter().map(|(process, _)| process.key).collect();
             Member {
                 socket: Socket::new(&member.socket, view.session().t0()),
                 owners: parties(&owners),
