@@ -34,3 +34,4 @@ mod strace;
 mod tables;
 mod uring;
 mod verifier;
+mod workers;

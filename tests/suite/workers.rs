@@ -1,0 +1,259 @@
+//! Who accepts: workers that share a port or a listener, each with one planted fault. What is told is compared with what the
+//! workers counted of themselves.
+
+use crate::{
+    harness::{Server, signal_pid, wait_for},
+    listeners::{Program, kinds, serve},
+};
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::{collections::BTreeMap, fs};
+
+/// Two workers with a listener each on one port (`SO_REUSEPORT`), each accepts whatever comes; their parent connects.
+const WORKERS: &str = "
+import json, os, socket, sys
+first = socket.socket()
+first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+first.bind(('127.0.0.1', 0))
+port = first.getsockname()[1]
+pids = []
+ready, told = os.pipe()
+for number in range(2):
+    pid = os.fork()
+    if pid == 0:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(('127.0.0.1', port))
+        listener.listen(100)
+        os.write(told, b'x')
+        while True:
+            listener.accept()[0].close()
+    pids.append(pid)
+first.close()
+for _ in pids:
+    os.read(ready, 1)
+print(json.dumps({'port': port, 'workers': pids}), flush=True)
+sys.stdin.readline()
+clients = [socket.create_connection(('127.0.0.1', port)) for _ in range(40)]
+print(json.dumps({}), flush=True)
+sys.stdin.readline()
+";
+
+#[test]
+fn one_of_two_workers_that_share_a_port_is_stopped() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (mut program, first) = Program::start(WORKERS, false)?;
+    let port = first["port"].as_u64().context("no port")?;
+    let workers: Vec<u32> = serde_json::from_value(first["workers"].clone())?;
+    let [works, stopped] = workers.as_slice() else { anyhow::bail!("{first}") };
+    let (works, stopped) = (works.to_string(), stopped.to_string());
+    let mut daemon = serve(dir.path(), program.pid(), &["-p", works.as_str(), "-p", stopped.as_str()])?;
+    let api = daemon.api()?;
+    let asked = format!("answers/balance?of={port}");
+    wait_for("both listeners", || {
+        let answer = api.get(&asked)?;
+        ensure!(answer["groups"][0]["members"].as_array().map(Vec::len) == Some(2), "{answer}");
+        ensure!(kinds(&answer["groups"][0]["findings"]).is_empty(), "{answer}");
+        Ok(())
+    })?;
+    signal_pid(stopped.parse()?, Signal::SIGSTOP)?;
+    program.tell()?;
+    let answer = wait_for("the finding", || {
+        let answer = api.get(&asked)?;
+        ensure!(kinds(&answer["groups"][0]["findings"]) == ["stranded"], "{answer}");
+        Ok(answer)
+    })?;
+    signal_pid(stopped.parse()?, Signal::SIGCONT)?;
+    let group = &answer["groups"][0];
+    let pid: u64 = stopped.parse()?;
+    ensure!(group["findings"][0]["processes"][0]["pid"] == pid, "{group}");
+    let members = group["members"].as_array().context("no members")?;
+    let of = |pid: u64| members.iter().find(|member| member["owners"][0]["pid"] == pid).context("no member");
+    let (working, stopped) = (of(works.parse()?)?, of(pid)?);
+    ensure!(working["assigned"] == working["accepted"] && working["waiting"] == 0, "{working}");
+    ensure!(stopped["accepted"] == 0 && stopped["assigned"] == stopped["waiting"], "{stopped}");
+    let assigned = |member: &Value| member["assigned"].as_u64().unwrap_or(0);
+    ensure!(assigned(working) + assigned(stopped) == 40 && assigned(stopped) > 0, "{group}");
+    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}
+
+/// Four workers that wait for one listener with epoll(7), all of which each connection wakes. Each counts how often it was
+/// woken and found nothing: an accept gave EAGAIN, and the kernel counts more voluntary context switches of the thread than at
+/// its accept before (getrusage(2)). Its first accept of all says nothing.
+const HERD: &str = "
+import json, os, resource, select, socket, sys
+slept = lambda: resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+listener = socket.socket()
+listener.bind(('127.0.0.1', 0))
+listener.listen(100)
+listener.setblocking(False)
+port = listener.getsockname()[1]
+workers = {}
+for number in range(4):
+    read, write = os.pipe()
+    stop, stopped = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        poll = select.epoll()
+        poll.register(listener.fileno(), select.EPOLLIN)
+        poll.register(stop, select.EPOLLIN)
+        accepted = idle = 0
+        before = None
+        os.write(write, b'ready')
+        while True:
+            if any(fd == stop for fd, _ in poll.poll()):
+                break
+            try:
+                child, now = listener.accept()[0], slept()
+                child.close()
+                accepted += 1
+            except BlockingIOError:
+                now = slept()
+                idle += before is not None and now != before
+            before = now
+        os.write(write, json.dumps([accepted, idle]).encode())
+        os._exit(0)
+    workers[pid] = (read, stopped)
+    os.read(read, 5)
+print(json.dumps({'port': port, 'workers': list(workers)}), flush=True)
+sys.stdin.readline()
+for _ in range(200):
+    client = socket.create_connection(('127.0.0.1', port))
+    client.recv(1)
+    client.close()
+counted = {}
+for pid, (read, stopped) in workers.items():
+    os.write(stopped, b'x')
+    counted[pid] = json.loads(os.read(read, 100))
+print(json.dumps(counted), flush=True)
+sys.stdin.readline()
+";
+
+#[test]
+fn workers_that_are_all_woken_for_each_connection() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (mut program, first) = Program::start(HERD, false)?;
+    let port = first["port"].as_u64().context("no port")?;
+    let pids: Vec<u32> = serde_json::from_value(first["workers"].clone())?;
+    let more: Vec<String> = pids.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]).collect();
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    let mut daemon = serve(dir.path(), program.pid(), &more)?;
+    let api = daemon.api()?;
+    let counted: BTreeMap<String, (u64, u64)> = serde_json::from_value(program.tell()?)?;
+    let accepted: u64 = counted.values().map(|(accepted, _)| accepted).sum();
+    let idle: u64 = counted.values().map(|(_, idle)| idle).sum();
+    let group = wait_for("every accept", || {
+        let answer = api.get(&format!("answers/balance?of={port}"))?;
+        let group = answer["groups"][0].clone();
+        let told = |field: &str| -> u64 {
+            let workers = group["workers"].as_array().into_iter().flatten();
+            workers.filter_map(|worker| worker[field].as_u64()).sum()
+        };
+        ensure!(told("accepted") == accepted, "{accepted} were accepted: {group}");
+        Ok(group)
+    })?;
+    for worker in group["workers"].as_array().context("no workers")? {
+        let pid = worker["process"]["pid"].to_string();
+        let Some((accepted, idle)) = counted.get(&pid) else { continue };
+        ensure!(worker["accepted"] == *accepted, "{pid} counted {accepted}: {worker}");
+        ensure!(worker["woken_idle"] == *idle, "{pid} counted {idle}: {worker}");
+    }
+    // From 20 on (`HERD_AFTER`), where they are at least as many as accepts.
+    let expected: &[&str] = if idle >= 20 && idle >= accepted { &["herd"] } else { &[] };
+    ensure!(kinds(&group["findings"]) == expected, "{idle} idle, {accepted} accepted: {group}");
+    println!("{accepted} accepted, woken for nothing {idle} times: {expected:?}");
+    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}
+
+#[test]
+fn one_of_two_workers_of_nginx_that_share_a_port_is_stopped() -> Result<()> {
+    let server = Server::nginx()?;
+    let file = server.dir().join("nginx.conf");
+    let config = fs::read_to_string(&file)?.replace("backlog=77", "reuseport backlog=77");
+    fs::write(&file, config)?;
+    let running = server.start()?;
+    let workers = crate::harness::descendants(running.pid())?;
+    let more: Vec<String> = workers.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]).collect();
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    let mut daemon = serve(server.dir(), running.pid(), &more)?;
+    let api = daemon.api()?;
+    let asked = format!("answers/balance?of={}", server.port);
+    crate::harness::visits(&server, 60)?;
+    let group = wait_for("accepts of both", || {
+        let group = api.get(&asked)?["groups"][0].clone();
+        ensure!(kinds(&group["findings"]).is_empty(), "{group}");
+        let members = group["members"].as_array().cloned().unwrap_or_default();
+        ensure!(
+            members.len() == 2 && members.iter().all(|one| one["accepted"].as_u64() > Some(0)),
+            "{group}"
+        );
+        Ok(group)
+    })?;
+    let stopped = group["workers"][1]["process"]["pid"].as_u64().context("no second worker")?;
+    let pid = u32::try_from(stopped)?;
+    signal_pid(pid, Signal::SIGSTOP)?;
+    let clients: Vec<_> =
+        (0..40).map(|_| std::net::TcpStream::connect(server.address())).collect::<Result<_, _>>()?;
+    let group = wait_for("the finding", || {
+        let group = api.get(&asked)?["groups"][0].clone();
+        ensure!(kinds(&group["findings"]) == ["stranded"], "{group}");
+        Ok(group)
+    })?;
+    signal_pid(pid, Signal::SIGCONT)?;
+    drop(clients);
+    let named = &group["findings"][0]["processes"];
+    ensure!(named.as_array().map(Vec::len) == Some(1) && named[0]["pid"] == stopped, "{group}");
+    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}
+
+#[test]
+fn one_of_two_workers_of_nginx_that_never_accepts() -> Result<()> {
+    const VISITS: usize = 600;
+    let server = Server::nginx()?;
+    let running = server.start()?;
+    let workers = crate::harness::descendants(running.pid())?;
+    let [idle, works] = workers[..] else { anyhow::bail!("not two workers: {workers:?}") };
+    signal_pid(idle, Signal::SIGSTOP)?;
+    let (idle_text, works_text) = (idle.to_string(), works.to_string());
+    let mut daemon = serve(server.dir(), running.pid(), &["-p", &idle_text, "-p", &works_text])?;
+    let api = daemon.api()?;
+    let asked = format!("answers/balance?of={}", server.port);
+    // Too few to tell: chance may have it so.
+    crate::harness::visits(&server, VISITS)?;
+    let group = || -> Result<Value> { Ok(api.get(&asked)?["groups"][0].clone()) };
+    let accepted = |group: &Value, pid: u32| {
+        let mut workers = group["workers"].as_array().into_iter().flatten();
+        let worker = workers.find(|worker| worker["process"]["pid"] == pid);
+        worker.and_then(|worker| worker["accepted"].as_u64()).with_context(|| format!("no {pid} in {group}"))
+    };
+    wait_for("accepts", || {
+        let group = group()?;
+        ensure!(accepted(&group, works)? >= VISITS as u64, "{group}");
+        ensure!(kinds(&group["findings"]).is_empty(), "{group}");
+        Ok(())
+    })?;
+    crate::harness::visits(&server, VISITS)?;
+    let told = wait_for("the finding", || {
+        let group = group()?;
+        ensure!(kinds(&group["findings"]) == ["idle"], "{group}");
+        Ok(group)
+    })?;
+    let finding = &told["findings"][0];
+    let named = finding["processes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    ensure!(named.len() == 1 && named[0]["pid"] == idle, "{finding}");
+    ensure!(accepted(&told, idle)? == 0 && finding["count"] == accepted(&told, works)?, "{told}");
+    // It goes on, and takes its part.
+    signal_pid(idle, Signal::SIGCONT)?;
+    wait_for("an accept of its own", || {
+        crate::harness::visits(&server, 8)?;
+        let group = group()?;
+        ensure!(accepted(&group, idle)? > 0 && kinds(&group["findings"]).is_empty(), "{group}");
+        Ok(())
+    })?;
+    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}
