@@ -2,7 +2,9 @@
 //!
 //! One change is under way for each client: the next is made only when the client has acknowledged the last, out of
 //! what the model holds by then. A slow page gets staler, never wrong, and nothing piles up here: what a client costs
-//! is one change in memory. A client that acknowledges nothing for 30 s is disconnected with code 4008.
+//! is one change in memory. While it is told what there was before it came, two changes of half the size are under way,
+//! so that the page reads one while the next is made. A client that acknowledges nothing for 30 s is disconnected with
+//! code 4008.
 
 use crate::{
     api::info::{describe, status},
@@ -27,12 +29,14 @@ use tokio::{
 };
 use tracer_model::session::Session;
 use tracer_wire::{
-    api::{ClientMessage, Descriptor, Process, Resume, ServerMessage, Socket},
+    api::{ClientMessage, Descriptor, Process, Resume, ServerMessage, Socket, Source},
     line::Line,
 };
 
 /// Objects in one change: a change is one message, and that is what a client that does not read costs here.
 const CHANGE_OBJECTS: usize = 2_000;
+/// Objects in each of the two changes that are under way while a client catches up.
+const CATCH_UP_OBJECTS: usize = CHANGE_OBJECTS / 2;
 /// Events in one change.
 const CHANGE_EVENTS: u64 = 200;
 /// Clients at one time. Each asks the engine up to ten times a second.
@@ -148,12 +152,15 @@ impl Client {
         };
         let (mut place, caught_up) = self.hello(line, resume).await?;
         let mut last_sent: Option<Instant> = None;
+        // The revision of a change that is not acknowledged yet while the next one is made.
+        let mut ahead: Option<u64> = None;
         loop {
+            let objects = if place.rev < caught_up { CATCH_UP_OBJECTS } else { CHANGE_OBJECTS };
             let due = last_sent.is_none_or(|sent| sent.elapsed() >= line.pace.status);
             let portion = self
                 .app
                 .handle
-                .ask(move |session| Portion::take(session, place))
+                .ask(move |session| Portion::take(session, place, objects))
                 .await?
                 .ok_or(End::TooFarBehind)?;
             if portion.is_empty() && !due {
@@ -168,12 +175,17 @@ impl Client {
             line.send(&change).await?;
             self.app.handle.counters.changes.add();
             last_sent = Some(now);
-            line.acknowledged(next.rev).await?;
+            if let Some(rev) = ahead.take() {
+                line.acknowledged(rev).await?;
+            }
             place = next;
             // What there was at the beginning comes as fast as it is acknowledged; what changes since keeps the pace.
-            if !more || place.rev >= caught_up {
-                line.idle(now + line.pace.change).await?;
+            if more && place.rev < caught_up {
+                ahead = Some(place.rev);
+                continue;
             }
+            line.acknowledged(place.rev).await?;
+            line.idle(now + line.pace.change).await?;
         }
     }
 
@@ -190,7 +202,9 @@ impl Client {
             self.app.handle.counters.resyncs.add();
         }
         line.send(&ServerMessage::Hello { info, resumed: place.is_some() }).await?;
-        Ok((place.unwrap_or_default(), rev))
+        // A recording is all past, also what is not read yet.
+        let caught_up = if self.app.settings.source == Source::Recording { u64::MAX } else { rev };
+        Ok((place.unwrap_or_default(), caught_up))
     }
 }
 
@@ -252,10 +266,10 @@ struct Portion {
 }
 
 impl Portion {
-    /// What changed since `place`; `None` where evictions since then are forgotten.
-    fn take(session: &Session, place: Place) -> Option<Self> {
+    /// What changed since `place`, at most so many objects; `None` where evictions since then are forgotten.
+    fn take(session: &Session, place: Place, objects: usize) -> Option<Self> {
         let t0 = session.t0();
-        let changes = session.changes_since(place.rev, CHANGE_OBJECTS);
+        let changes = session.changes_since(place.rev, objects);
         if place.rev != 0 && place.rev < changes.complete_from {
             return None;
         }

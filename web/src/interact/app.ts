@@ -24,6 +24,9 @@ import { Viewport } from "./viewport.ts";
  */
 const GUESS_MS = 3_000;
 
+/** How often the page is drawn while it is told what there is already. */
+const CATCH_UP_MS = 400;
+
 /** The page without its looks: data, view and what one can do with them. */
 export class App {
   readonly frames = new Frames();
@@ -41,6 +44,7 @@ export class App {
   #filter: RowFilter | undefined;
   readonly #expanded = new Map<string, boolean>();
   #rowsDirty = true;
+  #catchingUp: ReturnType<typeof setTimeout> | undefined;
   #laidSecond = -1;
   readonly #rate = new Rate();
   #toldAt = 0;
@@ -67,6 +71,7 @@ export class App {
 
   /** Applies a message of the server. */
   receive(message: ServerMessage): number | "broken" | undefined {
+    const before = this.session.version;
     const applied = this.session.apply(message);
     switch (applied.kind) {
       case "began":
@@ -87,7 +92,9 @@ export class App {
       case "evicted":
         break;
     }
-    this.changed();
+    if (this.session.behind && this.state.rows.peek().rows.length > 0) this.#later();
+    else if (this.session.version === before) this.frames.request();
+    else this.changed();
     if (applied.kind === "changed") this.sharing.arrived();
     return applied.kind === "changed" ? applied.ack : undefined;
   }
@@ -123,6 +130,15 @@ export class App {
   changed(): void {
     this.#rowsDirty = true;
     this.frames.request();
+  }
+
+  /** While the page is told what there is, message upon message, looking at it comes second. */
+  #later(): void {
+    this.#rowsDirty = true;
+    this.#catchingUp ??= setTimeout(() => {
+      this.#catchingUp = undefined;
+      this.frames.request();
+    }, CATCH_UP_MS);
   }
 
   /** Tells the oldest and newest moments to the viewport; part of every frame. */

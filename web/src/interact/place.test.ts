@@ -4,6 +4,10 @@ import { type Place, readPlace, writePlace } from "./place.ts";
 const EVERYTHING: Place = {
   view: { from: 1795348800123456789n, to: 1795348860123456789n },
   cursor: 1795348830000000001n,
+  base: 1795348820000000000n,
+  mode: "instances",
+  lesson: true,
+  lessonOf: { process: "812@5119676157000", slot: { fd: 6, opened: 1795348804000000000n } },
   range: { from: 1795348810000000000n, to: 1795348811000000000n },
   bookmarks: [1795348801000000000n, 1795348802000000000n],
   tab: "events",
@@ -13,6 +17,10 @@ const EVERYTHING: Place = {
 const LEAST: Place = {
   view: { live: 60_000_000_000n },
   cursor: undefined,
+  base: undefined,
+  mode: "slots",
+  lesson: false,
+  lessonOf: undefined,
   range: undefined,
   bookmarks: [],
   tab: undefined,
@@ -41,8 +49,10 @@ describe("a place in a link", () => {
   );
 
   test("what is wrong in it is left out", () => {
-    expect(readPlace("v=1&live=60000000000&at=now&range=9,1&marks=x&tab=hack&sel=../../etc/passwd")).toEqual(
-      LEAST,
-    );
+    expect(
+      readPlace(
+        "v=1&live=60000000000&at=now&range=9,1&marks=x&since=-1&rows=hack&tab=hack&sel=../../etc/passwd",
+      ),
+    ).toEqual(LEAST);
   });
 });

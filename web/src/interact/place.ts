@@ -1,3 +1,4 @@
+import { MODES, type Mode } from "../layout/rows.ts";
 import { TABS, type Tab } from "./state.ts";
 
 /** A span of wall-clock time: nanoseconds since the Unix epoch. */
@@ -21,6 +22,12 @@ export interface Place {
   readonly view: Span | { readonly live: bigint };
   /** The time cursor. */
   readonly cursor: bigint | undefined;
+  /** The instant that the descriptors at the cursor are compared with. */
+  readonly base: bigint | undefined;
+  readonly mode: Mode;
+  /** Whether the lesson stands in place of the timeline, and the listener that it is about. */
+  readonly lesson: boolean;
+  readonly lessonOf: Target | undefined;
   readonly range: Span | undefined;
   readonly bookmarks: readonly bigint[];
   readonly tab: Tab | undefined;
@@ -39,14 +46,14 @@ export function writePlace(place: Place): string {
   if ("live" in place.view) out.set("live", String(place.view.live));
   else out.set("t", span(place.view));
   if (place.cursor !== undefined) out.set("at", String(place.cursor));
+  if (place.base !== undefined) out.set("since", String(place.base));
+  if (place.mode !== MODES[0]) out.set("rows", place.mode);
+  if (place.lesson) out.set("lesson", place.lessonOf ? writeTarget(place.lessonOf) : "");
   if (place.range) out.set("range", span(place.range));
   if (place.bookmarks.length > 0) out.set("marks", place.bookmarks.slice(0, BOOKMARKS).join(","));
   if (place.tab) out.set("tab", place.tab);
   if (place.filter) out.set("q", place.filter);
-  if (place.target) {
-    const { process, slot } = place.target;
-    out.set("sel", slot ? `${process}/${slot.fd}@${slot.opened}` : process);
-  }
+  if (place.target) out.set("sel", writeTarget(place.target));
   return out.toString();
 }
 
@@ -60,6 +67,10 @@ export function readPlace(fragment: string): Place | undefined {
   return {
     view,
     cursor: number(from.get("at")),
+    base: number(from.get("since")),
+    mode: MODES.find((mode) => mode === from.get("rows")) ?? MODES[0],
+    lesson: from.has("lesson"),
+    lessonOf: target(from.get("lesson")),
     range: span(from.get("range")),
     bookmarks: (from.get("marks") ?? "")
       .split(",")
@@ -79,6 +90,10 @@ function number(text: string | null): bigint | undefined {
 function span(text: string | null): Span | undefined {
   const [from, to, ...more] = (text ?? "").split(",").map(number);
   return from !== undefined && to !== undefined && from < to && more.length === 0 ? { from, to } : undefined;
+}
+
+function writeTarget({ process, slot }: Target): string {
+  return slot ? `${process}/${slot.fd}@${slot.opened}` : process;
 }
 
 function target(text: string | null): Target | undefined {

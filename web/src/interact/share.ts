@@ -1,4 +1,3 @@
-import { slotKey } from "../layout/rows.ts";
 import type { Descriptor } from "../protocol/types.gen.ts";
 import type { App } from "./app.ts";
 import { type Place, readPlace, type Span, type Target, writePlace } from "./place.ts";
@@ -20,11 +19,16 @@ export class Sharing {
     const follows = app.live && state.following.peek();
     const cursor = state.cursor.peek();
     const range = state.range.peek();
+    const base = state.base.peek();
     return writePlace({
       view: follows
         ? { live: BigInt(Math.round(viewport.span)) }
         : span({ from: Math.max(0, viewport.start), to: viewport.end }),
       cursor: cursor === undefined ? undefined : clock.epoch(cursor),
+      base: base === undefined ? undefined : clock.epoch(base),
+      mode: state.mode.peek(),
+      lesson: state.lesson.peek(),
+      lessonOf: this.#lessonOf(),
       range: range && span(range),
       bookmarks: state.bookmarks.peek().map((t) => clock.epoch(t)),
       tab: state.tab.peek(),
@@ -55,8 +59,10 @@ export class Sharing {
   /** The session's data are here: goes where the link leads. */
   arrived(): void {
     const place = this.#awaited;
+    // What it names may be in what is still to come.
+    if (!place || this.app.session.behind) return;
     this.#awaited = undefined;
-    if (place) this.go(place);
+    this.go(place);
   }
 
   go(place: Place): void {
@@ -64,6 +70,8 @@ export class Sharing {
     const { clock, status } = app.session;
     const range = ({ from, to }: Span): Range => ({ from: clock.offset(from), to: clock.offset(to) });
     app.setFilter(place.filter);
+    app.setMode(place.mode);
+    app.state.base.value = place.base === undefined ? undefined : clock.offset(place.base);
     app.state.range.value = place.range && range(place.range);
     app.state.bookmarks.value = place.bookmarks.map((epoch) => clock.offset(epoch));
     if (place.target) this.#select(place.target);
@@ -81,7 +89,23 @@ export class Sharing {
         app.state.notice.value = "The link shows a time that this session has not reached.";
       }
     }
+    app.state.lesson.value = place.lesson;
+    const { lessonOf } = place;
+    const taught = lessonOf?.slot && this.#find(lessonOf.process, lessonOf.slot);
+    const listener = app.session.entities.sockets.get(taught?.socket ?? "");
+    if (listener) app.lesson.begin(listener);
+    else if (lessonOf)
+      app.state.notice.value = "The server that the link's lesson is about is not kept any more.";
     app.changed();
+  }
+
+  /** The descriptor that holds the lesson's listener, or held it first. */
+  #lessonOf(): Target | undefined {
+    const { entities, clock } = this.app.session;
+    const holder = entities.holders(this.app.lesson.listener.peek() ?? "")[0];
+    const process = holder && this.app.selecting.owner(holder.table);
+    if (!holder || !process) return undefined;
+    return { process: process.id, slot: { fd: holder.fd, opened: clock.epoch(holder.opened) } };
   }
 
   #target(): Target | undefined {
@@ -97,7 +121,7 @@ export class Sharing {
   #select({ process: id, slot }: Target): void {
     const { app } = this;
     const process = app.process(id);
-    const held = process && slot && this.#held(process.table, slot.fd, slot.opened);
+    const held = slot && this.#find(id, slot);
     if (!process || (slot && !held)) {
       app.state.notice.value = slot
         ? `What the link selects (descriptor ${slot.fd} of ${id}) is not kept any more.`
@@ -109,15 +133,12 @@ export class Sharing {
       return;
     }
     app.expand(process.id, true);
-    app.layNow();
-    const row =
-      app.state.rows.peek().rows[app.state.rows.peek().index.get(slotKey(process.id, held.fd)) ?? -1];
-    if (row) app.selecting.row(row, held);
-    app.selecting.reveal(held.opened);
+    app.selecting.jumpTo(held);
   }
 
-  #held(table: string, fd: number, opened: bigint): Descriptor | undefined {
-    const slot = this.app.session.entities.slots(table).find((one) => one.fd === fd);
-    return slot?.held.find((one) => this.app.session.clock.epoch(one.opened) === opened);
+  #find(id: string, { fd, opened }: NonNullable<Target["slot"]>): Descriptor | undefined {
+    const { entities, clock } = this.app.session;
+    const slot = entities.slots(this.app.process(id)?.table ?? "").find((one) => one.fd === fd);
+    return slot?.held.find((one) => clock.epoch(one.opened) === opened);
   }
 }

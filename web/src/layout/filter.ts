@@ -44,9 +44,25 @@ export function readRowFilter(text: string): RowFilter | string {
   return typeof read === "function" ? read : `${read.token}: ${read.reason}`;
 }
 
+const DIGIT_0 = 48;
+const DIGIT_9 = 57;
+const BRACKET = 91;
+
+/** The port of an address. It is asked for each socket that there is, so it goes without a regular expression. */
 function port(address: string | null | undefined): number | undefined {
-  const digits = address?.match(/^(?:\d|\[).*:(\d+)$/)?.[1];
-  return digits === undefined ? undefined : Number(digits);
+  if (!address) return undefined;
+  const first = address.charCodeAt(0);
+  // Names of unix sockets may hold colons, too; an address begins with a digit or a bracket.
+  if ((first < DIGIT_0 || first > DIGIT_9) && first !== BRACKET) return undefined;
+  const colon = address.lastIndexOf(":");
+  if (colon < 0 || colon + 1 === address.length) return undefined;
+  let number = 0;
+  for (let i = colon + 1; i < address.length; i += 1) {
+    const digit = address.charCodeAt(i) - DIGIT_0;
+    if (digit < 0 || digit > 9) return undefined;
+    number = number * 10 + digit;
+  }
+  return number;
 }
 
 function whole(digits: string | undefined): bigint | undefined {

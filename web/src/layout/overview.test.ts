@@ -1,7 +1,16 @@
 import { expect, test } from "vitest";
 import { FakeSession } from "../../test/fake/session.ts";
 import { Session } from "../store/session.ts";
-import { summarize } from "./overview.ts";
+import { type Summary, summarizing } from "./overview.ts";
+
+/** The whole count at once. */
+function summarize(...question: Parameters<typeof summarizing>): Summary {
+  const counting = summarizing(...question);
+  for (;;) {
+    const { done, value } = counting.next();
+    if (done) return value;
+  }
+}
 
 test("every opening, closing and change falls into one bucket; open descriptors are carried on", () => {
   const fake = new FakeSession();

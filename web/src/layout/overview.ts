@@ -13,14 +13,21 @@ export interface Summary {
   readonly open: Uint32Array;
 }
 
-/** Counts what happened in each of `count` buckets between two moments. */
-export function summarize(
+/** Objects that are counted between two looks at the clock. */
+const PORTION = 2000;
+
+/**
+ * Counts what happened in each of `count` buckets between two moments. It pauses after each portion, so that a frame
+ * need not wait for all of it; what changes meanwhile is in the next count.
+ */
+export function* summarizing(
   entities: Entities,
   failures: Failures,
   from: number,
   to: number,
   count: number,
-): Summary {
+): Generator<void, Summary, void> {
+  let looked = 0;
   const changes = new Uint32Array(count);
   const errors = new Uint32Array(count);
   /** How many more descriptors are open at a bucket's end than at that of the bucket before. */
@@ -30,6 +37,7 @@ export function summarize(
     t < from || t > to ? -1 : Math.min(count - 1, Math.floor((t - from) * perNs));
   let atStart = 0;
   for (const { opened, closed } of entities.descriptors.values()) {
+    if (++looked % PORTION === 0) yield;
     const first = bucket(opened);
     if (first >= 0) {
       changes[first] = (changes[first] as number) + 1;
@@ -43,6 +51,7 @@ export function summarize(
     } else if (closed < from) atStart -= 1;
   }
   for (const { steps } of entities.sockets.values()) {
+    if (++looked % PORTION === 0) yield;
     for (const step of steps) {
       const at = bucket(step.t);
       if (at < 0) continue;

@@ -28,6 +28,13 @@ export type Applied =
   /** The change does not build on what is here: only a new connection mends that. */
   | { readonly kind: "broken" };
 
+/** Whether a change brings more than newer counters. */
+function tells(change: ServerMessage & { kind: "change" }, known: Status | undefined): boolean {
+  const brought =
+    change.processes.length + change.descriptors.length + change.sockets.length + change.events.length;
+  return brought + change.skipped > 0 || change.status.kept_since !== known?.kept_since;
+}
+
 /** Everything that the page knows of one session of the daemon (or of one recording). */
 export class Session {
   info: Info | undefined;
@@ -44,6 +51,8 @@ export class Session {
   #seq: number | undefined;
   /** Grows with every message that changed something. */
   version = 0;
+  /** Whether the server has more to tell of what there is already. */
+  behind = false;
 
   /** Where a new connection can go on. */
   get resume(): Resume | null {
@@ -58,7 +67,7 @@ export class Session {
   }
 
   apply(message: ServerMessage): Applied {
-    this.version += 1;
+    if (message.kind !== "change" || tells(message, this.status)) this.version += 1;
     switch (message.kind) {
       case "hello": {
         const goesOn = message.resumed && this.info?.session === message.info.session;
@@ -77,6 +86,7 @@ export class Session {
         this.addLosses(message.events);
         this.failures.add(message.events);
         this.status = message.status;
+        this.behind = message.more;
         this.#rev = message.to;
         this.#seq = message.events.at(-1)?.seq ?? this.#seq;
         const before = message.events[0]?.seq ?? (this.#seq ?? 0) + 1;

@@ -2,7 +2,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { count } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
 import { palette } from "../interact/theme.ts";
-import { type Summary, summarize } from "../layout/overview.ts";
+import { type Summary, summarizing } from "../layout/overview.ts";
 import { drawOverview } from "../render/overview.ts";
 import { useApp } from "./context.ts";
 import { Starts } from "./starts.tsx";
@@ -10,9 +10,11 @@ import { Starts } from "./starts.tsx";
 const HEIGHT = 36;
 /** Pixels of a bucket. */
 const BUCKET_PX = 3;
-/** The whole time is counted anew at most so often, and so that counting takes a twentieth of the time at most. */
+/** The whole time is counted anew at most so often, and takes so much of a frame. */
 const COUNT_MS = 500;
-const SHARE = 20;
+const SLICE_MS = 2;
+const NONE = new Uint32Array(1);
+const NOTHING = { changes: NONE, errors: NONE, open: NONE };
 /** How near to an edge of the window takes hold of it. */
 const EDGE_PX = 6;
 
@@ -52,7 +54,11 @@ class Strip {
   readonly #observer: ResizeObserver;
   #width = 0;
   #summary: Summary | undefined;
-  #counted = { at: Number.NEGATIVE_INFINITY, version: -1, size: 0, took: 0 };
+  #counting: Generator<void, Summary, void> | undefined;
+  /** Of the session, as it was last counted. */
+  #version = -1;
+  /** When the next count may begin. */
+  #due = 0;
   #later: ReturnType<typeof setTimeout> | undefined;
   #drag: Drag | undefined;
 
@@ -84,7 +90,9 @@ class Strip {
     this.#width = this.canvas.clientWidth;
     this.canvas.width = Math.max(1, Math.round(this.#width * devicePixelRatio));
     this.canvas.height = Math.round(HEIGHT * devicePixelRatio);
-    this.#counted.at = Number.NEGATIVE_INFINITY;
+    this.#counting = undefined;
+    this.#summary = undefined;
+    this.#due = 0;
     this.app.frames.request();
   }
 
@@ -92,34 +100,33 @@ class Strip {
     return this.app.session.status?.kept_since ?? 0;
   }
 
+  /** The newest count. A new one is made beside it, a part in each frame. */
   #count(): Summary {
-    const { session, edge } = this.app;
-    const now = this.app.now();
-    const stale = !this.#summary || this.#counted.version !== session.version || this.#summary.to !== edge;
-    const due = this.#counted.at + Math.max(COUNT_MS, SHARE * this.#counted.took) - now;
-    // At the start of a session everything comes at once.
-    const size = session.entities.descriptors.size + session.failures.length;
-    const leapt =
-      !this.#summary ||
-      Math.abs(edge - this.#summary.to) > (edge - this.#first()) / 20 ||
-      Math.abs(size - this.#counted.size) > this.#counted.size / 10;
-    if (!this.#summary || leapt || (stale && due <= 0)) {
+    const { session, edge, frames } = this.app;
+    const from = this.#first();
+    const to = Math.max(edge, from + 1);
+    const now = performance.now();
+    const known = this.#summary;
+    const stale = !known || this.#version !== session.version || known.to !== to;
+    if (!this.#counting && stale && now >= this.#due) {
       const buckets = Math.max(1, Math.floor(this.#width / BUCKET_PX));
-      this.#summary = summarize(
-        session.entities,
-        session.failures,
-        this.#first(),
-        Math.max(edge, this.#first() + 1),
-        buckets,
-      );
-      this.#counted = { at: now, version: session.version, size, took: performance.now() - now };
-    } else if (this.#counted.version !== session.version) {
+      this.#counting = summarizing(session.entities, session.failures, from, to, buckets);
+      this.#version = session.version;
+    } else if (!this.#counting && this.#version !== session.version) {
       this.#later ??= setTimeout(() => {
         this.#later = undefined;
-        this.app.frames.request();
-      }, due);
+        frames.request();
+      }, this.#due - now);
     }
-    return this.#summary;
+    while (this.#counting && performance.now() < now + SLICE_MS) {
+      const { done, value } = this.#counting.next();
+      if (!done) continue;
+      this.#summary = value;
+      this.#counting = undefined;
+      this.#due = performance.now() + COUNT_MS;
+    }
+    if (this.#counting) frames.request();
+    return this.#summary ?? { from, to, ...NOTHING };
   }
 
   #paint(): void {
