@@ -52,6 +52,16 @@ elif what == 'deaf':
     held[2].close()
     note(holds=held[0].fileno(), pid=os.getpid())
     time.sleep(600)
+elif what == 'unread':
+    # Of three clients that send 100 bytes or nothing, one is never read, one is read in part, and one says nothing.
+    server = socket.create_server(('127.0.0.1', 0))
+    clients = [socket.create_connection(server.getsockname()) for _ in range(3)]
+    held = [server.accept()[0] for _ in range(3)]
+    clients[0].send(b'x' * 100)
+    clients[1].send(b'x' * 100)
+    held[1].recv(1)
+    note(peer='127.0.0.1:%d' % clients[0].getsockname()[1], holds=held[0].fileno(), pid=os.getpid())
+    time.sleep(600)
 elif what == 'exec':
     # Two sockets: one closes on exec, one is meant to stay or was forgotten.
     kept, closed = socket.socket(), socket.socket()

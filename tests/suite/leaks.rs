@@ -194,6 +194,35 @@ fn a_peer_that_hung_up_and_a_server_that_does_not_close() -> Result<()> {
 }
 
 #[test]
+fn a_connection_that_is_accepted_and_never_read() -> Result<()> {
+    let (watched, log) = Watched::script("unread", false)?;
+    let (pid, fd, peer) = (only(&log, "pid")?, only(&log, "holds")?, only(&log, "peer")?);
+    // Two checks of the table, 10 s apart.
+    let answer = wait_within(GROWTH, "the connection", || {
+        let answer = watched.api.get("answers/leaks")?;
+        ensure!(told(&answer) == ["unread"], "{answer}");
+        Ok(answer)
+    })?;
+    let [unread] = answer["unread"].as_array().map(Vec::as_slice).unwrap_or_default() else {
+        anyhow::bail!("not one: {answer}");
+    };
+    let holders = unread["holders"].as_array().context("no holders")?;
+    ensure!(holders.len() == 1 && holders[0]["pid"] == pid && holders[0]["fd"] == fd, "{unread}");
+    ensure!(unread["socket"]["peer"] == peer, "{unread}");
+    // What the kernel's own diagnostics say of its queue.
+    let peer = peer.as_str().context("no peer")?;
+    let ss = Command::new("ss").args(["-tnH", "dst", peer]).output()?.stdout;
+    let ss = String::from_utf8(ss)?;
+    let queue = ss.split_whitespace().nth(1).with_context(|| format!("no row: {ss}"))?;
+    ensure!(unread["bytes"] == queue.parse::<u64>()? && queue == "100", "{ss}: {unread}");
+    let url = format!("{}/?token={}", watched.api.base, watched.api.token);
+    let text = Command::new(Sockreel::program()?).args(["leaks", "--from", &url]).output()?.stdout;
+    println!("{}", String::from_utf8(text)?);
+    watched.end()?;
+    Ok(fs::remove_file(log)?)
+}
+
+#[test]
 fn a_socket_that_survives_an_exec_is_told() -> Result<()> {
     let (watched, log) = Watched::script("exec", false)?;
     let (pid, fd) = (only(&log, "pid")?, only(&log, "survives")?);

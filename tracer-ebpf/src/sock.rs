@@ -251,6 +251,16 @@ pub(crate) fn read_tcp(sk: u64, to: *mut Tcp) {
     place(retransmits, sk, offset!(tcp_retransmits));
 }
 
+/// What a connection received and nobody has read: the kernel's read position against its receive position, as `tcp_inq`
+/// has them (include/net/tcp.h). Whoever read it, and how: read(2), splice(2), an io_uring.
+#[inline(always)]
+pub(crate) fn unread(sk: u64) -> u32 {
+    let (mut read, mut received) = (0_u32, 0_u32);
+    place(&raw mut read, sk, offset!(tcp_copied_seq));
+    place(&raw mut received, sk, offset!(tcp_rcv_nxt));
+    received.wrapping_sub(read)
+}
+
 /// Counters of what is no connection, or of one that goes on.
 #[inline(always)]
 pub(crate) fn no_tcp(to: *mut Tcp) {

@@ -42,8 +42,8 @@ pub(crate) enum Verb {
     Who(Who),
     /// Tell which sockets had several owners: inherited, handed over at a reload, activated; and who holds one by accident
     Handovers(Handovers),
-    /// Tell what a server leaves behind: descriptors that only grow, connections whose peer hung up, sockets that survived an
-    /// exec, and the time until the limit on descriptors is reached. What grows shows over time: ask a recording or a daemon
+    /// Tell what a server leaves behind: descriptors that only grow, connections whose peer hung up or that were never read,
+    /// sockets that survived an exec, and the time until the limit on descriptors is reached. What grows shows over time: ask a recording or a daemon
     Leaks(Leaks),
     /// Tell what waits in accept queues and since when, how long connections waited, what was dropped, and what is wrong
     Queues(Listeners),

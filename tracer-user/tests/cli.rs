@@ -95,6 +95,7 @@ fn inputs(accepts: u16) -> Vec<Input> {
             sock: Some(sock(6, 10, 80, 0)),
             open_flags: 2,
             tcp: None,
+            unread: 0,
         })),
     );
     push(1_003, None, Body::SnapshotEnd(Reason::Start));

@@ -235,6 +235,10 @@ offsets! {
     tcp_srtt: "tcp_sock" . "srtt_us",
     /// Segments sent again.
     tcp_retransmits: "tcp_sock" . "total_retrans",
+    /// What the application has read up to.
+    tcp_copied_seq: "tcp_sock" . "copied_seq",
+    /// What was received up to.
+    tcp_rcv_nxt: "tcp_sock" . "rcv_nxt",
     /// How often a task has gone to sleep.
     task_sleeps: "task_struct" . "nvcsw",
     /// Namespaces of a task.

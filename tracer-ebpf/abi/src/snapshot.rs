@@ -40,6 +40,10 @@ record! {
         pub open_flags: u32,
         /// The counters of a TCP connection.
         pub tcp: Tcp,
+        /// What a TCP connection received and nobody has read: bytes, and one for a FIN.
+        pub unread: u32,
+        /// Keeps the structure free of padding.
+        pub reserved: u32,
     }
 }
 

@@ -88,9 +88,12 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     row.slot.flags = SLOT_PRESENT | file::cloexec(row.files, fd) | file::mqueue(file as u64);
     if sk != 0 && sock::has_states(&row.sock) {
         sock::read_tcp(sk, &raw mut row.tcp);
+        row.unread = sock::unread(sk);
     } else {
         sock::no_tcp(&raw mut row.tcp);
+        row.unread = 0;
     }
+    row.reserved = 0;
     row.open_flags = field(file as u64, offset!(file_flags)).unwrap_or(0);
     let path_offset = offset!(file_path) as usize;
     // SAFETY: `bpf_d_path` takes a `struct path *` inside a file that the verifier knows to be valid; the offset is a

@@ -8,16 +8,21 @@ use crate::{
     moment::Moment,
     view::View,
 };
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 use tracer_model::{
     entity::{Descriptor, Process, Socket, Step},
     event::{Event, EventKind},
-    ids::{ProcessKey, SocketId},
+    ids::{BootNs, ProcessKey, SocketId},
     names::state,
 };
 
 /// A connection is not left behind before the peer's FIN is so old: a server that is busy closes it in its time.
 pub const HUNG_UP_NS: u64 = 5_000_000_000;
+/// So long must something wait unread, in a connection of which nothing was ever read, before that is told.
+pub const UNREAD_NS: u64 = 5_000_000_000;
 /// A table is told of whose use has come so near to the limit, in hundredths.
 const NEAR: u64 = 80;
 
@@ -28,6 +33,9 @@ pub struct Leaks<'a> {
     pub growing: Vec<Growth<'a>>,
     /// Connections in `CLOSE_WAIT` for longer than [`HUNG_UP_NS`], oldest first.
     pub hung_up: Vec<HungUp<'a>>,
+    /// Accepted connections that sent something of which nothing was ever read for [`UNREAD_NS`], oldest first. It takes two
+    /// checks of the table to tell, and of the past only what is so still is told.
+    pub unread: Vec<Unread<'a>>,
     /// Sockets that were open across an exec, and still are.
     pub survived: Vec<Survived<'a>>,
     /// Tables that grow or are near their limit, and those that were asked for.
@@ -51,6 +59,23 @@ pub struct HungUp<'a> {
     pub age_ns: u64,
     /// The process at the other end, where it is followed.
     pub peer: Option<ProcessKey>,
+}
+
+/// An accepted connection from which nobody has ever read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread<'a> {
+    /// The socket.
+    pub socket: Cow<'a, Socket>,
+    /// Who holds it.
+    pub holders: Vec<Holder<'a>>,
+    /// When the kernel was first found to keep something for it, and nothing read.
+    pub since: BootNs,
+    /// When it was found so last.
+    pub read: BootNs,
+    /// What waits, in bytes.
+    pub bytes: u64,
+    /// How long ago the first was.
+    pub age_ns: u64,
 }
 
 /// A socket that survived an exec.
@@ -96,15 +121,52 @@ pub fn leaks<'a>(view: &View<'a>, of: &[u32]) -> Leaks<'a> {
     let processes = open.keys().copied();
     let caveats = view.caveats(processes);
     let hung_up = hung_up(view, &open);
+    let unread = unread(view, &open);
     let survived = open.iter().flat_map(|(key, open)| survived(view, *key, open)).collect();
     let room =
         open.iter().filter_map(|(key, open)| room(view, *key, open.len() as u64, &growing, of)).collect();
-    Leaks { growing, hung_up, survived, room, caveats }
+    Leaks { growing, hung_up, unread, survived, room, caveats }
+}
+
+fn held(open: &BTreeMap<ProcessKey, Vec<&Descriptor>>) -> BTreeSet<SocketId> {
+    open.values().flatten().filter_map(|descriptor| descriptor.socket).collect()
+}
+
+fn unread<'a>(view: &View<'a>, open: &BTreeMap<ProcessKey, Vec<&'a Descriptor>>) -> Vec<Unread<'a>> {
+    let held = held(open);
+    let mut found = Vec::new();
+    for socket in view.session().sockets().filter(|socket| held.contains(&socket.id)) {
+        let Some(never) = socket.never_read.filter(|never| never.read.0 - never.since.0 >= UNREAD_NS) else {
+            continue;
+        };
+        let Some(socket) = view.socket(socket) else { continue };
+        let fin = socket.steps.last().is_some_and(|step| step.state == Some(state::CLOSE_WAIT));
+        let bytes = never.waiting.saturating_sub(u64::from(fin));
+        let age_ns = view.at().0.saturating_sub(never.since.0);
+        let was_accepted = socket.listener.is_some() || socket.accepted.is_some();
+        if was_accepted && bytes > 0 && age_ns >= UNREAD_NS {
+            found.push(Unread {
+                socket,
+                holders: Vec::new(),
+                since: never.since,
+                read: never.read,
+                bytes,
+                age_ns,
+            });
+        }
+    }
+    if !found.is_empty() {
+        let holders = view.holders(|id| found.iter().any(|unread| unread.socket.id == id));
+        for unread in &mut found {
+            unread.holders = holders.of(view, unread.socket.id).0;
+        }
+    }
+    found.sort_by_key(|unread| std::cmp::Reverse(unread.age_ns));
+    found
 }
 
 fn hung_up<'a>(view: &View<'a>, open: &BTreeMap<ProcessKey, Vec<&'a Descriptor>>) -> Vec<HungUp<'a>> {
-    let held: std::collections::BTreeSet<SocketId> =
-        open.values().flatten().filter_map(|descriptor| descriptor.socket).collect();
+    let held = held(open);
     let mut waiting: Vec<(Cow<'a, Socket>, Step)> = Vec::new();
     for socket in view.session().sockets().filter(|socket| held.contains(&socket.id)) {
         let Some(socket) = view.socket(socket) else { continue };

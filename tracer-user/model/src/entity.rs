@@ -205,6 +205,17 @@ pub struct Descriptor {
     pub rev: u64,
 }
 
+/// The kernel's read position stands where it stood when the connection began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NeverRead {
+    /// When something was first found that waits.
+    pub since: BootNs,
+    /// When that was found last.
+    pub read: BootNs,
+    /// What waits, in bytes; a FIN counts as one.
+    pub waiting: u64,
+}
+
 /// A step in a socket's life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -356,6 +367,8 @@ pub struct Socket {
     pub drops: Option<Box<Drops>>,
     /// A TCP connection's counters, and when they were read.
     pub tcp: Option<(Tcp, BootNs)>,
+    /// Of a TCP connection from which nothing has ever been read, though something came.
+    pub never_read: Option<NeverRead>,
     /// Of a unix socket: the other end.
     pub other_end: Option<SocketId>,
     /// Who closed the connection first.

@@ -553,6 +553,8 @@ pub struct Row {
     pub open_flags: u32,
     /// The counters of a TCP connection.
     pub tcp: Option<Tcp>,
+    /// What a TCP connection received and nobody has read: bytes, and one for a FIN.
+    pub unread: u32,
 }
 
 /// A one-time look at what has to do with an error, followed or not. It was taken some milliseconds after the error.

@@ -5,7 +5,7 @@
 
 use crate::{
     emptied::Emptied,
-    entity::{Access, Opened, Phase, Step},
+    entity::{Access, NeverRead, Opened, Phase, Step},
     event::{EventKind, Via},
     ids::{BootNs, DescriptorId, ProcessKey, SocketId, TableId},
     input::{FileRef, LossCause, Lost, Reason, Row, Task},
@@ -220,6 +220,10 @@ impl Session {
                 self.world.sockets.change(id, &mut self.world.revisions, |kept| {
                     if kept.socket.tcp.is_none_or(|(_, read)| read <= ts) {
                         kept.socket.tcp = Some((tcp, ts));
+                        let before = kept.socket.never_read.map_or(ts, |before| before.since);
+                        let waiting = u64::from(row.unread);
+                        kept.socket.never_read = (waiting > 0 && waiting >= tcp.received)
+                            .then_some(NeverRead { since: before, read: ts, waiting });
                     }
                 });
             }

@@ -171,6 +171,7 @@ impl Sockets {
             accepted_by: None,
             drops: None,
             tcp: None,
+            never_read: None,
             other_end: None,
             closed_first: None,
             holders: 0,

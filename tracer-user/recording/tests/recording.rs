@@ -97,6 +97,7 @@ fn inputs(count: u64) -> Vec<Input> {
                 sock: None,
                 open_flags: 2,
                 tcp: None,
+                unread: 0,
             })),
         },
         Input {

@@ -263,6 +263,7 @@ mod tests {
             accepted_by: None,
             drops: None,
             tcp: Some((Tcp { acked: 7, received: 8, rtt_us: 9, retransmits: 1 }, BootNs(1_030))),
+            never_read: None,
             other_end: None,
             closed_first: Some(Side::Peer),
             holders: 1,

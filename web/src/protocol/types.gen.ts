@@ -863,6 +863,11 @@ growing: Array<Growing>,
  */
 hung_up: Array<HungUp>,
 /**
+ * Accepted connections of TCP that sent something of which nothing was ever read, by the kernel's own read position, for
+ * 5 s or longer. A check of the tables finds it, so it takes two; of the past only what is so still is told.
+ */
+unread: Array<Unread>,
+/**
  * Sockets that were open across an exec, and still are.
  */
 survived_exec: Array<SurvivedExec>,
@@ -2287,6 +2292,35 @@ tid: number,
  * How many.
  */
 left: number, };
+
+/**
+ * An accepted connection from which nobody has ever read.
+ */
+export type Unread = {
+/**
+ * The socket.
+ */
+socket: Socket,
+/**
+ * Who holds it.
+ */
+holders: Array<Holder>,
+/**
+ * When the kernel was first found to keep something for it.
+ */
+since: When,
+/**
+ * When it was found so last.
+ */
+read: When,
+/**
+ * What waits, in bytes.
+ */
+bytes: number,
+/**
+ * How long ago the first was.
+ */
+age_ns: number, };
 
 /**
  * A connection that waits.

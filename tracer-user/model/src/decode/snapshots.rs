@@ -45,6 +45,7 @@ pub(super) fn slot_row(record: &SnapshotRow, name: Vec<u8>) -> Result<Row, Decod
         sock,
         open_flags: record.open_flags,
         tcp: tcp(&record.tcp),
+        unread: record.unread,
     })
 }
 

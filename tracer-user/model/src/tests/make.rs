@@ -416,6 +416,7 @@ pub(super) fn row(pid: u32, slot: Slot, sock: Option<Sock>) -> Row {
         sock,
         open_flags: 0,
         tcp: None,
+        unread: 0,
     }
 }
 

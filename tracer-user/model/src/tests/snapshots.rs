@@ -9,7 +9,7 @@ use crate::{
     entity::{Closed, Opened, Phase, Standing},
     event::{EventKind, FileKind, Via},
     ids::BootNs,
-    input::{Body, Followed, LossCause, Origin, Reason, Row, Sock},
+    input::{Body, Followed, LossCause, Origin, Reason, Row, Sock, Tcp},
     lifecycle,
     syscall::Syscall,
 };
@@ -414,4 +414,28 @@ fn a_close_that_was_lost_is_set_right_by_what_is_followed() {
     let ended = bench.session.socket(socket).unwrap();
     assert_eq!((ended.ended, lifecycle::phase(ended)), (Some(BootNs(200)), Phase::Closed));
     assert_eq!(bench.tell(&list(220, 210, &[])), []);
+}
+
+#[test]
+fn a_connection_from_which_nothing_was_ever_read() {
+    let mut bench = Bench::new();
+    let found = |received, unread| {
+        let tcp = (received > 0).then_some(Tcp { received, ..Tcp::default() });
+        Row { tcp, unread, ..row(1, slot(5, socket_file(5)), Some(tcp_established())) }
+    };
+    let mut look = |ts: u64, received, unread| {
+        bench.snapshot(ts, Reason::Check, &[(ts + 10, found(received, unread))]);
+        let socket = bench.session.sockets().next().unwrap();
+        socket.never_read.map(|never| (never.since.0, never.read.0, never.waiting))
+    };
+    // Nothing came; something waits; more does; one byte of it was read; and so it stays read when all that came waits.
+    assert_eq!(look(100, 0, 0), None);
+    assert_eq!(look(200, 3, 3), Some((210, 210, 3)));
+    assert_eq!(look(300, 7, 7), Some((210, 310, 7)));
+    assert_eq!(look(400, 7, 6), None);
+    assert_eq!(look(500, 9, 8), None);
+}
+
+fn tcp_established() -> Sock {
+    tcp(5, ESTABLISHED, ip(1, 80), ip(9, 50_000))
 }

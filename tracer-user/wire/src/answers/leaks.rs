@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 use std::fmt::Write as _;
-use tracer_answers::{growth, leaks, view::View};
+use tracer_answers::{growth, leaks, moment::Moment, view::View};
 use tracer_model::entity::Process;
 use ts_rs::TS;
 use utoipa::ToSchema;
@@ -22,6 +22,9 @@ pub struct Leaks {
     pub growing: Vec<Growing>,
     /// Connections in `CLOSE_WAIT` for 5 s or longer, oldest first: the peer hung up, their holder does not close.
     pub hung_up: Vec<HungUp>,
+    /// Accepted connections of TCP that sent something of which nothing was ever read, by the kernel's own read position, for
+    /// 5 s or longer. A check of the tables finds it, so it takes two; of the past only what is so still is told.
+    pub unread: Vec<Unread>,
     /// Sockets that were open across an exec, and still are.
     pub survived_exec: Vec<SurvivedExec>,
     /// Tables that grow or are filled to 80 % of their limit or more, and those that were asked for.
@@ -94,6 +97,23 @@ pub struct HungUp {
     pub peer: Option<Party>,
 }
 
+/// An accepted connection from which nobody has ever read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Unread {
+    /// The socket.
+    pub socket: Socket,
+    /// Who holds it.
+    pub holders: Vec<Holder>,
+    /// When the kernel was first found to keep something for it.
+    pub since: When,
+    /// When it was found so last.
+    pub read: When,
+    /// What waits, in bytes.
+    pub bytes: u64,
+    /// How long ago the first was.
+    pub age_ns: u64,
+}
+
 /// A socket that survived an exec.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct SurvivedExec {
@@ -128,7 +148,7 @@ impl Leaks {
     /// The answer as the API gives it, about these processes; about all where none is named.
     #[must_use]
     pub fn new(view: &View<'_>, pids: &[u32], scope: &str) -> Self {
-        let leaks::Leaks { growing, hung_up, survived, room, caveats } = leaks::leaks(view, pids);
+        let leaks::Leaks { growing, hung_up, unread, survived, room, caveats } = leaks::leaks(view, pids);
         let terms = Terms::new(view);
         let t0 = view.session().t0();
         let party = |process: &Process| terms.party(process.key);
@@ -143,6 +163,17 @@ impl Leaks {
                     found: hung_up.found,
                     age_ns: hung_up.age_ns,
                     peer: hung_up.peer.map(|peer| terms.party(peer)),
+                })
+                .collect(),
+            unread: unread
+                .iter()
+                .map(|unread| Unread {
+                    socket: Socket::new(&unread.socket, t0),
+                    holders: unread.holders.iter().map(|holder| terms.holder(holder)).collect(),
+                    since: terms.when(Moment::bare(unread.since)),
+                    read: terms.when(Moment::bare(unread.read)),
+                    bytes: unread.bytes,
+                    age_ns: unread.age_ns,
                 })
                 .collect(),
             survived_exec: survived
@@ -179,6 +210,23 @@ impl Leaks {
             text.push_str("the peer hung up, and nobody closes\n");
             let rows = self.hung_up.iter().map(HungUp::cells);
             text.push_str(&columns(4, &["COMMAND", "PID", "FD", "AGE", "LOCAL", "PEER", "HUNG UP"], rows));
+        }
+        if !self.unread.is_empty() {
+            text.push_str("accepted, and nothing was ever read\n");
+            let rows = self.unread.iter().map(|unread| {
+                let [comm, pid, fd] = holder(unread.holders.first());
+                let [local, peer] = ends(&unread.socket);
+                vec![
+                    comm,
+                    pid,
+                    fd,
+                    format!(">{}", long(unread.age_ns)),
+                    local,
+                    peer,
+                    unread.bytes.to_string(),
+                ]
+            });
+            text.push_str(&columns(4, &["COMMAND", "PID", "FD", "AGE", "LOCAL", "PEER", "RECV-Q"], rows));
         }
         if !self.survived_exec.is_empty() {
             text.push_str("sockets that survived an exec\n");
@@ -258,17 +306,20 @@ impl Growing {
 impl HungUp {
     fn cells(&self) -> Vec<String> {
         let [local, peer] = ends(&self.socket);
-        let (comm, pid, fd) = match self.holders.first() {
-            Some(holder) => {
-                (Escaped(holder.comm.as_bytes()).to_string(), holder.pid.to_string(), holder.fd.to_string())
-            }
-            None => ("?".to_owned(), "?".to_owned(), "?".to_owned()),
-        };
+        let [comm, pid, fd] = holder(self.holders.first());
         let more = if self.found { ">" } else { "" };
         let age = format!("{more}{}{}", long(self.age_ns), self.since.evidence());
         let by = self.peer.as_ref().map_or_else(|| "?".to_owned(), |peer| who(peer).join(" "));
         vec![comm, pid, fd, age, local, peer, by]
     }
+}
+
+/// Name, pid and number of whoever holds a socket.
+fn holder(holder: Option<&Holder>) -> [String; 3] {
+    holder.map_or_else(
+        || ["?"; 3].map(str::to_owned),
+        |holder| [Escaped(holder.comm.as_bytes()).to_string(), holder.pid.to_string(), holder.fd.to_string()],
+    )
 }
 
 fn who(party: &Party) -> [String; 2] {

@@ -18,8 +18,8 @@ pub(crate) struct Query {
     at: Option<String>,
 }
 
-/// What a server leaves behind: descriptors that only grow, connections whose peer hung up, sockets that survived an exec,
-/// and the time until the limit on descriptors is reached.
+/// What a server leaves behind: descriptors that only grow, connections whose peer hung up or that were never read, sockets
+/// that survived an exec, and the time until the limit on descriptors is reached.
 #[utoipa::path(get, path = "/api/v1/answers/leaks", tag = "answers", params(Query), responses((status = 200, body = Leaks)))]
 pub(crate) async fn leaks(
     State(app): State<Arc<App>>,
