@@ -96,7 +96,7 @@ export class Past {
   async #through(from: number, before: number): Promise<void> {
     for (let next: number | null | undefined = from; next !== null && next !== undefined; ) {
       const page = await this.app.source.events(next, PAGE, FAILED, before);
-      this.app.session.failures.add(page.events);
+      this.app.session.addFailures(page.events);
       if (page.events.length > 0) this.app.changed();
       next = page.next_seq;
     }

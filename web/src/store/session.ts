@@ -104,6 +104,12 @@ export class Session {
     }
   }
 
+  /** Takes note of failed calls of the past, which may come twice. */
+  addFailures(lines: readonly Line[]): void {
+    this.failures.add(lines);
+    if (lines.length > 0) this.version += 1;
+  }
+
   /** Takes note of the `lost` events among lines, which may come twice. */
   addLosses(lines: readonly Line[]): void {
     for (const line of lines) {
@@ -111,8 +117,8 @@ export class Session {
       this.losses.push({ seq: line.seq, t: line.t ?? 0, count: line.count ?? 0, cause: line.cause ?? "" });
       this.losses.sort((a, b) => a.seq - b.seq);
       if (this.losses.length > LOSSES) this.losses.shift();
+      this.version += 1;
     }
-    this.version += 1;
   }
 
   #restart(): void {
