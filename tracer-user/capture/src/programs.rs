@@ -9,10 +9,14 @@ use aya::{
     programs::{BtfTracePoint, Iter, Program, ProgramError, tp_btf::BtfTracePointLinkId},
 };
 use std::{
+    collections::{BTreeMap, HashMap as HashMapOf},
     ffi::OsStr,
     fs::File,
+    num::NonZero,
     os::{fd::AsFd as _, unix::fs::MetadataExt},
     path::Path,
+    sync::{Mutex, PoisonError},
+    thread,
 };
 use tracer_abi::{Config, Entry, Follow, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT, Sleeping};
 use tracer_model::ids::BootNs;
@@ -188,8 +192,10 @@ pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
     let since = clock::boot_now();
     let (mut report, mut links) = (Report { missing, ..Report::default() }, Links::new());
     let scheduler = SCHEDULER.iter().filter(|_| settings.sched);
-    for program in PROGRAMS.iter().chain(MOMENTS).chain(scheduler) {
-        match attach_one(&mut ebpf, program, &btf, &mut links) {
+    let probes: Vec<_> = PROGRAMS.iter().chain(MOMENTS).chain(scheduler).collect();
+    let mut loaded = load(&mut ebpf, &probes, &btf);
+    for program in probes {
+        match attach_one(&mut ebpf, program, &mut loaded, &mut links) {
             Ok(tracepoint) => report.attached.push(format!("{} ({tracepoint})", program.tells)),
             Err(cause) => match program.without {
                 Some(without) if report.missing.iter().any(|missing| missing.starts_with(without)) => {}
@@ -216,44 +222,78 @@ fn verified(ebpf: &Ebpf) -> Vec<(String, u32)> {
     verified
 }
 
-/// Attaches every program of a probe: the tracepoint that this kernel has of the alternatives.
+/// What became of loading each of a probe's names: the program and the tracepoint that this kernel takes.
+type Loaded = BTreeMap<&'static str, Result<(&'static str, &'static str), ProgramError>>;
+
+/// Loads the programs of the probes, as many at a time as there are CPUs: most of a start is the verifier's work, and it
+/// verifies those of a privileged loader side by side (`bpf_check`, kernel/bpf/verifier.c).
+fn load(ebpf: &mut Ebpf, probes: &[&'static Probe], btf: &Btf) -> Loaded {
+    let mut programs: HashMapOf<&str, &mut Program> = ebpf.programs_mut().collect();
+    // The program that takes longest is the last of the list.
+    let waiting: Vec<_> = probes
+        .iter()
+        .flat_map(|probe| probe.names.iter().map(|names| (*names, probe.tracepoint)))
+        .map(|(names, tracepoint)| {
+            let ways = names.split('|').filter_map(|name| Some((name, programs.remove(name)?))).collect();
+            Waiting { names, ways, tracepoint }
+        })
+        .collect();
+    let waiting = Mutex::new(waiting);
+    let loaded = Mutex::new(Loaded::new());
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(|| {
+                while let Some(waiting) = next() {
+                    let (names, outcome) = (waiting.names, waiting.load(btf));
+                    loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(names, outcome);
+                }
+            });
+        }
+    });
+    loaded.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The programs of one name of a probe, which waits to be loaded.
+struct Waiting<'a> {
+    names: &'static str,
+    ways: Vec<(&'static str, &'a mut Program)>,
+    tracepoint: &'static str,
+}
+
+impl Waiting<'_> {
+    /// Loads the first program that the kernel takes, at the first tracepoint that it has.
+    fn load(self, btf: &Btf) -> Result<(&'static str, &'static str), ProgramError> {
+        let mut outcome = Err(ProgramError::NotLoaded);
+        for (name, program) in self.ways {
+            let program: &mut BtfTracePoint = program.try_into()?;
+            for tracepoint in self.tracepoint.split('|') {
+                outcome = program.load(tracepoint, btf).map(|()| (name, tracepoint));
+                if outcome.is_ok() {
+                    return outcome;
+                }
+            }
+        }
+        outcome
+    }
+}
+
+/// Attaches every program of a probe; its tracepoint.
 fn attach_one(
     ebpf: &mut Ebpf,
     probe: &Probe,
-    btf: &Btf,
+    loaded: &mut Loaded,
     links: &mut Links,
 ) -> Result<&'static str, ProgramError> {
     let mut attached = Err(ProgramError::NotLoaded);
     for names in probe.names {
-        let ways = names
-            .split('|')
-            .flat_map(|name| probe.tracepoint.split('|').map(move |tracepoint| (name, tracepoint)));
-        for (name, tracepoint) in ways {
-            attached = attach_program(ebpf, name, tracepoint, btf).map(|link| {
-                links.push((name, link));
-                tracepoint
-            });
-            if attached.is_ok() {
-                break;
-            }
-        }
-        if attached.is_err() {
-            break;
-        }
+        let (name, tracepoint) = loaded.remove(names).unwrap_or(Err(ProgramError::NotLoaded))?;
+        let program = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
+        let program: &mut BtfTracePoint = program.try_into()?;
+        links.push((name, program.attach()?));
+        attached = Ok(tracepoint);
     }
     attached
-}
-
-fn attach_program(
-    ebpf: &mut Ebpf,
-    name: &str,
-    at: &str,
-    btf: &Btf,
-) -> Result<BtfTracePointLinkId, ProgramError> {
-    let loaded = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
-    let tracepoint: &mut BtfTracePoint = loaded.try_into()?;
-    tracepoint.load(at, btf)?;
-    tracepoint.attach()
 }
 
 fn load_iterators(ebpf: &mut Ebpf, btf: &Btf, wanted: impl Fn(&str) -> bool) -> Result<(), AttachError> {
