@@ -154,6 +154,13 @@ fn mode(file: u64) -> u32 {
     u32::from(field::<u16>(inode, offset!(inode_mode)).unwrap_or(0))
 }
 
+/// Inode number of an open file.
+#[inline(always)]
+pub(crate) fn ino(file: u64) -> u64 {
+    let inode = pointer(file, offset!(file_inode)).unwrap_or(0);
+    field(inode, offset!(inode_ino)).unwrap_or(0)
+}
+
 /// Whether a mode is a socket's.
 #[inline(always)]
 pub(crate) fn is_socket_mode(mode: u32) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::{
     kread::Block,
-    probes::{PASSING_LEN, Room, SENT_LEN, Search, Walk},
+    probes::{Looking, PASSING_LEN, Room, SENT_LEN, Search, Walk},
 };
 use aya_ebpf::{
     bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE, bpf_map_type},
@@ -14,10 +14,11 @@ use core::ffi::c_void;
 // `AtomicU64::fetch_add` is not there for a target without compare-and-swap; the instruction is.
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use tracer_abi::{
-    Acceptor, Asked, Counter, Entry, Follow, Header, InFlight, Listener, ListenerRow, LookFound, LookWanted,
-    RingFlight, RingMark, RingMarked, SLEEPING_LEN, SYSCALL_TABLE_LEN, Sleeping, Slot, SnapshotRow, Sock,
+    Acceptor, Asked, Carrier, Counter, Entry, Follow, Header, InFlight, Listener, ListenerRow, LookFound,
+    LookWanted, Peeked, Peeking, Phrase, RingFlight, RingMark, RingMarked, SLEEPING_LEN, SYSCALL_TABLE_LEN, Sleeping, Slot, SnapshotRow, Sock,
     Target, Tracked,
 };
+use tracer_spoken::VERDICT;
 
 /// Records on their way to user space. User space sets the size.
 #[map]
@@ -196,6 +197,27 @@ impl ListenerStorage {
         core::ptr::from_ref(self).cast_mut().cast()
     }
 }
+
+/// What each call, by number, does with the bytes of a connection. Of this and the next three the loader makes the least
+/// where nobody asked what is spoken.
+#[map]
+pub(crate) static CARRIERS: Array<Carrier> = Array::with_max_entries(SYSCALL_TABLE_LEN, 0);
+
+/// States of the automaton that reads first bytes, from user space.
+#[map]
+pub(crate) static PHRASES: Array<Phrase> = Array::with_max_entries(VERDICT as u32, 0);
+
+/// Connections that are listened to, see [`Peeked`]. The least recently used goes first: what is spoken on it stays unknown.
+#[map]
+pub(crate) static PEEKED: LruHashMap<u64, Peeked> = LruHashMap::with_max_entries(65_536, 0);
+
+/// Calls in flight that are looked at when they return, by thread.
+#[map]
+pub(crate) static PEEKING: HashMap<u32, Peeking> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+
+/// Room for a look at a call.
+#[map]
+pub(crate) static LOOKING: PerCpuArray<Looking> = PerCpuArray::with_max_entries(1, 0);
 
 /// Requests of io_urings in flight, by address.
 #[map]

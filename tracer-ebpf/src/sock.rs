@@ -193,6 +193,40 @@ fn is_datagram(sk: u64) -> bool {
     is_internet(family(sk)) && field::<u16>(sk, offset!(sk_type)) == Some(SOCK_DGRAM)
 }
 
+/// `SOCK_STREAM`.
+const SOCK_STREAM: u16 = 1;
+
+/// Whether it is a stream between two ends whose bytes are in order: TCP over IP, or a unix socket.
+#[inline(always)]
+pub(crate) fn is_stream(sk: u64) -> bool {
+    field::<u16>(sk, offset!(sk_type)) == Some(SOCK_STREAM) && (is_tcp(sk) || family(sk) == AF_UNIX)
+}
+
+/// Whether it is TCP over IP.
+#[inline(always)]
+pub(crate) fn is_tcp(sk: u64) -> bool {
+    is_internet(family(sk)) && field::<u16>(sk, offset!(sk_protocol)) == Some(IPPROTO_TCP)
+}
+
+/// How many bytes of a TCP connection have been read so far, or written, since it began.
+#[inline(always)]
+pub(crate) fn position(sk: u64, incoming: bool) -> u64 {
+    let (mut first, mut last, mut through) = (0_u32, 0_u32, 0_u64);
+    if incoming {
+        place(&raw mut through, sk, offset!(tcp_received));
+        place(&raw mut first, sk, offset!(tcp_copied_seq));
+        place(&raw mut last, sk, offset!(tcp_rcv_nxt));
+        // Of what was received, what was not read yet.
+        through.wrapping_sub(u64::from(last.wrapping_sub(first)))
+    } else {
+        place(&raw mut through, sk, offset!(tcp_acked));
+        place(&raw mut first, sk, offset!(tcp_snd_una));
+        place(&raw mut last, sk, offset!(tcp_write_seq));
+        // What was acknowledged and what was not yet, without the SYN of who connected.
+        through.wrapping_add(u64::from(last.wrapping_sub(first))).wrapping_sub(1)
+    }
+}
+
 /// State of a socket.
 #[inline(always)]
 pub(crate) fn state(sk: u64) -> u8 {

@@ -123,6 +123,20 @@ fn size(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "it takes a power of two from 4K to 1G".to_owned())
 }
 
+/// What `--peek` looks at, and what it cannot see.
+const PEEK: &str = "\
+    Tell what is spoken on connections that are made from now on: http/1, http/2, websocket (from the answer 101 on), tls with \
+    the server's name, redis, postgresql, or unknown.
+
+    At most 64 bytes of a read or write are looked at until that is known, in what the side that connected says first; of \
+    HTTP/1 then at most 64 bytes of what is said first after each request, until an answer is 101. The kernel programs look and \
+    keep a state, never a byte: no payload is kept, in no map, event or recording. Only the protocol and the server's name of \
+    TLS are, which is left out or cut where it is not within those bytes.
+
+    The bytes are in the process's memory, not in the kernel: what is told is what they say. Connections whose first bytes go \
+    through io_uring, splice or sendfile, were exchanged before tracing began, or are of another protocol are unknown. Costs \
+    something at every read and write of a followed process, and nothing where it is not asked for.";
+
 /// What is traced, and what is started for it.
 #[derive(Args, Debug)]
 pub(crate) struct Target {
@@ -139,6 +153,11 @@ pub(crate) struct Target {
     /// threads on a processor
     #[arg(long)]
     pub(crate) sched: bool,
+    /// Tell what is spoken on connections made from now on: at most 64 bytes of a read or write are looked at until that is
+    /// known, and of each answer in HTTP/1 until one switches the connection. No payload is kept. Costs something at every
+    /// read and write
+    #[arg(long, long_help = PEEK)]
+    pub(crate) peek: bool,
     /// Room for records on their way from the kernel, such as 16M; a power of two of at least a page
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = size)]
     pub(crate) buffer: u32,

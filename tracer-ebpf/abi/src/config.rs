@@ -239,6 +239,10 @@ offsets! {
     tcp_copied_seq: "tcp_sock" . "copied_seq",
     /// What was received up to.
     tcp_rcv_nxt: "tcp_sock" . "rcv_nxt",
+    /// Number of the next byte that is written.
+    tcp_write_seq: "tcp_sock" . "write_seq",
+    /// Number of the first byte that is not acknowledged.
+    tcp_snd_una: "tcp_sock" . "snd_una",
     /// How often a task has gone to sleep.
     task_sleeps: "task_struct" . "nvcsw",
     /// Namespaces of a task.

@@ -21,6 +21,7 @@ mod record;
 mod ring;
 mod snapshot;
 mod socket;
+mod spoken;
 
 pub use call::{
     Asked, CALLER_FOLLOWED, CHANGES_LEN, Call, CallAddr, CallFds, CallGiven, CallPair, CallPath, CallSock,
@@ -50,3 +51,6 @@ pub use ring::{
 };
 pub use snapshot::{Found, SnapshotRow};
 pub use socket::{Change, Queued, State, Tracked};
+pub use spoken::{
+    Carrier, PEEKED_ACCEPTED, Peeked, Peeking, Phrase, Protocol, SNI_LEN, SPOKEN_INFERRED, SPOKEN_SNI_CUT, Spoken,
+};

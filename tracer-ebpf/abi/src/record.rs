@@ -71,6 +71,8 @@ impl Kind {
     pub const RETRANSMIT: Self = Self(35);
     /// [`Slept`](crate::Slept).
     pub const SLEPT: Self = Self(36);
+    /// [`Spoken`](crate::Spoken).
+    pub const SPOKEN: Self = Self(37);
     /// [`Found`](crate::Found).
     pub const FOUND: Self = Self(48);
     /// [`RingCall`](crate::RingCall).

@@ -17,13 +17,13 @@ use tracer_abi::{Class, Counter, Entry, InFlight, SLOT_NONBLOCK, SOCKADDR_LEN, S
 
 /// Places of the arguments, the call's number and the return value in the x86-64 `struct pt_regs`
 /// (arch/x86/include/asm/ptrace.h), in words. System calls pass their fourth argument in r10 (syscall(2)).
-mod regs {
+pub(super) mod regs {
     pub(super) const DI: usize = 14;
     pub(super) const SI: usize = 13;
     pub(super) const DX: usize = 12;
     pub(super) const R10: usize = 7;
     pub(super) const R8: usize = 9;
-    pub(super) const ORIG_AX: usize = 15;
+    pub(in crate::probes) const ORIG_AX: usize = 15;
 }
 
 /// What a send without an address fails with on a datagram socket that has no peer. By then it has given the socket its
@@ -37,7 +37,7 @@ pub(crate) struct Arguments(pub(crate) [u64; 4]);
 impl Arguments {
     /// Reads them. They stay in place until the call returns.
     #[inline(always)]
-    fn of(regs: *const u64) -> Self {
+    pub(super) fn of(regs: *const u64) -> Self {
         // SAFETY: `regs` is the tracepoint's `struct pt_regs *`, which the verifier knows to be readable.
         unsafe { Self([*regs.add(regs::DI), *regs.add(regs::SI), *regs.add(regs::DX), *regs.add(regs::R10)]) }
     }

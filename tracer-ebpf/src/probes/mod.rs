@@ -15,6 +15,7 @@
 //! | `retransmit` | `tcp_retransmit_skb` | 4.15 | a client's SYN that a listener on this machine did not answer |
 //! | `dropped` | `kfree_skb` | 6.11 with the listener | the moment at which a full queue refused a handshake's last segment |
 //! | `sched_switch`, `sched_wakeup` | the tracepoints of that name | 5.18 | only where asked for: what a thread that accepts does |
+//! | `peek_enter`, `peek_exit` | `raw_syscalls:sys_enter`, `sys_exit` | 5.17 | only where asked for: first bytes of connections |
 //! | `snapshot` | iterator `task_file` | 5.8 | reads tables without a race with `/proc` |
 //! | `look` | iterator `task_file` | 5.8 | who holds a port or a name, whether or not it is followed |
 //! | `leftovers` | iterator `tcp` | 5.9 | connections that nobody holds: `TIME_WAIT` and its kin |
@@ -29,6 +30,7 @@ mod listeners;
 mod look;
 mod outcome;
 mod passed;
+mod peek;
 mod process;
 mod queue;
 mod ring;
@@ -42,3 +44,4 @@ mod wanted;
 
 pub(crate) use addfd::Search;
 pub(crate) use passed::{PASSING_LEN, Room, SENT_LEN, Walk};
+pub(crate) use peek::Looking;

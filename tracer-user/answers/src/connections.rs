@@ -14,7 +14,7 @@ use std::{
 use tracer_model::{
     address::{Address, family},
     entity::{Phase, Process, Socket},
-    event::{EventKind, Side},
+    event::{AppProtocol, EventKind, Side, Spoken},
     ids::{BootNs, SocketId},
     input::Tcp,
 };
@@ -42,6 +42,18 @@ pub struct Connection<'a> {
     pub server: Option<End<'a>>,
     /// Who closed first, and when, as far as is known.
     pub closed_first: Option<(Which, Moment)>,
+}
+
+impl Connection<'_> {
+    /// What is spoken, as one of the ends tells it. What the server's end saw counts more: who connects may have written what
+    /// never arrived; and an end at which nothing could be seen counts less.
+    #[must_use]
+    pub fn spoken(&self) -> Option<&Spoken> {
+        let ends = [&self.server, &self.client].into_iter().flatten();
+        let told = ends.filter_map(|end| end.socket.spoken.last().map(|(_, spoken)| spoken));
+        let known = |spoken: &&Spoken| spoken.protocol != AppProtocol::Unknown;
+        told.clone().find(known).or_else(|| told.clone().next())
+    }
 }
 
 /// An end of a connection.

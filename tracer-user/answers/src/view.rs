@@ -187,6 +187,7 @@ pub fn socket_at(socket: &Socket, at: BootNs) -> Option<Socket> {
     existed.then(|| Socket {
         steps,
         accepted: socket.accepted.filter(|accepted| *accepted <= at),
+        spoken: socket.spoken.iter().filter(|(since, _)| *since <= at).cloned().collect(),
         ended: None,
         ..socket.clone()
     })

@@ -108,7 +108,7 @@ impl Capture {
             ring,
             health: Health::new(counters),
             pending: Pending::new(in_flight, asked),
-            sampler: Sampler::new(settings.sched),
+            sampler: Sampler::new(settings.sched, settings.peek),
             order: Order::default(),
             look,
             numbering: numbering(),

@@ -12,6 +12,7 @@ mod map_iter;
 mod numbering;
 mod offsets;
 mod order;
+mod peek;
 mod pending;
 mod pod;
 mod programs;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub ring_bytes: u32,
     /// The scheduler is traced as well: what threads that accept do.
     pub sched: bool,
+    /// The first bytes of connections are looked at: what is spoken on them.
+    pub peek: bool,
     /// How often every table is compared with the kernel's although nothing is known to be wrong; `None`: never. A check
     /// that takes long comes less often, see [`Capture`].
     pub check: Option<Duration>,

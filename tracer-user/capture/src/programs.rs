@@ -1,7 +1,7 @@
 //! Loads the programs and attaches them to their tracepoints.
 
 use crate::{
-    AttachError, Report, Selection, Settings, clock, map_iter, numbering::numbering, offsets, pod::PodOf,
+    AttachError, Report, Selection, Settings, clock, map_iter, numbering::numbering, offsets, peek, pod::PodOf,
 };
 use aya::{
     Btf, Ebpf, EbpfLoader, include_bytes_aligned,
@@ -145,6 +145,24 @@ const SCHEDULER: &[Probe] = &[
 const NO_SCHEDULER: &str =
     "what threads that accept do is not seen (tracepoints sched_switch and sched_wakeup, Linux 5.18)";
 
+/// Programs that look at the first bytes of connections: only where asked for.
+const FIRST_BYTES: &[Probe] = &[
+    Probe {
+        names: &["peek_exit"],
+        tracepoint: "sys_exit",
+        tells: "first bytes of connections, as calls return",
+        without: Some(NO_FIRST_BYTES),
+    },
+    Probe {
+        names: &["peek_enter"],
+        tracepoint: "sys_enter",
+        tells: "first bytes of connections, as calls begin",
+        without: Some(NO_FIRST_BYTES),
+    },
+];
+
+const NO_FIRST_BYTES: &str = "what is spoken on connections is not told (bpf_loop, Linux 5.17)";
+
 /// What is attached: the program's name and its link.
 type Links = Vec<(&'static str, BtfTracePointLinkId)>;
 
@@ -166,7 +184,11 @@ fn open(settings: &Settings) -> Result<(Ebpf, Btf, Vec<String>), AttachError> {
     let config = Config { overflow_reason, sched: settings.sched.into(), ..config(&settings.selection)? };
     let btf = Btf::from_sys_fs().map_err(|cause| AttachError::NoBtf(cause.to_string()))?;
     let (offsets, config) = (PodOf(offsets), PodOf(config));
-    let mut ebpf = EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    if !settings.peek {
+        peek::leave_out(&mut loader);
+    }
+    let mut ebpf = loader
         .btf(Some(&btf))
         .override_global("OFFSETS", &offsets, true)
         .override_global("CONFIG", &config, true)
@@ -189,10 +211,14 @@ pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
     let (mut ebpf, btf, missing) = open(settings)?;
     fill_syscalls(&mut ebpf).map_err(|cause| refused("fill the table of system calls", &cause))?;
 
+    if settings.peek {
+        peek::fill(&mut ebpf).map_err(|cause| refused("fill the automaton of first bytes", &cause))?;
+    }
     let since = clock::boot_now();
     let (mut report, mut links) = (Report { missing, ..Report::default() }, Links::new());
     let scheduler = SCHEDULER.iter().filter(|_| settings.sched);
-    let probes: Vec<_> = PROGRAMS.iter().chain(MOMENTS).chain(scheduler).collect();
+    let first_bytes = FIRST_BYTES.iter().filter(|_| settings.peek);
+    let probes: Vec<_> = PROGRAMS.iter().chain(MOMENTS).chain(scheduler).chain(first_bytes).collect();
     let mut loaded = load(&mut ebpf, &probes, &btf);
     for program in probes {
         match attach_one(&mut ebpf, program, &mut loaded, &mut links) {
@@ -322,8 +348,10 @@ impl Programs {
     /// Programs that run only in tasks, where nothing can run them a second time on the same CPU: a run that the kernel
     /// skipped is a loss. The others are attached twice and make up for each other.
     pub(crate) fn alone(&self) -> impl Iterator<Item = &Program> {
-        let alone =
-            PROGRAMS.iter().filter_map(|probe| if let [name] = probe.names { Some(*name) } else { None });
+        let alone = PROGRAMS
+            .iter()
+            .chain(FIRST_BYTES)
+            .filter_map(|probe| if let [name] = probe.names { Some(*name) } else { None });
         alone.flat_map(|names| names.split('|')).filter_map(|name| self.ebpf.program(name))
     }
 

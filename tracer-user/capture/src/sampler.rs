@@ -16,6 +16,7 @@ pub(crate) const EVERY_NS: u64 = 1_000_000_000;
 /// What was sampled last: a sample tells what has changed.
 pub(crate) struct Sampler {
     sched: bool,
+    peek: bool,
     known: BTreeMap<u64, (Sock, Option<u32>)>,
     /// Namespaces that listeners are in, and a process whose own each is.
     namespaces: BTreeMap<u32, u32>,
@@ -31,8 +32,14 @@ struct Look {
 }
 
 impl Sampler {
-    pub(crate) fn new(sched: bool) -> Self {
-        Self { sched, known: BTreeMap::new(), namespaces: BTreeMap::new(), counted: BTreeMap::new() }
+    pub(crate) fn new(sched: bool, peek: bool) -> Self {
+        Self {
+            sched,
+            peek,
+            known: BTreeMap::new(),
+            namespaces: BTreeMap::new(),
+            counted: BTreeMap::new(),
+        }
     }
 
     /// Samples every followed listener: connections that were found waiting, and the sample.
@@ -67,7 +74,8 @@ impl Sampler {
             let now = (sample.sock.clone(), sample.drops);
             self.known.insert(sample.sock.sk, now.clone()) != Some(now)
         });
-        let sampled = Sampled { period_ns: EVERY_NS, sched: self.sched, listeners, namespaces };
+        let sampled =
+            Sampled { period_ns: EVERY_NS, sched: self.sched, peek: self.peek, listeners, namespaces };
         inputs.push(Input {
             ts: boot_now(),
             origin: None,

@@ -6,6 +6,7 @@ mod processes;
 mod rings;
 mod snapshots;
 mod sockets;
+mod spoken;
 
 pub use calls::in_flight;
 pub use looks::look_found;
@@ -26,6 +27,7 @@ use processes::{cgroup, exec, fork};
 use rings::{operation, ring_part};
 use snapshots::slot_row;
 use sockets::{sock, tcp};
+use spoken::heard;
 use tracer_abi::{Change, Field, Header, Kind, SLOT_CLOEXEC, SLOT_NONBLOCK, SLOT_PRESENT, UNNUMBERED};
 
 /// Why a record could not be read.
@@ -188,6 +190,7 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
                 call: u32::try_from(record.call).ok().and_then(|number| numbering.name(number)),
             }))
         }
+        Kind::SPOKEN => Body::Spoken(Box::new(heard(&read(bytes)?)?)),
         Kind::FOUND => {
             let record: tracer_abi::Found = read(bytes)?;
             Body::Row(Box::new(slot_row(&record.row, until_zero(&record.row.slot.name))?))

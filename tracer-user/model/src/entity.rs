@@ -3,7 +3,7 @@
 
 use crate::{
     address::Address,
-    event::{FileKind, Place, Side, SocketKind},
+    event::{FileKind, Place, Side, SocketKind, Spoken},
     ids::{BootNs, DescriptorId, FileId, ProcessKey, SocketId, TableId},
     input::{NamespaceSample, Options, Tcp},
 };
@@ -369,6 +369,8 @@ pub struct Socket {
     pub tcp: Option<(Tcp, BootNs)>,
     /// Of a TCP connection from which nothing has ever been read, though something came.
     pub never_read: Option<NeverRead>,
+    /// What was spoken on it, and since when, oldest first: the newest 4.
+    pub spoken: Vec<(BootNs, Spoken)>,
     /// Of a unix socket: the other end.
     pub other_end: Option<SocketId>,
     /// Who closed the connection first.

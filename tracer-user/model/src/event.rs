@@ -69,7 +69,42 @@ named! {
         Overflow "overflow",
         /// A client on this machine sent its SYN again.
         Retransmit "retransmit",
+        /// The first bytes of a connection, or an answer in HTTP/1, told what is spoken on it.
+        Spoken "spoken",
     }
+}
+
+named! {
+    /// An application protocol, as the bytes in the caller's memory tell it.
+    AppProtocol {
+        /// None of the others, or the bytes were not seen.
+        Unknown "unknown",
+        /// HTTP/1.0, HTTP/1.1 (RFC 9112).
+        Http1 "http/1",
+        /// HTTP/2 without TLS (RFC 9113).
+        Http2 "http/2",
+        /// WebSocket (RFC 6455), from the answer 101 on.
+        Websocket "websocket",
+        /// TLS (RFC 8446), whatever is inside.
+        Tls "tls",
+        /// Redis (RESP).
+        Redis "redis",
+        /// PostgreSQL, protocol 3.
+        Postgresql "postgresql",
+    }
+}
+
+/// What is spoken on a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spoken {
+    /// The protocol.
+    pub protocol: AppProtocol,
+    /// It was concluded: what would prove it is not within the bytes that are looked at.
+    pub inferred: bool,
+    /// TLS: name of the server that the client asks for (RFC 6066, section 3), as far as it is within those bytes.
+    pub sni: Option<String>,
+    /// The name goes on.
+    pub sni_cut: bool,
 }
 
 named! {
@@ -274,6 +309,8 @@ pub struct Event {
     pub drops: Option<DropCount>,
     /// What a TCP connection came to, where this is its end.
     pub tcp: Option<Tcp>,
+    /// `spoken`: what.
+    pub spoken: Option<Box<Spoken>>,
     /// How long the call ran.
     pub dur_ns: Option<u64>,
     /// State before, as the kernel numbers it.

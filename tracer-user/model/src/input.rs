@@ -1,9 +1,11 @@
 //! What a source delivers, in order: the model's only way in, and what a recording holds.
 //!
-//! An input states what was read from the kernel, apart from `asked` and `path`, which the caller's memory held.
+//! An input states what was read from the kernel, apart from `asked`, `path` and `spoken`, which the caller's memory
+//! held.
 
 use crate::{
     address::Address,
+    event::Spoken,
     ids::{BootNs, ProcessKey},
     syscall::Syscall,
 };
@@ -84,6 +86,8 @@ pub enum Body {
     Retransmit(Box<Retransmit>),
     /// A thread that accepts runs again.
     Slept(Box<Slept>),
+    /// It is known what is spoken on a connection.
+    Spoken(Box<Heard>),
 }
 
 /// Who did it.
@@ -442,6 +446,8 @@ pub struct Sampled {
     pub period_ns: u64,
     /// The scheduler is traced: what threads that accept do is told.
     pub sched: bool,
+    /// The first bytes of connections are looked at: what is spoken on them is told.
+    pub peek: bool,
     /// Listeners.
     pub listeners: Vec<ListenerSample>,
     /// Network namespaces that listeners are in.
@@ -492,6 +498,19 @@ pub struct Retransmit {
     pub task: Task,
     /// The client's socket.
     pub sock: Sock,
+}
+
+/// What was heard on a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// Whose call carried the bytes.
+    pub task: Task,
+    /// The descriptor that it named.
+    pub fd: i32,
+    /// The connection.
+    pub sock: Sock,
+    /// What is spoken.
+    pub spoken: Spoken,
 }
 
 /// A thread that accepts was off the processor and runs again.

@@ -16,6 +16,7 @@ pub mod history;
 pub mod ids;
 pub mod input;
 pub mod names;
+pub mod phrases;
 pub mod session;
 pub mod syscall;
 
@@ -35,6 +36,7 @@ mod queues;
 mod reconcile;
 mod revisions;
 mod socket_calls;
+mod spoken;
 mod sockets;
 mod states;
 mod store;

@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Sampling {
     /// The newest one's time, and the time between two.
     newest: Option<(BootNs, u64)>,
+    /// The first bytes of connections are looked at.
+    peeks: bool,
     /// Sampled listeners that have not ended.
     listeners: BTreeSet<SocketId>,
     namespaces: BTreeMap<u32, NamespaceSample>,
@@ -27,6 +29,10 @@ pub(crate) struct Sampling {
 impl Sampling {
     pub(crate) const fn newest(&self) -> Option<(BootNs, u64)> {
         self.newest
+    }
+
+    pub(crate) const fn peeks(&self) -> bool {
+        self.peeks
     }
 }
 
@@ -62,6 +68,7 @@ impl Session {
         let since = self.sampling.newest.map(|(at, _)| at);
         self.sampling.newest = Some((stamp.ts, sampled.period_ns));
         self.acceptors.told(sampled.sched);
+        self.sampling.peeks = sampled.peek;
         for namespace in &sampled.namespaces {
             self.sampling.namespaces.insert(namespace.netns, *namespace);
         }

@@ -176,6 +176,7 @@ impl Session {
             Body::Overflow(overflow) => self.overflow(&stamp, overflow),
             Body::Retransmit(retransmit) => self.retransmit(&stamp, retransmit),
             Body::Slept(slept) => self.acceptors.slept(stamp.ts, slept),
+            Body::Spoken(heard) => self.heard(&stamp, heard),
         }
         if let Some(origin) = input.origin {
             self.loss.arrived(origin);
@@ -312,6 +313,12 @@ impl Session {
     #[must_use]
     pub fn traces_scheduler(&self) -> bool {
         self.acceptors.is_told()
+    }
+
+    /// Whether the first bytes of connections are looked at.
+    #[must_use]
+    pub fn looks_at_first_bytes(&self) -> bool {
+        self.sampling.peeks()
     }
 
     /// At most `limit` entities with a revision above `rev`, oldest change first, and what was evicted on the way to

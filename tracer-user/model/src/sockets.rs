@@ -172,6 +172,7 @@ impl Sockets {
             drops: None,
             tcp: None,
             never_read: None,
+            spoken: Vec::new(),
             other_end: None,
             closed_first: None,
             holders: 0,

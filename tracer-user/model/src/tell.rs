@@ -76,6 +76,7 @@ impl Session {
             slept: false,
             drops: None,
             tcp: None,
+            spoken: None,
             dur_ns: None,
             from: None,
             to: None,

@@ -7,6 +7,7 @@ mod explain;
 mod lives;
 mod make;
 mod passes;
+mod phrases;
 mod properties;
 mod queues;
 mod record;

@@ -4,7 +4,7 @@
 //! exact up to 2^53 where those are doubles (RFC 8259, section 6), which is 104 days. Absolute times are strings of
 //! decimal digits (nanoseconds since the Unix epoch). 64-bit identities are strings. The TypeScript of the page is generated from these types.
 
-use crate::line::Line;
+use crate::line::{Line, is_false};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
@@ -211,6 +211,27 @@ pub struct Tcp {
     pub retransmits: u32,
 }
 
+/// What is spoken on a connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Spoken {
+    /// When that was known.
+    pub t: i64,
+    /// `http/1`, `http/2`, `websocket`, `tls`, `redis`, `postgresql` or `unknown`.
+    pub app_protocol: String,
+    /// `tls`: the server's name that the client asks for, where it is within the bytes that are looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub sni: Option<String>,
+    /// The name goes on beyond them.
+    #[serde(default, skip_serializing_if = "is_false")]
+    #[ts(as = "Option<bool>", optional)]
+    pub sni_cut: bool,
+    /// It was concluded: a switch whose header `Upgrade` is not within those bytes.
+    #[serde(default, skip_serializing_if = "is_false")]
+    #[ts(as = "Option<bool>", optional)]
+    pub inferred: bool,
+}
+
 /// A socket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Socket {
@@ -266,6 +287,11 @@ pub struct Socket {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub tcp: Option<Tcp>,
+    /// What was spoken on it, oldest first, as bytes in its holders' memory tell it; the newest counts. Only where that is
+    /// asked for (`--peek`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<Spoken>>", optional)]
+    pub spoken: Vec<Spoken>,
     /// Unix socket: the other end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]

@@ -1,7 +1,7 @@
 //! From the model's entities to the types of the API. Times become offsets from the session's `t0`.
 
 use crate::{
-    api::{Descriptor, Direct, LostCount, Process, Socket, Step, Tcp},
+    api::{Descriptor, Direct, LostCount, Process, Socket, Spoken, Step, Tcp},
     errno,
     line::{lossy, state},
     number::offset,
@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use tracer_model::{
     address::Address,
     entity::{self, Standing},
-    event::{Side, SocketKind},
+    event::{self, Side, SocketKind},
     ids::BootNs,
     input::{self, LossCause},
     names,
@@ -123,6 +123,7 @@ impl Socket {
             accepted_by: socket.accepted_by.map(|(process, _)| process.to_string()),
             drops: socket.drops.as_ref().map(|drops| drops.total),
             tcp: socket.tcp.map(|(tcp, at)| Tcp::new(tcp, at, t0)),
+            spoken: socket.spoken.iter().map(|(ts, spoken)| Spoken::new(*ts, spoken, t0)).collect(),
             other_end: socket.other_end.map(|id| id.to_string()),
             closed_first: socket.closed_first.map(Side::name).map(str::to_owned),
             holders: socket.holders,
@@ -137,6 +138,18 @@ impl Tcp {
     pub fn new(tcp: input::Tcp, at: BootNs, t0: BootNs) -> Self {
         let input::Tcp { acked, received, rtt_us, retransmits } = tcp;
         Self { t: offset(at, t0), bytes_acked: acked, bytes_received: received, rtt_us, retransmits }
+    }
+}
+
+impl Spoken {
+    fn new(ts: BootNs, spoken: &event::Spoken, t0: BootNs) -> Self {
+        Self {
+            t: offset(ts, t0),
+            app_protocol: spoken.protocol.name().to_owned(),
+            sni: spoken.sni.clone(),
+            sni_cut: spoken.sni_cut,
+            inferred: spoken.inferred,
+        }
     }
 }
 
@@ -264,6 +277,7 @@ mod tests {
             drops: None,
             tcp: Some((Tcp { acked: 7, received: 8, rtt_us: 9, retransmits: 1 }, BootNs(1_030))),
             never_read: None,
+            spoken: Vec::new(),
             other_end: None,
             closed_first: Some(Side::Peer),
             holders: 1,

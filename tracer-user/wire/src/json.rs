@@ -96,6 +96,11 @@ pub fn write(event: &Event, line: &mut Vec<u8>) {
         field!(line, "rtt_us", Some(tcp.rtt_us));
         field!(line, "retransmits", Some(tcp.retransmits));
     }
+    if let Some(spoken) = &event.spoken {
+        field!(line, "app_protocol", Some(spoken.protocol.name()));
+        field!(line, "sni", spoken.sni.as_deref());
+        field!(line, "sni_cut", yes(spoken.sni_cut));
+    }
     field!(line, "dur_ns", event.dur_ns);
     field!(line, "from", event.from.map(|from| state(kind, from)));
     field!(line, "to", event.to.map(|to| state(kind, to)));
@@ -247,7 +252,9 @@ mod tests {
     };
     use tracer_model::{
         address::Address,
-        event::{Direction, Event, EventKind, FileKind, Place, SetOption, Side, SocketKind, Via},
+        event::{
+            AppProtocol, Direction, Event, EventKind, FileKind, Place, SetOption, Side, SocketKind, Spoken, Via,
+        },
         ids::{ProcessKey, SocketId},
         input::{LossCause, Options, Origin},
         syscall::Syscall,
@@ -282,6 +289,12 @@ mod tests {
             queue_len: Some(2),
             queue_limit: Some(3),
             wait_ns: Some(4),
+            spoken: Some(Box::new(Spoken {
+                protocol: AppProtocol::Tls,
+                inferred: false,
+                sni: Some("example.org".to_owned()),
+                sni_cut: true,
+            })),
             dur_ns: Some(5),
             from: Some(1),
             to: Some(99),

@@ -154,6 +154,15 @@ pub struct Line {
     pub rtt_us: Option<u32>,
     /// The end of a TCP connection: segments that were sent again.
     pub retransmits: Option<u32>,
+    /// `spoken`: what is spoken on the connection, as bytes in the caller's memory tell it: `http/1`, `http/2`, `websocket`,
+    /// `tls`, `redis`, `postgresql` or `unknown`.
+    pub app_protocol: Option<Cow<'static, str>>,
+    /// `spoken`: the server's name that a ClientHello of TLS asks for, where it is within the bytes that are looked at.
+    pub sni: Option<String>,
+    /// `spoken`: the name goes on beyond them.
+    #[serde(skip_serializing_if = "is_false")]
+    #[ts(as = "Option<bool>")]
+    pub sni_cut: bool,
     /// How long the call ran; it began at `ts_ns - dur_ns`.
     pub dur_ns: Option<u64>,
     /// The socket's state before, as the kernel names it without `TCP_`; for a family that is only connected or not, as
@@ -237,6 +246,7 @@ impl Line {
         let of_process = event.is_of_process();
         let kind = event.socket_kind;
         let split = event.split.as_deref();
+        let spoken = event.spoken.as_deref();
         Self {
             seq: event.seq,
             ts_ns: event.epoch_ns,
@@ -294,6 +304,9 @@ impl Line {
             bytes_received: event.tcp.map(|tcp| tcp.received),
             rtt_us: event.tcp.map(|tcp| tcp.rtt_us),
             retransmits: event.tcp.map(|tcp| tcp.retransmits),
+            app_protocol: spoken.map(|spoken| spoken.protocol.name().into()),
+            sni: spoken.and_then(|spoken| spoken.sni.clone()),
+            sni_cut: spoken.is_some_and(|spoken| spoken.sni_cut),
             dur_ns: event.dur_ns,
             from: event.from.map(|from| state(kind, from)),
             to: event.to.map(|to| state(kind, to)),

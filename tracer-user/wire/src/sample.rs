@@ -47,6 +47,7 @@ pub(crate) fn event(kind: EventKind) -> Event {
         slept: false,
         drops: None,
         tcp: None,
+        spoken: None,
         dur_ns: None,
         from: None,
         to: None,

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use std::borrow::Cow;
 use tracer_model::{
     address::Address,
-    event::{Direction, Event, EventKind, FileKind, SetOption, Side, Split, Via},
+    event::{AppProtocol, Direction, Event, EventKind, FileKind, SetOption, Side, Split, Via},
     input::LossCause,
     names,
 };
@@ -112,6 +112,7 @@ fn done(event: &Event) -> String {
         EventKind::Queued => queued(event),
         EventKind::Overflow => overflown(event),
         EventKind::Retransmit => retransmitted(event),
+        EventKind::Spoken => spoken(event),
         EventKind::Setfd => {
             let switch = match event.cloexec {
                 Some(true) => "closes on exec",
@@ -304,6 +305,20 @@ fn retransmitted(event: &Event) -> String {
     let [from, to] =
         [&event.local, &event.peer].map(|end| end.as_ref().map_or_else(|| "?".to_owned(), address));
     format!("{from} sent its SYN to {to} again")
+}
+
+/// What is spoken on a connection.
+fn spoken(event: &Event) -> String {
+    let Some(spoken) = event.spoken.as_deref() else { return String::new() };
+    let on = subject(event);
+    let what = match spoken.protocol {
+        AppProtocol::Unknown => return format!("what is spoken on {on} is unknown"),
+        AppProtocol::Websocket => format!("{on} was switched to websocket"),
+        protocol => format!("{} is spoken on {on}", protocol.name()),
+    };
+    let cut = if spoken.sni_cut { "…" } else { "" };
+    let concluded = spoken.inferred.then(|| "concluded from the status alone".to_owned());
+    join(&join(&what, spoken.sni.as_ref().map(|name| format!("server name {}{cut}", Escaped(name.as_bytes())))), concluded)
 }
 
 fn lost(event: &Event) -> String {

@@ -56,6 +56,15 @@ client?: ConnectionEnd,
  */
 server?: ConnectionEnd,
 /**
+ * What is spoken, as the ends tell it: `http/1`, `http/2`, `websocket`, `tls`, `redis`, `postgresql`, or `unknown`; absent
+ * where first bytes are not looked at (`--peek`).
+ */
+app_protocol?: string,
+/**
+ * `tls`: the server's name that the client asks for, as far as it is known.
+ */
+sni?: string,
+/**
  * Who closed first: `client` or `server`, as far as is known.
  */
 closed_first?: string,
@@ -1174,6 +1183,19 @@ rtt_us?: number,
  */
 retransmits?: number,
 /**
+ * `spoken`: what is spoken on the connection, as bytes in the caller's memory tell it: `http/1`, `http/2`, `websocket`,
+ * `tls`, `redis`, `postgresql` or `unknown`.
+ */
+app_protocol?: string,
+/**
+ * `spoken`: the server's name that a ClientHello of TLS asks for, where it is within the bytes that are looked at.
+ */
+sni?: string,
+/**
+ * `spoken`: the name goes on beyond them.
+ */
+sni_cut?: boolean,
+/**
  * How long the call ran; it began at `ts_ns - dur_ns`.
  */
 dur_ns?: number,
@@ -2060,6 +2082,11 @@ drops?: number,
  */
 tcp?: Tcp,
 /**
+ * What was spoken on it, oldest first, as bytes in its holders' memory tell it; the newest counts. Only where that is
+ * asked for (`--peek`).
+ */
+spoken?: Array<Spoken>,
+/**
  * Unix socket: the other end.
  */
 other_end?: string,
@@ -2122,6 +2149,31 @@ unknown_ns: number,
  * Accepts on this listener that failed meanwhile for want of something, `EMFILE=2`.
  */
 accept_failed: Array<string>, };
+
+/**
+ * What is spoken on a connection.
+ */
+export type Spoken = {
+/**
+ * When that was known.
+ */
+t: number,
+/**
+ * `http/1`, `http/2`, `websocket`, `tls`, `redis`, `postgresql` or `unknown`.
+ */
+app_protocol: string,
+/**
+ * `tls`: the server's name that the client asks for, where it is within the bytes that are looked at.
+ */
+sni?: string,
+/**
+ * The name goes on beyond them.
+ */
+sni_cut?: boolean,
+/**
+ * It was concluded: a switch whose header `Upgrade` is not within those bytes.
+ */
+inferred?: boolean, };
 
 /**
  * Counters that must always be in sight.

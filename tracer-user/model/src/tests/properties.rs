@@ -4,10 +4,10 @@ use super::make::{Bench, arg, call, file, input, key, listener, row, slot, task,
 use crate::{
     address::Address,
     entity::{Descriptor, Process, Socket, Standing},
-    event::Event,
+    event::{AppProtocol, Event, Spoken},
     ids::{BootNs, DescriptorId, ProcessKey, SocketId},
     input::{
-        Body, Call, Exec, Exit, FileRef, Fork, Input, ListenerSample, LossCause, Lost, NamespaceSample,
+        Body, Call, Exec, Exit, FileRef, Fork, Heard, Input, ListenerSample, LossCause, Lost, NamespaceSample,
         Origin, Overflow, Place, Queued, Reason, Request, Retransmit, Row, Sampled, Slept, Slot, Sock, State,
         Table, Task, Thread, Waiting,
     },
@@ -452,11 +452,21 @@ fn any_row() -> impl Strategy<Value = Row> {
     })
 }
 
+fn any_heard() -> impl Strategy<Value = Body> {
+    let protocols = prop::sample::select(AppProtocol::ALL);
+    (any_task(), any_sock(), -1..5, protocols, any::<(bool, bool)>(), prop::option::of("\\PC{0,20}")).prop_map(
+        |(task, sock, fd, protocol, (inferred, sni_cut), sni)| {
+            let spoken = Spoken { protocol, inferred, sni, sni_cut };
+            Body::Spoken(Box::new(Heard { task, fd, sock, spoken }))
+        },
+    )
+}
+
 fn any_sampled() -> impl Strategy<Value = Body> {
     let listeners = prop::collection::vec((any_task(), any_sock(), prop::option::of(any::<u32>())), 0..3);
     let namespaces = prop::collection::vec((any::<u64>(), any::<u64>()), 0..2);
-    (any::<u64>(), any::<bool>(), listeners, namespaces).prop_map(
-        |(period_ns, sched, listeners, namespaces)| {
+    (any::<u64>(), any::<(bool, bool)>(), listeners, namespaces).prop_map(
+        |(period_ns, (sched, peek), listeners, namespaces)| {
             let listener = |(task, sock, drops): (Task, Sock, Option<u32>)| ListenerSample {
                 ts: BootNs(period_ns),
                 process: task.process,
@@ -471,6 +481,7 @@ fn any_sampled() -> impl Strategy<Value = Body> {
             Body::Sampled(Box::new(Sampled {
                 period_ns,
                 sched,
+                peek,
                 listeners: listeners.into_iter().map(listener).collect(),
                 namespaces: namespaces.into_iter().map(namespace).collect(),
             }))
@@ -547,6 +558,7 @@ fn any_body() -> impl Strategy<Value = Body> {
         1 => (any_task(), any_sock())
             .prop_map(|(task, sock)| Body::Retransmit(Box::new(Retransmit { task, sock }))),
         1 => any_slept(),
+        1 => any_heard(),
         1 => (any::<u64>(), prop::option::of(0..3_u32)).prop_map(|(count, cpu)| {
             Body::Lost(Lost { count, cause: LossCause::Unknown, cpu })
         }),

@@ -14,6 +14,7 @@ use tracer_answers::{
     view::View,
     who::Target,
 };
+use tracer_model::event::AppProtocol;
 use ts_rs::TS;
 use utoipa::ToSchema;
 
@@ -37,6 +38,11 @@ pub struct Connection {
     pub client: Option<ConnectionEnd>,
     /// The end that a listener made.
     pub server: Option<ConnectionEnd>,
+    /// What is spoken, as the ends tell it: `http/1`, `http/2`, `websocket`, `tls`, `redis`, `postgresql`, or `unknown`; absent
+    /// where first bytes are not looked at (`--peek`).
+    pub app_protocol: Option<String>,
+    /// `tls`: the server's name that the client asks for, as far as it is known.
+    pub sni: Option<String>,
     /// Who closed first: `client` or `server`, as far as is known.
     pub closed_first: Option<String>,
     /// When.
@@ -72,7 +78,14 @@ impl Connections {
             tcp: end.tcp.map(|(tcp, at)| Tcp::new(tcp, at, t0)),
             ended: end.ended.map(|ended| terms.bare(ended)),
         };
+        let peeks = view.session().looks_at_first_bytes();
         let connection = |connection: &connections::Connection<'_>| Connection {
+            app_protocol: connection
+                .spoken()
+                .map(|spoken| spoken.protocol)
+                .or(peeks.then_some(AppProtocol::Unknown))
+                .map(|protocol| protocol.name().to_owned()),
+            sni: connection.spoken().and_then(|spoken| spoken.sni.clone()),
             client: connection.client.as_ref().map(end),
             server: connection.server.as_ref().map(end),
             closed_first: connection.closed_first.map(|(which, _)| match which {
@@ -98,6 +111,7 @@ impl Connections {
             "BY",
             "SERVER",
             "BY",
+            "SPOKEN",
             "TO SERVER",
             "TO CLIENT",
             "RTT",
@@ -113,6 +127,12 @@ impl Connections {
 }
 
 impl Connection {
+    /// The protocol, and the server's name in brackets.
+    fn spoken(&self) -> String {
+        let protocol = self.app_protocol.clone().unwrap_or_else(|| "-".to_owned());
+        self.sni.as_ref().map_or(protocol.clone(), |name| format!("{protocol} ({})", Escaped(name.as_bytes())))
+    }
+
     fn cells(&self, zone: &TimeZone) -> Vec<String> {
         let known = self.client.as_ref().or(self.server.as_ref());
         let kind = known.map(|end| end.socket.protocol.clone().unwrap_or_else(|| end.socket.family.clone()));
@@ -152,6 +172,7 @@ impl Connection {
             by(&self.client),
             address(&self.server, &self.client),
             by(&self.server),
+            self.spoken(),
             number(to_server),
             number(to_client),
             both(|tcp| tcp.rtt_us.into()) + " µs",

@@ -45,8 +45,11 @@ impl HeldSockets {
     /// The answer for people, in the columns of ss(8).
     #[must_use]
     pub fn text(&self, zone: &TimeZone) -> String {
-        let heads = ["Netid", "State", "Recv-Q", "Send-Q", "Local", "Peer", "Process"];
-        columns(0, &heads, self.sockets.iter().map(HeldSocket::cells)) + &self.basis.text(zone)
+        let heads = ["Netid", "State", "Recv-Q", "Send-Q", "Local", "Peer", "Process", "Spoken"];
+        // Nothing is known of it where first bytes are not looked at.
+        let known = self.sockets.iter().any(|held| !held.socket.spoken.is_empty());
+        let heads = heads.get(..if known { 8 } else { 7 }).unwrap_or_default();
+        columns(0, heads, self.sockets.iter().map(HeldSocket::cells)) + &self.basis.text(zone)
     }
 }
 
@@ -66,6 +69,10 @@ impl HeldSocket {
             address(&socket.local),
             address(&socket.peer),
             if users.is_empty() { String::new() } else { format!("users:({})", users.join(",")) },
+            socket.spoken.last().map_or(String::new(), |spoken| {
+                let name = spoken.sni.as_ref().map(|name| format!(" ({})", Escaped(name.as_bytes())));
+                format!("{}{}", spoken.app_protocol, name.unwrap_or_default())
+            }),
         ]
     }
 }
