@@ -30,6 +30,7 @@ mod queues;
 mod real_servers;
 mod records;
 mod selection;
+mod spoken;
 mod strace;
 mod tables;
 mod uring;

@@ -15,8 +15,8 @@ use core::ffi::c_void;
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use tracer_abi::{
     Acceptor, Asked, Carrier, Counter, Entry, Follow, Header, InFlight, Listener, ListenerRow, LookFound,
-    LookWanted, Peeked, Peeking, Phrase, RingFlight, RingMark, RingMarked, SLEEPING_LEN, SYSCALL_TABLE_LEN, Sleeping, Slot, SnapshotRow, Sock,
-    Target, Tracked,
+    LookWanted, Peeked, Peeking, Phrase, RingFlight, RingMark, RingMarked, SLEEPING_LEN, SYSCALL_TABLE_LEN,
+    Sleeping, Slot, SnapshotRow, Sock, Target, Tracked,
 };
 use tracer_spoken::VERDICT;
 

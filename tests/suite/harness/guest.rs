@@ -85,6 +85,7 @@ fn memory(dir: &Path) -> Result<PathBuf> {
         ("sockreel", PathBuf::from(Sockreel::program()?)),
         ("core-proof", PathBuf::from(env!("CARGO_BIN_EXE_core-proof"))),
         ("uring-server", PathBuf::from(env!("CARGO_BIN_EXE_uring-server"))),
+        ("speaker", PathBuf::from(env!("CARGO_BIN_EXE_speaker"))),
     ];
     for (name, program) in &programs {
         fs::copy(program, root.join("bin").join(name)).with_context(|| program.display().to_string())?;

@@ -13,6 +13,8 @@ sockreel trace --json --check off -o trace.jsonl --record trace.reel -- core-pro
 echo $? > trace.code
 sockreel trace --json --check off -o rings.jsonl -- uring-server rings.json 2> rings.err
 echo $? > rings.code
+sockreel trace --peek --json --check off -o spoken.jsonl --record spoken.reel -- speaker spoken.json 2> spoken.err
+echo $? > spoken.code
 tr '\0' '\n' < /sys/kernel/btf/vmlinux | grep '^btf_trace_' > tracepoints
 tar c . > /dev/ttyS1
 poweroff -f

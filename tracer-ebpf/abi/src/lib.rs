@@ -52,5 +52,6 @@ pub use ring::{
 pub use snapshot::{Found, SnapshotRow};
 pub use socket::{Change, Queued, State, Tracked};
 pub use spoken::{
-    Carrier, PEEKED_ACCEPTED, Peeked, Peeking, Phrase, Protocol, SNI_LEN, SPOKEN_INFERRED, SPOKEN_SNI_CUT, Spoken,
+    Carrier, PEEKED_ACCEPTED, Peeked, Peeking, Phrase, Protocol, SNI_LEN, SPOKEN_INFERRED, SPOKEN_SNI_CUT,
+    Spoken,
 };

@@ -111,7 +111,6 @@ const fn is_first_side(peeked: &Peeked, incoming: bool) -> bool {
 #[inline(always)]
 pub const fn hears(peeked: &Peeked, incoming: bool) -> bool {
     match peeked.stage {
-        REQUEST => is_first_side(peeked, incoming),
         RESPONSE => !is_first_side(peeked, incoming),
         _ => is_first_side(peeked, incoming),
     }

@@ -333,9 +333,9 @@ impl Bytes for Caller {
     #[inline(always)]
     fn next(&self, state: u8, byte: u8) -> u8 {
         // SAFETY: the map gave a valid pointer.
-        PHRASES
-            .get_ptr(u32::from(state))
-            .map_or(VERDICT, |row| unsafe { (&raw const (*row).next).cast::<u8>().add(usize::from(byte)).read() })
+        PHRASES.get_ptr(u32::from(state)).map_or(VERDICT, |row| unsafe {
+            (&raw const (*row).next).cast::<u8>().add(usize::from(byte)).read()
+        })
     }
 
     #[inline(always)]

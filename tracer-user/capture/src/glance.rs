@@ -52,8 +52,13 @@ pub struct Connections {
 impl Glance {
     /// Loads the iterators.
     pub fn new(selection: &Selection) -> Result<Self, AttachError> {
-        let settings =
-            Settings { selection: selection.clone(), ring_bytes: RING_BYTES, check: None, sched: false, peek: false };
+        let settings = Settings {
+            selection: selection.clone(),
+            ring_bytes: RING_BYTES,
+            check: None,
+            sched: false,
+            peek: false,
+        };
         let mut programs = programs::iterators(&settings)?;
         let refused = |cause: aya::maps::MapError| AttachError::Kernel {
             what: "open a map".to_owned(),

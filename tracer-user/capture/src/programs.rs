@@ -1,7 +1,8 @@
 //! Loads the programs and attaches them to their tracepoints.
 
 use crate::{
-    AttachError, Report, Selection, Settings, clock, map_iter, numbering::numbering, offsets, peek, pod::PodOf,
+    AttachError, Report, Selection, Settings, clock, map_iter, numbering::numbering, offsets, peek,
+    pod::PodOf,
 };
 use aya::{
     Btf, Ebpf, EbpfLoader, include_bytes_aligned,

@@ -33,13 +33,7 @@ struct Look {
 
 impl Sampler {
     pub(crate) fn new(sched: bool, peek: bool) -> Self {
-        Self {
-            sched,
-            peek,
-            known: BTreeMap::new(),
-            namespaces: BTreeMap::new(),
-            counted: BTreeMap::new(),
-        }
+        Self { sched, peek, known: BTreeMap::new(), namespaces: BTreeMap::new(), counted: BTreeMap::new() }
     }
 
     /// Samples every followed listener: connections that were found waiting, and the sample.

@@ -253,7 +253,8 @@ mod tests {
     use tracer_model::{
         address::Address,
         event::{
-            AppProtocol, Direction, Event, EventKind, FileKind, Place, SetOption, Side, SocketKind, Spoken, Via,
+            AppProtocol, Direction, Event, EventKind, FileKind, Place, SetOption, Side, SocketKind, Spoken,
+            Via,
         },
         ids::{ProcessKey, SocketId},
         input::{LossCause, Options, Origin},

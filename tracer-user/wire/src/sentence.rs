@@ -318,7 +318,13 @@ fn spoken(event: &Event) -> String {
     };
     let cut = if spoken.sni_cut { "…" } else { "" };
     let concluded = spoken.inferred.then(|| "concluded from the status alone".to_owned());
-    join(&join(&what, spoken.sni.as_ref().map(|name| format!("server name {}{cut}", Escaped(name.as_bytes())))), concluded)
+    join(
+        &join(
+            &what,
+            spoken.sni.as_ref().map(|name| format!("server name {}{cut}", Escaped(name.as_bytes()))),
+        ),
+        concluded,
+    )
 }
 
 fn lost(event: &Event) -> String {

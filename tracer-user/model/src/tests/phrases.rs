@@ -166,7 +166,9 @@ fn postgresql_by_its_first_packet() {
     let tls = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
     let gss = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30];
     let cancel = [0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e, 0, 0, 0, 1, 0, 0, 0, 2];
-    for bytes in [&tls[..], &gss, &cancel, b"\0\0\0\x1f\0\x03\0\0user\0me\0\0", b"\0\0\0\x1f\0\x03\0\x02user\0me\0\0"] {
+    for bytes in
+        [&tls[..], &gss, &cancel, b"\0\0\0\x1f\0\x03\0\0user\0me\0\0", b"\0\0\0\x1f\0\x03\0\x02user\0me\0\0"]
+    {
         assert_eq!(protocols(bytes), [Protocol::POSTGRESQL], "{bytes:?}");
     }
     // A Metadata request of Kafka, version 0: a length, the number 3, the version, an identifier.
@@ -175,7 +177,13 @@ fn postgresql_by_its_first_packet() {
 
 #[test]
 fn others_are_unknown_and_nothing_more_is_looked_at() {
-    for bytes in [&b"SSH-2.0-OpenSSH_9.2\r\n"[..], b"EHLO x\r\n", b"\xff\xff", b"\x16\x03\x09", b"\x80\x2e\x01\x03\x01"] {
+    for bytes in [
+        &b"SSH-2.0-OpenSSH_9.2\r\n"[..],
+        b"EHLO x\r\n",
+        b"\xff\xff",
+        b"\x16\x03\x09",
+        b"\x80\x2e\x01\x03\x01",
+    ] {
         let told = told(&[bytes, b"GET / HTTP/1.1\r\n"]);
         assert_eq!((told.protocols, told.done), (vec![Protocol::UNKNOWN], true), "{bytes:?}");
     }
@@ -285,7 +293,8 @@ fn a_websocket_from_its_101_on() {
     assert_eq!((&told.protocols, told.inferred, told.done), (&both, false, true));
     let told = answered(&[b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 404 Not Found\r\n\r\n", near]);
     assert_eq!((&told.protocols, told.inferred), (&both, false), "the third answer");
-    let far = b"HTTP/1.1 101 Switching Protocols\r\nServer: nginx/1.22.1\r\nDate: x\r\nUpgrade: websocket\r\n\r\n";
+    let far =
+        b"HTTP/1.1 101 Switching Protocols\r\nServer: nginx/1.22.1\r\nDate: x\r\nUpgrade: websocket\r\n\r\n";
     let told = answered(&[far]);
     assert_eq!((&told.protocols, told.inferred), (&both, true), "the header is behind the 64th byte");
 }

@@ -7,9 +7,9 @@ use crate::{
     event::{AppProtocol, Event, Spoken},
     ids::{BootNs, DescriptorId, ProcessKey, SocketId},
     input::{
-        Body, Call, Exec, Exit, FileRef, Fork, Heard, Input, ListenerSample, LossCause, Lost, NamespaceSample,
-        Origin, Overflow, Place, Queued, Reason, Request, Retransmit, Row, Sampled, Slept, Slot, Sock, State,
-        Table, Task, Thread, Waiting,
+        Body, Call, Exec, Exit, FileRef, Fork, Heard, Input, ListenerSample, LossCause, Lost,
+        NamespaceSample, Origin, Overflow, Place, Queued, Reason, Request, Retransmit, Row, Sampled, Slept,
+        Slot, Sock, State, Table, Task, Thread, Waiting,
     },
     session::{Limits, Session},
     syscall::Syscall,
@@ -454,12 +454,11 @@ fn any_row() -> impl Strategy<Value = Row> {
 
 fn any_heard() -> impl Strategy<Value = Body> {
     let protocols = prop::sample::select(AppProtocol::ALL);
-    (any_task(), any_sock(), -1..5, protocols, any::<(bool, bool)>(), prop::option::of("\\PC{0,20}")).prop_map(
-        |(task, sock, fd, protocol, (inferred, sni_cut), sni)| {
+    (any_task(), any_sock(), -1..5, protocols, any::<(bool, bool)>(), prop::option::of("\\PC{0,20}"))
+        .prop_map(|(task, sock, fd, protocol, (inferred, sni_cut), sni)| {
             let spoken = Spoken { protocol, inferred, sni, sni_cut };
             Body::Spoken(Box::new(Heard { task, fd, sock, spoken }))
-        },
-    )
+        })
 }
 
 fn any_sampled() -> impl Strategy<Value = Body> {

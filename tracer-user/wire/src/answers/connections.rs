@@ -130,7 +130,9 @@ impl Connection {
     /// The protocol, and the server's name in brackets.
     fn spoken(&self) -> String {
         let protocol = self.app_protocol.clone().unwrap_or_else(|| "-".to_owned());
-        self.sni.as_ref().map_or(protocol.clone(), |name| format!("{protocol} ({})", Escaped(name.as_bytes())))
+        self.sni
+            .as_ref()
+            .map_or(protocol.clone(), |name| format!("{protocol} ({})", Escaped(name.as_bytes())))
     }
 
     fn cells(&self, zone: &TimeZone) -> Vec<String> {
