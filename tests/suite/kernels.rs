@@ -4,7 +4,7 @@
 use crate::{
     harness::{Guest, Sockreel, kind, lines, wait_for},
     real_servers::{complete, open_args},
-    uring, verifier,
+    spoken, uring, verifier,
 };
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -48,7 +48,8 @@ fn every_kernel_loads_every_program_and_tells_the_core() -> Result<()> {
 fn prove_here(dir: &Path) -> Result<std::path::PathBuf> {
     let doctor = Sockreel::run(dir, "doctor", ["doctor", "--json"])?;
     fs::write(dir.join("doctor.jsonl"), doctor.out)?;
-    let mut args: Vec<OsString> = ["trace", "--json", "--check", "off", "-o"].map(OsString::from).into();
+    let mut args: Vec<OsString> =
+        ["trace", "--peek", "--json", "--check", "off", "-o"].map(OsString::from).into();
     args.extend([dir.join("trace.jsonl").into(), "--record".into(), dir.join("trace.reel").into()]);
     args.extend(["--".into(), env!("CARGO_BIN_EXE_core-proof").into(), dir.join("log.jsonl").into()]);
     let trace = Sockreel::run(dir, "trace", args)?;
@@ -58,6 +59,12 @@ fn prove_here(dir: &Path) -> Result<std::path::PathBuf> {
     args.extend([env!("CARGO_BIN_EXE_uring-server").into(), dir.join("rings.json").into()]);
     let rings = Sockreel::run(dir, "rings", args)?;
     ensure!(rings.code == 0, "{}: {}", rings.code, rings.err);
+    let mut args: Vec<OsString> =
+        ["trace", "--peek", "--json", "--check", "off", "-o"].map(OsString::from).into();
+    args.extend([dir.join("spoken.jsonl").into(), "--".into()]);
+    args.extend([env!("CARGO_BIN_EXE_speaker").into(), dir.join("spoken.json").into()]);
+    let spoken = Sockreel::run(dir, "spoken", args)?;
+    ensure!(spoken.code == 0, "{}: {}", spoken.code, spoken.err);
     let types = fs::read("/sys/kernel/btf/vmlinux")?;
     let names = types.split(|byte| *byte == 0).filter(|name| name.starts_with(b"btf_trace_"));
     let names: Vec<_> = names.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
@@ -74,8 +81,11 @@ fn column(found: &Path, other: Option<(&str, &Column)>) -> Result<Column> {
         read("trace.code")?,
         read("trace.err")?
     );
-    if let Ok(code) = read("rings.code") {
-        ensure!(code.trim() == "0", "trace of rings ended with {code}: {}", read("rings.err")?);
+    for name in ["rings", "spoken"] {
+        if let Ok(code) = read(&format!("{name}.code")) {
+            let err = read(&format!("{name}.err"))?;
+            ensure!(code.trim() == "0", "trace of {name} ended with {code}: {err}");
+        }
     }
     let written = lines(&found.join("trace.jsonl"))?;
     complete(&written)?;
@@ -101,6 +111,8 @@ fn column(found: &Path, other: Option<(&str, &Column)>) -> Result<Column> {
     }
     same_queues(&written)?;
     compared += uring::same_operations(&found.join("rings.json"), &found.join("rings.jsonl"))?;
+    compared +=
+        spoken::same_spoken(&lines(&found.join("spoken.json"))?, &lines(&found.join("spoken.jsonl"))?)?;
     ensure!(open.interrupt()?.code == 0, "open did not end well");
     let walked = verifier::walked(&doctor)?;
     verifier::within_budget(&walked, other.map(|(series, _)| series))?;

@@ -25,6 +25,9 @@ const BUDGET: &[(&str, u64)] = &[
     // With the walk through a queue.
     ("listeners", 12_600),
     ("look", 1_600),
+    // Bytes are read in steps, each verified once.
+    ("peek_enter", 1_300),
+    ("peek_exit", 24_800),
     ("retransmit", 1_200),
     // With descriptors that pass in messages and between rings, here and in the other programs of rings.
     ("ring_complete", 37_100),
@@ -50,6 +53,7 @@ const OLDER: &[(&str, &[(&str, u64)])] = &[
             ("exec", 15_800),
             ("fork", 82_000),
             ("listeners", 25_000),
+            ("peek_enter", 1_800),
             ("ring_complete_values", 57_000),
             ("ring_create", 7_000),
             ("ring_overflow", 33_100),

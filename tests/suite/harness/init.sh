@@ -9,11 +9,11 @@ ip link set lo up
 stty raw -F /dev/ttyS1
 cd /found
 sockreel doctor --json > doctor.jsonl 2> doctor.err
-sockreel trace --json --check off -o trace.jsonl --record trace.reel -- core-proof log.jsonl 2> trace.err
+sockreel trace --peek --json --check off -o trace.jsonl --record trace.reel -- core-proof log.jsonl 2> trace.err
 echo $? > trace.code
 sockreel trace --json --check off -o rings.jsonl -- uring-server rings.json 2> rings.err
 echo $? > rings.code
-sockreel trace --peek --json --check off -o spoken.jsonl --record spoken.reel -- speaker spoken.json 2> spoken.err
+sockreel trace --peek --json --check off -o spoken.jsonl -- speaker spoken.json 2> spoken.err
 echo $? > spoken.code
 tr '\0' '\n' < /sys/kernel/btf/vmlinux | grep '^btf_trace_' > tracepoints
 tar c . > /dev/ttyS1

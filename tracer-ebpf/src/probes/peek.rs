@@ -23,7 +23,9 @@ use core::ffi::c_void;
 use tracer_abi::{
     Carrier, Counter, Kind, Peeked, Peeking, Protocol, SNI_LEN, SPOKEN_INFERRED, SPOKEN_SNI_CUT, Sock, Spoken,
 };
-use tracer_spoken::{Bytes, Cursor, Heard, LOOK, STEPS, VERDICT, begin, counts, hear, hears, overheard};
+use tracer_spoken::{
+    Bytes, CHUNK, Cursor, Heard, LOOK, STEPS, VERDICT, begin, counts, hear, hears, overheard,
+};
 
 /// `EINPROGRESS` (errno(3)), as a call returns it.
 const IN_PROGRESS: i64 = -115;
@@ -278,7 +280,7 @@ fn note(looking: &mut Looking, heard: &Heard) {
         looking.protocol = protocol.into();
     }
     let (inferred, cut) = (u32::from(heard.inferred), u32::from(heard.named.cut));
-    looking.flags = inferred * SPOKEN_INFERRED | cut * SPOKEN_SNI_CUT;
+    looking.flags = (inferred * SPOKEN_INFERRED) | (cut * SPOKEN_SNI_CUT);
     looking.name = heard.named.at;
     looking.name_len = heard.named.len;
     looking.done = heard.done.into();
@@ -305,15 +307,22 @@ fn conclude(looking: &Looking, peeking: &Peeking) {
             (*record).flags = looking.flags;
             (*record).sni_len = 0;
             zero((&raw mut (*record).sni).cast(), SNI_LEN);
-            let len = opaque(u64::from(looking.name_len));
+            let len = looking.name_len;
             if len > 0
-                && len <= SNI_LEN as u64
-                && user_bytes((&raw mut (*record).sni).cast(), len as u32, looking.name)
+                && len <= SNI_LEN as u32
+                && user_bytes((&raw mut (*record).sni).cast(), within(len, SNI_LEN as u32), looking.name)
             {
-                (*record).sni_len = len as u32;
+                (*record).sni_len = len;
             }
         }
     });
+}
+
+/// A length from 1 to `most`, a power of two, in a form that every verifier sees the bounds of: a mask, which the compiler does
+/// not know to be without effect.
+#[inline(always)]
+fn within(len: u32, most: u32) -> u32 {
+    (opaque(u64::from(len) - 1) as u32 & (most - 1)) + 1
 }
 
 /// The caller's memory.
@@ -322,12 +331,11 @@ struct Caller;
 impl Bytes for Caller {
     #[inline(always)]
     fn chunk(&mut self, at: u64, len: u32) -> Option<[u8; 8]> {
-        let mut chunk = [0_u8; 8];
-        let len = opaque(u64::from(len));
-        if len == 0 || len > chunk.len() as u64 {
+        let mut chunk = [0_u8; CHUNK as usize];
+        if len == 0 || len > CHUNK {
             return None;
         }
-        user_bytes(chunk.as_mut_ptr(), len as u32, at).then_some(chunk)
+        user_bytes(chunk.as_mut_ptr(), within(len, CHUNK), at).then_some(chunk)
     }
 
     #[inline(always)]

@@ -94,7 +94,7 @@ fn trial() -> Vec<Finding> {
         ring_bytes: 1 << 16,
         check: None,
         sched: false,
-        peek: false,
+        peek: true,
     }) {
         Ok(capture) => {
             let report = capture.report();

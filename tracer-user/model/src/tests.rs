@@ -13,5 +13,6 @@ mod queues;
 mod record;
 mod rounds;
 mod snapshots;
+mod spoken;
 mod tables;
 mod uring;

@@ -199,7 +199,7 @@ mod tests {
     use jiff::tz::{Offset, TimeZone};
     use tracer_model::{
         address::Address,
-        event::{Event, EventKind, FileKind, Side, SocketKind, Via},
+        event::{AppProtocol, Event, EventKind, FileKind, Side, SocketKind, Spoken, Via},
         ids::{ProcessKey, SocketId},
         input::{LossCause, Origin},
         names::state,
@@ -218,6 +218,11 @@ mod tests {
     fn call(kind: EventKind, call: Syscall, fd: i32, ret: i64) -> Event {
         let error = u32::try_from(-ret).ok().filter(|error| *error > 0);
         Event { call: Some(call), fd: Some(fd), ret: Some(ret), error, ..event(kind) }
+    }
+
+    fn spoken(protocol: AppProtocol, sni: Option<&str>, sni_cut: bool) -> Spoken {
+        let sni = sni.map(str::to_owned);
+        Spoken { protocol, inferred: false, sni, sni_cut }
     }
 
     fn inet(port: u16) -> Address {
@@ -289,6 +294,26 @@ mod tests {
             (
                 Event { local: Some(inet(80)), ..call(EventKind::Accept, Syscall::Accept4, 6, -11) },
                 "accept4(6) = -1 EAGAIN (Resource temporarily unavailable)  nothing to accept on fd 6 (127.0.0.1:80)",
+            ),
+            (
+                Event {
+                    fd: Some(9),
+                    local: Some(inet(443)),
+                    via: Via::Kernel,
+                    spoken: Some(Box::new(spoken(AppProtocol::Tls, Some("example.\x1b[m"), true))),
+                    ..event(EventKind::Spoken)
+                },
+                "spoken                                tls is spoken on fd 9 (127.0.0.1:443), \
+                 server name example.\\x1b[m…",
+            ),
+            (
+                Event {
+                    fd: Some(9),
+                    via: Via::Kernel,
+                    spoken: Some(Box::new(spoken(AppProtocol::Websocket, None, false))),
+                    ..event(EventKind::Spoken)
+                },
+                "spoken                                fd 9 was switched to websocket",
             ),
             (
                 call(EventKind::Accept, Syscall::Accept, 6, -512),

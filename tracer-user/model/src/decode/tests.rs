@@ -3,6 +3,7 @@
 use super::{DecodeError, in_flight, record, row};
 use crate::{
     address::Address,
+    event::{AppProtocol, Spoken},
     ids::ProcessKey,
     input::{Body, Input, State},
     syscall::{Numbering, Syscall},
@@ -150,6 +151,43 @@ fn a_change_that_waited_comes_before_the_one_it_waited_for() {
     let at = bytes.len() - 40;
     bytes[at..at + 16].fill(0);
     assert_eq!(seen(&bytes), [(5_000, 5, 7, 104, 7)], "none waited");
+}
+
+/// A record of kind 37, its socket as in the record of a close.
+fn spoken(protocol: u32, flags: u32, name: &[u8]) -> Vec<u8> {
+    let mut bytes = close_with_states(0)[..48].to_vec();
+    bytes[0] = 37;
+    bytes.extend(&close_with_states(0)[200..272]);
+    bytes.extend(9_i32.to_ne_bytes());
+    for word in [protocol, flags, u32::try_from(name.len()).unwrap()] {
+        bytes.extend(word.to_ne_bytes());
+    }
+    bytes.extend(name);
+    bytes.resize(48 + 72 + 16 + 64, 0);
+    bytes
+}
+
+#[test]
+fn a_servers_name_is_shown_if_it_is_a_hosts() {
+    let seen = |bytes: &[u8]| match told(bytes).unwrap().remove(0).body {
+        Body::Spoken(heard) => (heard.fd, heard.spoken),
+        other => panic!("{other:?}"),
+    };
+    let tls = |sni: Option<&str>, sni_cut| Spoken {
+        protocol: AppProtocol::Tls,
+        inferred: false,
+        sni: sni.map(str::to_owned),
+        sni_cut,
+    };
+    assert_eq!(seen(&spoken(4, 0, b"a-1.example.org")), (9, tls(Some("a-1.example.org"), false)));
+    assert_eq!(seen(&spoken(4, 2, b"a-1.exam")), (9, tls(Some("a-1.exam"), true)));
+    for name in [&b""[..], b"a b", b"\x1b[31m", b"caf\xc3\xa9", b"\xff", b"a\0b"] {
+        assert_eq!(seen(&spoken(4, 2, name)), (9, tls(None, false)), "{name:?}");
+    }
+    let switched = Spoken { protocol: AppProtocol::Websocket, inferred: true, ..tls(None, false) };
+    assert_eq!(seen(&spoken(3, 1, b"")), (9, switched));
+    assert_eq!(seen(&spoken(u32::MAX, 0, b"")).1.protocol, AppProtocol::Unknown);
+    assert_eq!(told(&spoken(4, 0, b"a")[..190]), Err(DecodeError::Short));
 }
 
 fn inet(address: SocketAddrV4) -> Address {

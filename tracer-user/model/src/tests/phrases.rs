@@ -285,6 +285,36 @@ fn answered(answers: &[&[u8]]) -> Told {
     connection.told
 }
 
+/// What a call tells whose bytes are in parts of its memory; a part without bytes is one too.
+fn in_parts(parts: &[&[u8]], more: bool) -> Told {
+    let mut connection = Connection::new();
+    let mut left = LOOK;
+    for (place, bytes) in parts.iter().enumerate() {
+        let mut call = Call { bytes, reads: 0 };
+        let last = place + 1 == parts.len();
+        let mut cursor = Cursor { at: 0, len: bytes.len() as u64, left, more: u32::from(last && more) };
+        let heard = (0..STEPS).find_map(|_| hear(&mut connection.peeked, &mut cursor, &mut call));
+        let heard = heard.expect("it comes to an end");
+        left = cursor.left;
+        connection.told.protocols.extend(heard.told);
+        if heard.enough {
+            break;
+        }
+    }
+    connection.told
+}
+
+#[test]
+fn a_call_in_parts() {
+    assert_eq!(in_parts(&[b"*", b"", b"1\r\n$4\r\n"], false).protocols, [Protocol::REDIS]);
+    let hello = client_hello(&[(0, &server_name("a.example"))]);
+    assert_eq!(in_parts(&[&hello[..5], &hello[5..]], false).protocols, [Protocol::TLS]);
+    assert_eq!(in_parts(&[b"GET /", b"a"], false).protocols, [], "the line goes on in the next call");
+    assert_eq!(in_parts(&[b"GET /", b"a"], true).protocols, [Protocol::HTTP1], "the rest is passed over");
+    assert_eq!(in_parts(&[b"*1"], true).protocols, [Protocol::UNKNOWN]);
+    assert_eq!(in_parts(&[&hello[..20]], true).protocols, [Protocol::TLS]);
+}
+
 #[test]
 fn a_websocket_from_its_101_on() {
     let near = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nConnection: Upgrade\r\n\r\n";
