@@ -166,6 +166,7 @@ function detail(line: Line): string {
   if (line.how) parts.push(line.how);
   if (line.dir) parts.push(`passed ${line.dir}`);
   if (line.closed_first) parts.push(`${line.closed_first} closed first`);
+  if (line.app_protocol) parts.push(line.sni ? `${line.app_protocol} ${line.sni}` : line.app_protocol);
   if (line.child) parts.push(`child ${line.child}`);
   if (line.fds) parts.push(`fds ${line.fds.join(" ")}`);
   if (line.status !== undefined) parts.push(`status ${line.status}`);

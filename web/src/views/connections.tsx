@@ -1,4 +1,5 @@
 import { phaseWord, processName } from "../a11y/sentences.ts";
+import { spoken, spokenAt } from "../a11y/spoken.ts";
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import { type Connection, connectionsAt } from "../layout/connections.ts";
@@ -38,6 +39,7 @@ export function Connections() {
             { title: "fd", key: ({ holder }) => holder?.fd ?? -1 },
             { title: "Age", key: ({ since }) => -since },
             { title: "Waited", key: ({ socket }) => socket.wait_ns ?? -1 },
+            { title: "Spoken", key: ({ socket }) => spokenAt(socket, at)?.app_protocol ?? "" },
             { title: "Other end", key: ({ other }) => other?.id ?? "" },
           ]}
           row={(connection) => <Line connection={connection} at={at} />}
@@ -75,6 +77,9 @@ function Line({ connection, at }: { readonly connection: Connection; readonly at
       </span>
       <span role="cell" class="num">
         {socket.wait_ns === null ? "" : duration(socket.wait_ns)}
+      </span>
+      <span role="cell">
+        <bdi>{spoken(socket, at)}</bdi>
       </span>
       <span role="cell">
         {other && (

@@ -12,6 +12,7 @@ import {
   standing,
   stepAt,
 } from "../a11y/sentences.ts";
+import { spoken, spokenAt } from "../a11y/spoken.ts";
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import { look } from "../layout/life.ts";
@@ -340,6 +341,7 @@ function OfSocket({ socket, table }: { readonly socket: Socket; readonly table: 
             {socket.wait_ns !== null && <> after waiting {duration(socket.wait_ns)}</>}
           </Fact>
         )}
+        {spokenAt(socket, app.edge) && <Fact name="Spoken">{spoken(socket, app.edge)}</Fact>}
         {socket.closed_first !== null && (
           <Fact name="Closed first by">{socket.closed_first === "peer" ? "the peer" : "this side"}</Fact>
         )}
