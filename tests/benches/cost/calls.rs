@@ -10,10 +10,13 @@ use crate::{
 use anyhow::{Context as _, Result};
 
 pub(crate) fn rows(size: Size) -> Result<Vec<Row>> {
-    let untraced = more_ns(Kind::Getppid, false, size)?;
-    let filtered = more_ns(Kind::Getfd, true, size)?;
-    let recorded = more_ns(Kind::Setfd, true, size)?;
-    let datagram = more_ns(Kind::Datagram, false, size)?;
+    let untraced = more_ns(Kind::Getppid, false, &[], size)?;
+    let filtered = more_ns(Kind::Getfd, true, &[], size)?;
+    let recorded = more_ns(Kind::Setfd, true, &[], size)?;
+    let datagram = more_ns(Kind::Datagram, false, &[], size)?;
+    let stream = more_ns(Kind::Stream, true, &["--peek"], size)?;
+    let exchange = more_ns(Kind::Exchange, true, &["--peek"], size)?;
+    let each = |figures: &Figures, calls: f64| figures.more.iter().map(|more| more / calls).collect();
     // A datagram to oneself is two untraced calls and one segment.
     let calls = 2.0 * median(&untraced.more).context("no figure")?;
     let segment = datagram.more.iter().map(|more| more - calls).collect();
@@ -32,6 +35,16 @@ pub(crate) fn rows(size: Size) -> Result<Vec<Row>> {
             .beside(alone(&recorded)),
         Row::new("a received segment on a socket that is not traced", Goal::AtMost(30.0), "ns", segment)
             .beside(format!("{}, two calls and one segment", alone(&datagram))),
+        // Asked for: as much as a call that is traced.
+        Row::new(
+            "a read or write where what is spoken is known (--peek)",
+            Goal::AtMost(100.0),
+            "ns",
+            each(&stream, 2.0),
+        )
+        .beside(format!("{}, two calls and two segments", alone(&stream))),
+        Row::new("a read or write of HTTP/1 (--peek)", Goal::AtMost(250.0), "ns", each(&exchange, 4.0))
+            .beside(format!("{}, four calls", alone(&exchange))),
     ])
 }
 
@@ -43,7 +56,7 @@ struct Figures {
 }
 
 /// Compares turns with and without tracing, in alternation: of the load itself, or of another process.
-fn more_ns(kind: Kind, itself: bool, size: Size) -> Result<Figures> {
+fn more_ns(kind: Kind, itself: bool, asked: &[&str], size: Size) -> Result<Figures> {
     let dir = tempfile::tempdir()?;
     let mut load = Load::start(kind)?;
     let other = Load::start(Kind::Getppid)?;
@@ -53,7 +66,9 @@ fn more_ns(kind: Kind, itself: bool, size: Size) -> Result<Figures> {
     for round in 0..size.rounds {
         let before = load.turn_ns(size.calls)?;
         let out = dir.path().join(format!("{round}.jsonl"));
-        let args = ["trace", "--json", "-o", &out.to_string_lossy(), "-p", &followed];
+        let out_text = out.to_string_lossy();
+        let args =
+            ["trace", "--json", "-o", &out_text, "-p", &followed].into_iter().chain(asked.iter().copied());
         let trace = Sockreel::start(dir.path(), "trace", args)?;
         wait_until_attached(&out, || Ok(()))?;
         let traced = load.turn_ns(size.calls)?;

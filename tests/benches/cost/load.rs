@@ -3,15 +3,15 @@
 //! Each line on standard input is a number of turns; each answer is how many nanoseconds they took.
 
 use crate::harness::Group;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use nix::{
     fcntl::{FcntlArg, FdFlag, fcntl},
     sched::{CpuSet, sched_setaffinity},
     unistd::{Pid, getppid},
 };
 use std::{
-    io::{BufRead as _, BufReader, Write as _, stdin, stdout},
-    net::{Ipv4Addr, UdpSocket},
+    io::{BufRead as _, BufReader, Read as _, Write as _, stdin, stdout},
+    net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket},
     process::{ChildStdin, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -27,6 +27,10 @@ pub(crate) enum Kind {
     Setfd,
     /// A datagram to itself: two untraced calls, and one segment received.
     Datagram,
+    /// A write and a read of a connection on which a first command said what is spoken.
+    Stream,
+    /// A request and an answer in HTTP/1: four calls.
+    Exchange,
     /// 1,000 recorded calls a second for each turn, for one second.
     Paced,
 }
@@ -36,6 +40,8 @@ const KINDS: &[(&str, Kind)] = &[
     ("getfd", Kind::Getfd),
     ("setfd", Kind::Setfd),
     ("datagram", Kind::Datagram),
+    ("stream", Kind::Stream),
+    ("exchange", Kind::Exchange),
     ("paced", Kind::Paced),
 ];
 
@@ -93,9 +99,10 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let mut first = CpuSet::new();
     first.set(0)?;
     sched_setaffinity(Pid::from_raw(0), &first)?;
-    let turn = turn(*kind)?;
     for line in stdin().lines() {
         let turns: u64 = line?.parse()?;
+        // Anew each time: what a connection is, is decided when it is made.
+        let turn = turn(*kind)?;
         let start = Instant::now();
         if *kind == Kind::Paced {
             paced(turns, start)?;
@@ -112,6 +119,24 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 
 type Turn = Box<dyn Fn() -> Result<()>>;
 
+/// A new connection over the loopback.
+fn connection() -> Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let client = TcpStream::connect(listener.local_addr()?)?;
+    client.set_nodelay(true)?;
+    let server = listener.accept()?.0;
+    server.set_nodelay(true)?;
+    Ok((client, server))
+}
+
+/// Bytes from one end to the other.
+fn say(mut from: &TcpStream, mut to: &TcpStream, bytes: &[u8]) -> Result<()> {
+    from.write_all(bytes)?;
+    // They come as one: the loopback loses nothing and cuts nothing as short.
+    ensure!(to.read(&mut [0; 64])? == bytes.len(), "bytes came in parts");
+    Ok(())
+}
+
 fn turn(kind: Kind) -> Result<Turn> {
     Ok(match kind {
         Kind::Getppid => Box::new(|| {
@@ -123,6 +148,18 @@ fn turn(kind: Kind) -> Result<Turn> {
             Ok(())
         }),
         Kind::Setfd | Kind::Paced => Box::new(set_flag),
+        Kind::Stream => {
+            let (client, server) = connection()?;
+            say(&client, &server, b"*1\r\n$4\r\nPING\r\n")?;
+            Box::new(move || say(&client, &server, b"x"))
+        }
+        Kind::Exchange => {
+            let (client, server) = connection()?;
+            Box::new(move || {
+                say(&client, &server, b"GET / HTTP/1.1\r\n\r\n")?;
+                say(&server, &client, b"HTTP/1.1 204 No Content\r\n\r\n")
+            })
+        }
         Kind::Datagram => {
             let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
             socket.connect(socket.local_addr()?)?;
