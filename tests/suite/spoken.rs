@@ -272,8 +272,7 @@ fn postgres_by_tcp_and_by_its_unix_socket() -> Result<()> {
         Ok(run(postgres.client("psql", host).args(["-Atc", query]))?.trim().to_owned())
     };
     let host = Path::new("127.0.0.1");
-    wait_for("postgres", || ask(host, "select 1"))
-        .with_context(|| trace.stderr().unwrap_or_default())?;
+    wait_for("postgres", || ask(host, "select 1")).with_context(|| trace.stderr().unwrap_or_default())?;
     let address = format!("127.0.0.1:{}", postgres.port);
     let mut known = Vec::new();
     for _ in 0..3 {
