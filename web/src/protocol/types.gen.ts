@@ -65,6 +65,10 @@ app_protocol?: string,
  */
 sni?: string,
 /**
+ * The name goes on.
+ */
+sni_cut?: boolean,
+/**
  * Who closed first: `client` or `server`, as far as is known.
  */
 closed_first?: string,

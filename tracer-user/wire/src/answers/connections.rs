@@ -1,9 +1,10 @@
 //! Both ends of connections: `/api/v1/answers/connections`, `sockreel connections`.
 
-use super::{Basis, Party, Terms, When, columns::columns, queues::party};
+use super::{Basis, Party, Terms, When, columns::columns, queues::party, spoken};
 use crate::{
     api::{Socket, Tcp},
     escape::Escaped,
+    line::is_false,
 };
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,10 @@ pub struct Connection {
     pub app_protocol: Option<String>,
     /// `tls`: the server's name that the client asks for, as far as it is known.
     pub sni: Option<String>,
+    /// The name goes on.
+    #[serde(default, skip_serializing_if = "is_false")]
+    #[ts(as = "Option<bool>")]
+    pub sni_cut: bool,
     /// Who closed first: `client` or `server`, as far as is known.
     pub closed_first: Option<String>,
     /// When.
@@ -86,6 +91,7 @@ impl Connections {
                 .or(peeks.then_some(AppProtocol::Unknown))
                 .map(|protocol| protocol.name().to_owned()),
             sni: connection.spoken().and_then(|spoken| spoken.sni.clone()),
+            sni_cut: connection.spoken().is_some_and(|spoken| spoken.sni_cut),
             client: connection.client.as_ref().map(end),
             server: connection.server.as_ref().map(end),
             closed_first: connection.closed_first.map(|(which, _)| match which {
@@ -127,14 +133,6 @@ impl Connections {
 }
 
 impl Connection {
-    /// The protocol, and the server's name in brackets.
-    fn spoken(&self) -> String {
-        let protocol = self.app_protocol.clone().unwrap_or_else(|| "-".to_owned());
-        self.sni
-            .as_ref()
-            .map_or(protocol.clone(), |name| format!("{protocol} ({})", Escaped(name.as_bytes())))
-    }
-
     fn cells(&self, zone: &TimeZone) -> Vec<String> {
         let known = self.client.as_ref().or(self.server.as_ref());
         let kind = known.map(|end| end.socket.protocol.clone().unwrap_or_else(|| end.socket.family.clone()));
@@ -174,7 +172,10 @@ impl Connection {
             by(&self.client),
             address(&self.server, &self.client),
             by(&self.server),
-            self.spoken(),
+            self.app_protocol.as_ref().map_or_else(
+                || "-".to_owned(),
+                |protocol| spoken(protocol, self.sni.as_deref(), self.sni_cut),
+            ),
             number(to_server),
             number(to_client),
             both(|tcp| tcp.rtt_us.into()) + " µs",

@@ -325,6 +325,13 @@ fn state(socket: &Socket) -> String {
         .unwrap_or_default()
 }
 
+/// What is spoken on a connection: the protocol, and the server's name in brackets.
+fn spoken(protocol: &str, name: Option<&str>, cut: bool) -> String {
+    let end = if cut { "…" } else { "" };
+    let name = name.map(|name| format!(" ({}{end})", Escaped(name.as_bytes())));
+    format!("{protocol}{}", name.unwrap_or_default())
+}
+
 /// What kind of socket it is: `tcp`, `tcp6`, `udp`, `unix stream`, `netlink route` and so on.
 fn netid(socket: &Socket) -> String {
     match (socket.family.as_str(), &socket.protocol) {

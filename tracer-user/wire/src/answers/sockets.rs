@@ -1,6 +1,6 @@
 //! Sockets and who holds them: `/api/v1/answers/sockets`, `sockreel sockets`.
 
-use super::{Basis, Holder, Terms, columns::columns, netid, state};
+use super::{Basis, Holder, Terms, columns::columns, netid, spoken, state};
 use crate::{api::Socket, escape::Escaped};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -69,10 +69,10 @@ impl HeldSocket {
             address(&socket.local),
             address(&socket.peer),
             if users.is_empty() { String::new() } else { format!("users:({})", users.join(",")) },
-            socket.spoken.last().map_or(String::new(), |spoken| {
-                let name = spoken.sni.as_ref().map(|name| format!(" ({})", Escaped(name.as_bytes())));
-                format!("{}{}", spoken.app_protocol, name.unwrap_or_default())
-            }),
+            socket
+                .spoken
+                .last()
+                .map_or(String::new(), |said| spoken(&said.app_protocol, said.sni.as_deref(), said.sni_cut)),
         ]
     }
 }
