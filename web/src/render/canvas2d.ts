@@ -309,7 +309,9 @@ export class Canvas2dRenderer implements Renderer {
       to.fillStyle = palette.edge;
       to.fillRect(Math.round(tick.x), scene.top - 8, 1, 8);
       to.fillStyle = palette.muted;
-      to.fillText(tick.label, Math.round(tick.x) + 5, scene.top / 2);
+      const x = Math.round(tick.x) + 5;
+      // Half a time is none.
+      if (x + this.#width(to, tick.label) <= scene.width) to.fillText(tick.label, x, scene.top / 2);
     }
   }
 

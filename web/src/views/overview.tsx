@@ -10,8 +10,10 @@ import { Starts } from "./starts.tsx";
 const HEIGHT = 36;
 /** Pixels of a bucket. */
 const BUCKET_PX = 3;
-/** The whole time is counted anew at most so often, and takes so much of a frame. */
-const COUNT_MS = 500;
+/** The whole time is counted anew at most so often, and so that counting takes a twentieth of the time at most. */
+const COUNT_MS = 50;
+const SHARE = 20;
+/** How much of a frame counting takes. */
 const SLICE_MS = 2;
 const NONE = new Uint32Array(1);
 const NOTHING = { changes: NONE, errors: NONE, open: NONE };
@@ -57,6 +59,8 @@ class Strip {
   #counting: Generator<void, Summary, void> | undefined;
   /** Of the session, as it was last counted. */
   #version = -1;
+  /** How long the present count has taken up to now. */
+  #took = 0;
   /** When the next count may begin. */
   #due = 0;
   #later: ReturnType<typeof setTimeout> | undefined;
@@ -112,19 +116,23 @@ class Strip {
       const buckets = Math.max(1, Math.floor(this.#width / BUCKET_PX));
       this.#counting = summarizing(session.entities, session.failures, from, to, buckets);
       this.#version = session.version;
+      this.#took = 0;
     } else if (!this.#counting && this.#version !== session.version) {
       this.#later ??= setTimeout(() => {
         this.#later = undefined;
         frames.request();
       }, this.#due - now);
     }
-    while (this.#counting && performance.now() < now + SLICE_MS) {
+    let until = now;
+    while (this.#counting && until < now + SLICE_MS) {
       const { done, value } = this.#counting.next();
+      until = performance.now();
       if (!done) continue;
       this.#summary = value;
       this.#counting = undefined;
-      this.#due = performance.now() + COUNT_MS;
+      this.#due = until + Math.max(COUNT_MS, SHARE * (this.#took + until - now));
     }
+    this.#took += until - now;
     if (this.#counting) frames.request();
     return this.#summary ?? { from, to, ...NOTHING };
   }
