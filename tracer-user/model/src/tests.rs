@@ -1,5 +1,6 @@
 //! Tests of the model: inputs made by hand, events and tables as the man pages say they must be.
 
+mod any;
 mod calls;
 mod connections;
 mod contents;

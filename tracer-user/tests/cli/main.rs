@@ -1,31 +1,19 @@
 //! The program from the outside, as far as it goes without privileges and without a kernel that allows tracing.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+mod opened;
+mod recorded;
+
+use recorded::{Recorded, inputs, recorded};
 use std::{
     ffi::OsStr,
     fs::{self, File, Permissions},
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{Ipv4Addr, TcpStream},
+    io::Read as _,
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
+    path::Path,
+    process::{Command, Output, Stdio},
 };
-use tempfile::TempDir;
-use tracer_model::{
-    address::Address,
-    ids::{BootNs, ProcessKey},
-    input::{
-        Body, Call, FileRef, Input, LossCause, Lost, Options, Origin, Place, Reason, Row, Slot, Sock, Task,
-    },
-    session::{Limits, Session},
-    syscall::Syscall,
-};
-use tracer_recording::{Head, NewFile, Writer};
+use tracer_model::session::{Limits, Session};
 use tracer_wire::line::Line;
 
 fn sockreel<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
@@ -44,120 +32,6 @@ fn ended(output: &Output) -> (Option<i32>, String, String) {
 
 fn run<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> (Option<i32>, String, String) {
     ended(&sockreel(args).output().unwrap())
-}
-
-const NGINX: ProcessKey = ProcessKey { pid: 812, start_ns: 5_119_676_157_000 };
-
-fn file(number: u64) -> FileRef {
-    FileRef { file: 0xffff_8880_0000_0000 + number, ino: 70_000 + number, dev: 8, mode: 0o140_777 }
-}
-
-fn sock(number: u64, state: u16, port: u16, peer: u16) -> Sock {
-    Sock {
-        sk: 0xffff_8881_0000_0000 + number,
-        netns: 4_026_531_840,
-        family: 2,
-        ty: 1,
-        protocol: 6,
-        state,
-        local: Address::Inet(Ipv4Addr::LOCALHOST, port),
-        peer: Address::Inet(if peer == 0 { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST }, peer),
-        queue_len: 0,
-        queue_limit: 511,
-        peer_sk: 0,
-        options: Options::default(),
-    }
-}
-
-/// A server with a listener that takes `accepts` connections, and a loss.
-fn inputs(accepts: u16) -> Vec<Input> {
-    let mut inputs = Vec::new();
-    let mut push = |ts: u64, origin, body| inputs.push(Input { ts: BootNs(ts), origin, late: false, body });
-    push(1_000, None, Body::Anchor { epoch_minus_boot_ns: 1_795_348_800_000_000_000 });
-    push(1_001, None, Body::SnapshotBegin(Reason::Start));
-    push(
-        1_002,
-        None,
-        Body::Row(Box::new(Row {
-            process: NGINX,
-            parent: 1,
-            files: 0xffff_8882_0000_0000,
-            comm: b"nginx".to_vec(),
-            fd_limit: 1024,
-            place: Place::default(),
-            slot: Slot {
-                fd: 6,
-                file: Some(file(6)),
-                cloexec: false,
-                nonblock: false,
-                name: b"socket:[70006]".to_vec(),
-            },
-            sock: Some(sock(6, 10, 80, 0)),
-            open_flags: 2,
-            tcp: None,
-            unread: 0,
-        })),
-    );
-    push(1_003, None, Body::SnapshotEnd(Reason::Start));
-    for n in 0..accepts {
-        let fd = 9 + i32::from(n);
-        push(
-            10_000 + u64::from(n) * 1_000,
-            Some(Origin { cpu: 0, cpu_seq: n.into() }),
-            Body::Call(Box::new(Call {
-                task: Task { process: NGINX, tid: 812, files: 0xffff_8882_0000_0000 },
-                call: Syscall::Accept4,
-                enter: Some(BootNs(9_500 + u64::from(n) * 1_000)),
-                ret: Some(fd.into()),
-                args: [6, 0, 0, 0o4000],
-                subject: Some(Slot {
-                    fd: 6,
-                    file: Some(file(6)),
-                    cloexec: false,
-                    nonblock: false,
-                    name: Vec::new(),
-                }),
-                results: vec![Slot {
-                    fd,
-                    file: Some(file(100 + u64::from(n))),
-                    cloexec: false,
-                    nonblock: false,
-                    name: Vec::new(),
-                }],
-                socks: vec![sock(100 + u64::from(n), 1, 80, 40_000 + n)],
-                listener: Some(sock(6, 10, 80, 0).sk),
-                queued: Some(BootNs(9_400 + u64::from(n) * 1_000)),
-                queue: Some((0, 511)),
-                sleeps: None,
-                asked: None,
-                asked_value: None,
-                path: None,
-                request: None,
-            })),
-        );
-    }
-    push(90_000_000, None, Body::Lost(Lost { count: 3, cause: LossCause::RingFull, cpu: Some(0) }));
-    inputs
-}
-
-struct Recorded {
-    dir: TempDir,
-    path: PathBuf,
-}
-
-/// Records, with a block for every five inputs.
-fn recorded(inputs: &[Input]) -> Recorded {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("r.mcap");
-    let mut writer = Writer::begin(NewFile::create(&path).unwrap(), &Head::default()).unwrap();
-    for block in inputs.chunks(5) {
-        for input in block {
-            writer.write(input).unwrap();
-        }
-        writer.flush().unwrap();
-    }
-    writer.finish().unwrap();
-    Recorded { dir, path }
 }
 
 #[test]
@@ -463,94 +337,6 @@ fn open_names_what_it_cannot_read() {
     let (code, out, err) = run(["open", "/no/such/recording"]);
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert_eq!(err, "sockreel: cannot read /no/such/recording: No such file or directory (os error 2)\n");
-}
-
-/// A running `open`, ended by the test or by its end.
-struct Opened {
-    child: Child,
-    url: String,
-}
-
-impl Opened {
-    fn new(recording: &Path, args: &[&str]) -> Self {
-        let mut child = sockreel(["open"])
-            .arg(recording)
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        Self { child, url: url.trim_end().to_owned() }
-    }
-
-    /// Host and port.
-    fn address(&self) -> &str {
-        self.url.strip_prefix("http://").unwrap().split_once('/').unwrap().0
-    }
-
-    /// Status and body of an answer.
-    fn get(&self, path: &str, token: &str) -> (String, String) {
-        let mut stream = TcpStream::connect(self.address()).unwrap();
-        let host = self.address();
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.lines().next().unwrap().to_owned(), body.to_owned())
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[test]
-fn a_recording_opens_behind_its_token_until_a_signal_ends_it() {
-    let Recorded { path, dir: _dir } = recorded(&inputs(5));
-    let mut opened = Opened::new(&path, &[]);
-    let token = opened.url.split_once("/?token=").unwrap().1.to_owned();
-    let (status, _) = opened.get("/api/v1/events", "0123456789abcdef0123456789abcdef");
-    assert_eq!(status, "HTTP/1.1 401 Unauthorized");
-
-    // What is loaded is seen at once; loading takes a moment.
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let (status, body) = opened.get("/api/v1/events?limit=100", &token);
-        assert_eq!(status, "HTTP/1.1 200 OK", "{body}");
-        let accepts = body.matches("\"event\":\"accept\"").count();
-        if accepts == 5 {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{accepts} accepts: {body}");
-    }
-
-    // A second server on the same address names it and the way out.
-    let (code, out, err) =
-        run([OsStr::new("open"), path.as_os_str(), OsStr::new("--listen"), OsStr::new(opened.address())]);
-    assert_eq!((code, out.as_str()), (Some(1), ""));
-    assert!(err.contains(opened.address()) && err.contains("--listen 127.0.0.1:0"), "{err}");
-
-    kill(Pid::from_raw(opened.child.id().cast_signed()), Signal::SIGTERM).unwrap();
-    assert_eq!(opened.child.wait().unwrap().code(), Some(0));
-}
-
-#[test]
-fn a_token_of_the_users_is_used_and_not_shown() {
-    let Recorded { path, dir } = recorded(&inputs(1));
-    let file = dir.path().join("token");
-    fs::write(&file, "correct-horse-battery-staple\n").unwrap();
-    let opened = Opened::new(&path, &["--token-file", file.to_str().unwrap()]);
-    assert_eq!(opened.url, format!("http://{}/", opened.address()));
-    assert_eq!(opened.get("/api/v1/info", "correct-horse-battery-staple").0, "HTTP/1.1 200 OK");
 }
 
 #[test]
