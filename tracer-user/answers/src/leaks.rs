@@ -136,7 +136,9 @@ fn unread<'a>(view: &View<'a>, open: &BTreeMap<ProcessKey, Vec<&'a Descriptor>>)
     let held = held(open);
     let mut found = Vec::new();
     for socket in view.session().sockets().filter(|socket| held.contains(&socket.id)) {
-        let Some(never) = socket.never_read.filter(|never| never.read.0 - never.since.0 >= UNREAD_NS) else {
+        let Some(never) =
+            socket.never_read.filter(|never| never.read.0.saturating_sub(never.since.0) >= UNREAD_NS)
+        else {
             continue;
         };
         let Some(socket) = view.socket(socket) else { continue };

@@ -211,7 +211,6 @@ pub(crate) fn iterators(settings: &Settings) -> Result<Programs, AttachError> {
 pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
     let (mut ebpf, btf, missing) = open(settings)?;
     fill_syscalls(&mut ebpf).map_err(|cause| refused("fill the table of system calls", &cause))?;
-
     if settings.peek {
         peek::fill(&mut ebpf).map_err(|cause| refused("fill the automaton of first bytes", &cause))?;
     }
@@ -256,7 +255,7 @@ type Loaded = BTreeMap<&'static str, Result<(&'static str, &'static str), Progra
 /// verifies those of a privileged loader side by side (`bpf_check`, kernel/bpf/verifier.c).
 fn load(ebpf: &mut Ebpf, probes: &[&'static Probe], btf: &Btf) -> Loaded {
     let mut programs: HashMapOf<&str, &mut Program> = ebpf.programs_mut().collect();
-    // The program that takes longest is the last of the list.
+    // Taken from the end: what takes longest, the programs of calls, is near it.
     let waiting: Vec<_> = probes
         .iter()
         .flat_map(|probe| probe.names.iter().map(|names| (*names, probe.tracepoint)))
@@ -265,11 +264,12 @@ fn load(ebpf: &mut Ebpf, probes: &[&'static Probe], btf: &Btf) -> Loaded {
             Waiting { names, ways, tracepoint }
         })
         .collect();
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(waiting.len());
     let waiting = Mutex::new(waiting);
     let loaded = Mutex::new(Loaded::new());
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
     thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+        for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(waiting) = next() {
                     let (names, outcome) = (waiting.names, waiting.load(btf));

@@ -164,6 +164,10 @@ impl Client {
                 .await?
                 .ok_or(End::TooFarBehind)?;
             if portion.is_empty() && !due {
+                // While nothing is to be told, acknowledgements are not waited for.
+                if let Some(rev) = ahead.take() {
+                    line.acknowledged(rev).await?;
+                }
                 line.idle(Instant::now() + line.pace.change).await?;
                 continue;
             }
