@@ -59,6 +59,14 @@ pub(crate) fn serve(dir: &Path, pid: u32, more: &[&str]) -> Result<Sockreel> {
     Sockreel::start(dir, "serve", args)
 }
 
+/// A daemon that follows a server and its workers.
+pub(crate) fn serve_with_workers(server: &Server, pid: u32) -> Result<Sockreel> {
+    let workers = crate::harness::descendants(pid)?;
+    let more: Vec<String> = workers.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]).collect();
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    serve(server.dir(), pid, &more)
+}
+
 pub(crate) fn kinds(findings: &Value) -> Vec<&str> {
     findings.as_array().into_iter().flatten().filter_map(|finding| finding["kind"].as_str()).collect()
 }
@@ -348,10 +356,7 @@ fn a_healthy_busy_server_has_no_finding() -> Result<()> {
     const CONNECTIONS: usize = 400;
     let server = Server::nginx()?;
     let running = server.start()?;
-    let workers = crate::harness::descendants(running.pid())?;
-    let more: Vec<String> = workers.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]).collect();
-    let more: Vec<&str> = more.iter().map(String::as_str).collect();
-    let mut daemon = serve(server.dir(), running.pid(), &more)?;
+    let mut daemon = serve_with_workers(&server, running.pid())?;
     let api = daemon.api()?;
     crate::harness::visits(&server, CONNECTIONS)?;
     let queue = wait_for("every accept", || {

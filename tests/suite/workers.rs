@@ -3,7 +3,7 @@
 
 use crate::{
     harness::{Server, signal_pid, wait_for},
-    listeners::{Program, kinds, serve},
+    listeners::{Program, kinds, serve, serve_with_workers},
 };
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
@@ -175,10 +175,7 @@ fn one_of_two_workers_of_nginx_that_share_a_port_is_stopped() -> Result<()> {
     let config = fs::read_to_string(&file)?.replace("backlog=77", "reuseport backlog=77");
     fs::write(&file, config)?;
     let running = server.start()?;
-    let workers = crate::harness::descendants(running.pid())?;
-    let more: Vec<String> = workers.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]).collect();
-    let more: Vec<&str> = more.iter().map(String::as_str).collect();
-    let mut daemon = serve(server.dir(), running.pid(), &more)?;
+    let mut daemon = serve_with_workers(&server, running.pid())?;
     let api = daemon.api()?;
     let asked = format!("answers/balance?of={}", server.port);
     crate::harness::visits(&server, 60)?;
@@ -218,8 +215,7 @@ fn one_of_two_workers_of_nginx_that_never_accepts() -> Result<()> {
     let workers = crate::harness::descendants(running.pid())?;
     let [idle, works] = workers[..] else { anyhow::bail!("not two workers: {workers:?}") };
     signal_pid(idle, Signal::SIGSTOP)?;
-    let (idle_text, works_text) = (idle.to_string(), works.to_string());
-    let mut daemon = serve(server.dir(), running.pid(), &["-p", &idle_text, "-p", &works_text])?;
+    let mut daemon = serve_with_workers(&server, running.pid())?;
     let api = daemon.api()?;
     let asked = format!("answers/balance?of={}", server.port);
     // Too few to tell: chance may have it so.
