@@ -17,8 +17,10 @@ pub(crate) struct Counters {
     pub(crate) slow_clients: Counter,
     /// Changes that were sent.
     pub(crate) changes: Counter,
-    /// Bytes of the longest message of the live stream: what one client has waiting here at most.
+    /// Bytes of the longest message of the live stream.
     pub(crate) longest_message: Counter,
+    /// Bytes that one client had not acknowledged yet, at most.
+    pub(crate) most_waiting: Counter,
 }
 
 /// One counter. They are independent of each other, so no order between them is asked for.

@@ -53,8 +53,14 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<impl IntoResp
     metric(
         "live_message_bytes_max",
         "gauge",
-        "Longest message of the live stream so far: what one client has waiting at most.",
+        "Longest message of the live stream so far.",
         &one(counters.longest_message.get()),
+    );
+    metric(
+        "live_waiting_bytes_max",
+        "gauge",
+        "What one client had not acknowledged yet, at most so far.",
+        &one(counters.most_waiting.get()),
     );
     metric(
         "live_resyncs_total",

@@ -123,7 +123,7 @@ impl Client {
     async fn serve(self, socket: WebSocket, _alive: mpsc::Sender<()>) {
         let pace = self.app.pace;
         let counters = Arc::clone(&self.app.handle.counters);
-        let mut line = Connection { socket, ending: self.app.ending.clone(), pace, counters };
+        let mut line = Connection { socket, ending: self.app.ending.clone(), pace, counters, waiting: 0 };
         let Err(end) = self.stream(&mut line).await;
         let frame = match end {
             End::Gone => return,
@@ -152,8 +152,8 @@ impl Client {
         };
         let (mut place, caught_up) = self.hello(line, resume).await?;
         let mut last_sent: Option<Instant> = None;
-        // The revision of a change that is not acknowledged yet while the next one is made.
-        let mut ahead: Option<u64> = None;
+        // The revision of a change that is not acknowledged yet while the next one is made, and what was sent up to it.
+        let mut ahead: Option<(u64, usize)> = None;
         loop {
             let objects = if place.rev < caught_up { CATCH_UP_OBJECTS } else { CHANGE_OBJECTS };
             let due = last_sent.is_none_or(|sent| sent.elapsed() >= line.pace.status);
@@ -165,8 +165,8 @@ impl Client {
                 .ok_or(End::TooFarBehind)?;
             if portion.is_empty() && !due {
                 // While nothing is to be told, acknowledgements are not waited for.
-                if let Some(rev) = ahead.take() {
-                    line.acknowledged(rev).await?;
+                if let Some((rev, sent)) = ahead.take() {
+                    line.acknowledged(rev, sent).await?;
                 }
                 line.idle(Instant::now() + line.pace.change).await?;
                 continue;
@@ -179,16 +179,16 @@ impl Client {
             line.send(&change).await?;
             self.app.handle.counters.changes.add();
             last_sent = Some(now);
-            if let Some(rev) = ahead.take() {
-                line.acknowledged(rev).await?;
+            if let Some((rev, sent)) = ahead.take() {
+                line.acknowledged(rev, sent).await?;
             }
             place = next;
             // What there was at the beginning comes as fast as it is acknowledged; what changes since keeps the pace.
             if more && place.rev < caught_up {
-                ahead = Some(place.rev);
+                ahead = Some((place.rev, line.waiting));
                 continue;
             }
-            line.acknowledged(place.rev).await?;
+            line.acknowledged(place.rev, line.waiting).await?;
             line.idle(now + line.pace.change).await?;
         }
     }
@@ -331,12 +331,16 @@ struct Connection {
     ending: watch::Receiver<bool>,
     pace: Pace,
     counters: Arc<Counters>,
+    /// Bytes that were sent and are not acknowledged yet.
+    waiting: usize,
 }
 
 impl Connection {
     async fn send(&mut self, message: &impl Serialize) -> Result<(), End> {
         let text = serde_json::to_string(message).map_err(|_| End::Gone)?;
+        self.waiting += text.len();
         self.counters.longest_message.raise(text.len());
+        self.counters.most_waiting.raise(self.waiting);
         let deadline = Instant::now() + self.pace.patience;
         tokio::select! {
             biased;
@@ -369,12 +373,15 @@ impl Connection {
         }
     }
 
-    /// Waits until a change is acknowledged.
-    async fn acknowledged(&mut self, rev: u64) -> Result<(), End> {
+    /// Waits until a change is acknowledged, and with it all that was sent up to it.
+    async fn acknowledged(&mut self, rev: u64, sent: usize) -> Result<(), End> {
         let deadline = Instant::now() + self.pace.patience;
         loop {
             match self.receive(deadline).await? {
-                ClientMessage::Ack { rev: acknowledged } if acknowledged == rev => return Ok(()),
+                ClientMessage::Ack { rev: acknowledged } if acknowledged == rev => {
+                    self.waiting -= sent;
+                    return Ok(());
+                }
                 ClientMessage::Ack { .. } => {}
                 ClientMessage::Hello { .. } => return Err(End::Policy("hello comes once")),
             }
