@@ -49,7 +49,7 @@ fn prove_here(dir: &Path) -> Result<std::path::PathBuf> {
     let doctor = Sockreel::run(dir, "doctor", ["doctor", "--json"])?;
     fs::write(dir.join("doctor.jsonl"), doctor.out)?;
     let mut args: Vec<OsString> =
-        ["trace", "--peek", "--json", "--check", "off", "-o"].map(OsString::from).into();
+        ["trace", "--sched", "--peek", "--json", "--check", "off", "-o"].map(OsString::from).into();
     args.extend([dir.join("trace.jsonl").into(), "--record".into(), dir.join("trace.reel").into()]);
     args.extend(["--".into(), env!("CARGO_BIN_EXE_core-proof").into(), dir.join("log.jsonl").into()]);
     let trace = Sockreel::run(dir, "trace", args)?;
@@ -110,6 +110,7 @@ fn column(found: &Path, other: Option<(&str, &Column)>) -> Result<Column> {
             same_table(entry, &written, |pid, at| api.get(&format!("descriptors?pid={pid}&at={at}")))?;
     }
     same_queues(&written)?;
+    compared += same_waits(&log, &written)?;
     compared += uring::same_operations(&found.join("rings.json"), &found.join("rings.jsonl"))?;
     compared +=
         spoken::same_spoken(&lines(&found.join("spoken.json"))?, &lines(&found.join("spoken.jsonl"))?)?;
@@ -291,6 +292,31 @@ fn same_queues(written: &[Value]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What the thread did while each connection waited, as far as it had accepted at that listener before: it slept, for as long as
+/// it read from its own clock.
+fn same_waits(log: &[Value], written: &[Value]) -> Result<usize> {
+    let known = log.iter().filter(|entry| entry["call"] == "accept4");
+    let told = written.iter().filter(|line| line["event"] == "accept" && line["call"] == "accept4");
+    let (mut compared, mut accepted_at) = (0, BTreeSet::new());
+    for (entry, line) in known.zip(told) {
+        let Some(slept) = entry["slept_ns"].as_u64() else { continue };
+        let part = |name: &str| line[name].as_u64();
+        if accepted_at.insert(line["listener"].as_str()) {
+            ensure!(part("blocked_ns").is_none(), "its first accept there: {line}");
+            continue;
+        }
+        let parts = ["asleep_ns", "runnable_ns", "running_ns", "blocked_ns"].map(part);
+        let [_, Some(runnable), _, Some(blocked)] = parts else { anyhow::bail!("no parts: {line}") };
+        ensure!(line["wait_ns"] == parts.iter().flatten().sum::<u64>(), "{line}");
+        ensure!(part("unknown_ns") == Some(0) && line["blocked_in"] == "clock_nanosleep", "{line}");
+        // It read its clock before it slept and when it ran again.
+        ensure!(blocked >= slept / 2 && blocked + runnable <= slept, "{entry}, but {line}");
+        compared += 1;
+    }
+    ensure!(compared == 2, "{compared} waits were compared");
+    Ok(compared)
 }
 
 /// The table of kernels, for people: to what each program is attached, how much of it the verifier walked.

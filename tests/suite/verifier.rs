@@ -36,6 +36,8 @@ const BUDGET: &[(&str, u64)] = &[
     ("ring_refused", 19_800),
     ("ring_register", 5_600),
     ("ring_submit", 27_000),
+    ("sched_switch", 250),
+    ("sched_wakeup", 60),
     // With the walks through the file tables of io_urings and through their requests that wait.
     ("snapshot", 20_500),
     // With what enters an accept queue, and what a connection came to.

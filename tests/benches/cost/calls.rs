@@ -16,10 +16,16 @@ pub(crate) fn rows(size: Size) -> Result<Vec<Row>> {
     let datagram = more_ns(Kind::Datagram, false, &[], size)?;
     let stream = more_ns(Kind::Stream, true, &["--peek"], size)?;
     let exchange = more_ns(Kind::Exchange, true, &["--peek"], size)?;
+    let turns = more_ns(Kind::Turns, false, &["--sched"], size)?;
+    let acceptor = more_ns(Kind::AcceptorTurns, true, &["--sched"], size)?;
     let each = |figures: &Figures, calls: f64| figures.more.iter().map(|more| more / calls).collect();
     // A datagram to oneself is two untraced calls and one segment.
     let calls = 2.0 * median(&untraced.more).context("no figure")?;
     let segment = datagram.more.iter().map(|more| more - calls).collect();
+    // Two changes of threads and four untraced calls; of the two threads one has accepted.
+    let change = |figures: &Figures, changes: f64| {
+        figures.more.iter().map(|more| (more - 2.0 * calls) / changes).collect()
+    };
     let alone = |figures: &Figures| format!("{} without", with_spread(&figures.alone, "ns"));
     Ok(vec![
         Row::new("a call of a process that is not followed", Goal::AtMost(60.0), "ns", untraced.more.clone())
@@ -45,6 +51,20 @@ pub(crate) fn rows(size: Size) -> Result<Vec<Row>> {
         .beside(format!("{}, two calls and two segments", alone(&stream))),
         Row::new("a read or write of HTTP/1 (--peek)", Goal::AtMost(250.0), "ns", each(&exchange, 4.0))
             .beside(format!("{}, four calls", alone(&exchange))),
+        Row::new(
+            "a change of threads and a wake-up that are not told (--sched)",
+            Goal::AtMost(60.0),
+            "ns",
+            change(&turns, 2.0),
+        )
+        .beside(format!("{}, two changes and four calls", alone(&turns))),
+        Row::new(
+            "a time off the processor of a thread that accepts (--sched)",
+            Goal::AtMost(250.0),
+            "ns",
+            change(&acceptor, 1.0),
+        )
+        .beside(format!("{}, two changes and four calls", alone(&acceptor))),
     ])
 }
 

@@ -10,9 +10,10 @@ use nix::{
     unistd::{Pid, getppid},
 };
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _, stdin, stdout},
+    io::{BufRead as _, BufReader, Read as _, Write as _, pipe, stdin, stdout},
     net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket},
     process::{ChildStdin, ChildStdout, Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -27,6 +28,10 @@ pub(crate) enum Kind {
     Setfd,
     /// A datagram to itself: two untraced calls, and one segment received.
     Datagram,
+    /// Two threads on one CPU take turns: two changes of threads, two wake-ups and four untraced calls.
+    Turns,
+    /// The same, and one of them has accepted a connection before.
+    AcceptorTurns,
     /// A write and a read of a connection on which a first command said what is spoken.
     Stream,
     /// A request and an answer in HTTP/1: four calls.
@@ -40,6 +45,8 @@ const KINDS: &[(&str, Kind)] = &[
     ("getfd", Kind::Getfd),
     ("setfd", Kind::Setfd),
     ("datagram", Kind::Datagram),
+    ("turns", Kind::Turns),
+    ("acceptor-turns", Kind::AcceptorTurns),
     ("stream", Kind::Stream),
     ("exchange", Kind::Exchange),
     ("paced", Kind::Paced),
@@ -148,6 +155,11 @@ fn turn(kind: Kind) -> Result<Turn> {
             Ok(())
         }),
         Kind::Setfd | Kind::Paced => Box::new(set_flag),
+        Kind::Turns => turns()?,
+        Kind::AcceptorTurns => {
+            connection()?;
+            turns()?
+        }
         Kind::Stream => {
             let (client, server) = connection()?;
             say(&client, &server, b"*1\r\n$4\r\nPING\r\n")?;
@@ -172,6 +184,21 @@ fn turn(kind: Kind) -> Result<Turn> {
     })
 }
 
+/// Another thread, which answers each byte with one.
+fn turns() -> Result<Turn> {
+    let (mut asked, asks) = pipe()?;
+    let (answers, mut answered) = pipe()?;
+    // It inherits the CPU, and ends with the pipe.
+    thread::spawn(move || {
+        let mut byte = [0];
+        while asked.read_exact(&mut byte).is_ok() && answered.write_all(&byte).is_ok() {}
+    });
+    Ok(Box::new(move || {
+        (&asks).write_all(b"x")?;
+        Ok((&answers).read_exact(&mut [0])?)
+    }))
+}
+
 fn set_flag() -> Result<()> {
     fcntl(stdin(), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     Ok(())
@@ -184,7 +211,7 @@ fn paced(a_millisecond: u64, start: Instant) -> Result<()> {
             set_flag()?;
         }
         let due = start + Duration::from_millis(millisecond);
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        thread::sleep(due.saturating_duration_since(Instant::now()));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //!
 //! Usage: core-proof LOG. The log is one JSON object a line: `{"pid","call","ret"}` and, where the call is about a
 //! socket's address, `local` and `peer` as getsockname(2) and getpeername(2) have them; or `{"pid","mark","table"}`, the
-//! process's table by proc(5). Calls are made by number (syscall(2)), so that nothing else comes in between. A process's
+//! process's table by proc(5). An accept before which the process slept has `slept_ns`. Calls are made by number (syscall(2)), so that nothing else comes in between. A process's
 //! part begins and ends with an attempt to open a name that does not exist.
 
 use serde_json::{Value, json};
@@ -17,12 +17,16 @@ use std::{
         fd::{AsRawFd as _, FromRawFd as _},
         unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     },
+    thread,
+    time::{Duration, Instant},
 };
 
 type Result<T> = io::Result<T>;
 
 /// The log's descriptor: above all that the proof makes.
 const LOG: i32 = 300;
+/// How long a connection waits at least before it is accepted.
+const SLEEP: Duration = Duration::from_millis(20);
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().collect();
@@ -62,6 +66,7 @@ fn executed(log: &str) -> Result<()> {
 struct Proof {
     log: File,
     pid: u32,
+    slept: Option<Duration>,
 }
 
 /// A socket address as the kernel takes it.
@@ -80,13 +85,16 @@ impl Proof {
         }
         // SAFETY: the descriptor was just made and is ours alone.
         let log = unsafe { File::from_raw_fd(fd) };
-        Ok(Self { log, pid: std::process::id() })
+        Ok(Self { log, pid: std::process::id(), slept: None })
     }
 
     fn write(&mut self, mut entry: Value) -> Result<()> {
         entry["pid"] = json!(self.pid);
         // SAFETY: the call has no preconditions.
         entry["tid"] = json!(unsafe { libc::gettid() });
+        if let Some(slept) = self.slept.take() {
+            entry["slept_ns"] = json!(u64::try_from(slept.as_nanos()).map_err(io::Error::other)?);
+        }
         self.log.write_all((entry.to_string() + "\n").as_bytes())
     }
 
@@ -154,6 +162,13 @@ impl Proof {
         self.call_named("accept4", libc::SYS_accept4, &[fd.into(), 0, 0, libc::SOCK_CLOEXEC.into()], None)
     }
 
+    /// Sleeps while a connection waits; the next entry of the log says for how long, by this process's own clock.
+    fn sleep(&mut self) {
+        let began = Instant::now();
+        thread::sleep(SLEEP);
+        self.slept = Some(began.elapsed());
+    }
+
     /// A listener and its children, and each way in which that fails.
     fn connections(&mut self, family: i32) -> Result<()> {
         let stream = libc::SOCK_STREAM;
@@ -171,6 +186,7 @@ impl Proof {
         for closes_first in [true, false] {
             let client = self.socket(family, stream, 0)?;
             self.connect(client, &served)?;
+            self.sleep();
             let child = self.accept(listener)?;
             self.call("shutdown", libc::SYS_shutdown, &[child.into(), libc::SHUT_WR.into()])?;
             let (one, other) = if closes_first { (child, client) } else { (client, child) };
@@ -339,8 +355,9 @@ impl Proof {
 /// A thread, which shares the table.
 fn thread(log: &str) -> Result<()> {
     let log = log.to_owned();
-    let thread = std::thread::spawn(move || {
-        let mut proof = Proof { log: OpenOptions::new().append(true).open(log)?, pid: std::process::id() };
+    let thread = thread::spawn(move || {
+        let log = OpenOptions::new().append(true).open(log)?;
+        let mut proof = Proof { log, pid: std::process::id(), slept: None };
         proof.mark("/core-proof-begin")?;
         let shared = proof.call("dup", libc::SYS_dup, &[0])?;
         proof.call("dup2", libc::SYS_dup2, &[0, 90])?;

@@ -93,7 +93,7 @@ fn trial() -> Vec<Finding> {
         selection: nobody,
         ring_bytes: 1 << 16,
         check: None,
-        sched: false,
+        sched: true,
         peek: true,
     }) {
         Ok(capture) => {
