@@ -263,7 +263,7 @@ impl Session {
             self.world.empty((table, fd), &file, doing.began(), how);
             self.world.note_emptied(table, fd, file.file, doing.ts);
             if how == Closed::Unconfirmed {
-                self.await_check(doing, (table, fd), file);
+                self.await_close(doing);
             }
         }
         if let Some(id) = self.world.tables.find(table, fd, &file).map(|kept| kept.descriptor.id) {

@@ -353,7 +353,7 @@ pub struct Event {
     pub new_ring: Option<i32>,
     /// The operation was submitted, and nothing will tell that it succeeded.
     pub unconfirmed: bool,
-    /// A check found that it did.
+    /// A check found that it did: a second event of the operation, without a result.
     pub confirmed: bool,
     /// Which operation it was was concluded among several with the same mark.
     pub doubtful: bool,

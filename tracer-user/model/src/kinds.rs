@@ -21,6 +21,8 @@ const F_SETFL: u32 = 4;
 const FIONBIO: u32 = 0x5421;
 /// `SECCOMP_IOCTL_NOTIF_ADDFD` without the size that it carries (`EA_IOCTL`, kernel/seccomp.c).
 const ADDFD: u32 = 0x2103;
+/// `SHUT_RD` (shutdown(2)).
+pub(crate) const SHUT_RD: u32 = 0;
 /// `CLOSE_RANGE_UNSHARE` (`include/uapi/linux/close_range.h`).
 pub(crate) const CLOSE_RANGE_UNSHARE: u32 = 2;
 /// `CLOSE_RANGE_CLOEXEC` (`include/uapi/linux/close_range.h`).

@@ -45,11 +45,14 @@ impl Session {
         }
         match doing.kind {
             // A send that failed has bound all the same.
-            EventKind::Bind if doing.done() || !is_bind => self.bound(doing, id),
-            EventKind::Listen if doing.done() => self.listens(doing, id),
+            EventKind::Bind if doing.done() || !is_bind => self.bound(id, doing.ts),
+            EventKind::Listen if doing.done() => self.listens(id, (doing.began(), doing.ts), call.args[1]),
             EventKind::Connect => self.connects(doing, id, event.error),
             EventKind::Shutdown if doing.done() => self.shut_down(doing, id),
             _ => {}
+        }
+        if call.request.is_some() {
+            self.await_socket(doing, id);
         }
         self.show_socket(event, id);
         let failed = event.error.is_some_and(|error| error != EINPROGRESS);
@@ -115,25 +118,40 @@ impl Session {
         self.world.sockets.get(id).map_or(Phase::Closed, |kept| lifecycle::phase(&kept.socket))
     }
 
-    /// Whether the kernel has told what the call did: a change of state since the call began.
-    fn told(&self, doing: &Doing<'_>, id: SocketId) -> bool {
+    /// Whether the kernel has told what a call did that began then: a change of state since.
+    fn told(&self, id: SocketId, began: BootNs) -> bool {
         self.world.sockets.get(id).is_some_and(|kept| {
             lifecycle::tells_states(kept.socket.kind)
-                && kept.socket.steps.last().is_some_and(|step| step.ts >= doing.began())
+                && kept.socket.steps.last().is_some_and(|step| step.ts >= began)
         })
     }
 
-    fn bound(&mut self, doing: &Doing<'_>, id: SocketId) {
-        if matches!(self.phase(id), Phase::Created | Phase::Closed) {
-            self.step(id, doing.ts, Phase::Bound, None);
+    /// What an operation did to a socket that began then and was found done at `ts`; `second` is its second argument.
+    pub(crate) fn take_effect(
+        &mut self,
+        class: Class,
+        id: SocketId,
+        (began, ts): (BootNs, BootNs),
+        second: u32,
+    ) {
+        match class {
+            Class::BIND => self.bound(id, ts),
+            Class::LISTEN => self.listens(id, (began, ts), second),
+            Class::CONNECT if !self.told(id, began) => self.step(id, ts, Phase::Connected, None),
+            _ => {}
         }
     }
 
-    fn listens(&mut self, doing: &Doing<'_>, id: SocketId) {
-        if !self.told(doing, id) {
-            self.step(id, doing.ts, Phase::Listening, None);
+    fn bound(&mut self, id: SocketId, ts: BootNs) {
+        if matches!(self.phase(id), Phase::Created | Phase::Closed) {
+            self.step(id, ts, Phase::Bound, None);
         }
-        let backlog = doing.call.args[1];
+    }
+
+    fn listens(&mut self, id: SocketId, (began, ts): (BootNs, BootNs), backlog: u32) {
+        if !self.told(id, began) {
+            self.step(id, ts, Phase::Listening, None);
+        }
         self.world.sockets.change(id, &mut self.world.revisions, |kept| {
             kept.socket.backlog = Some(backlog);
             // A refused connect leaves the peer's address behind.
@@ -148,7 +166,7 @@ impl Session {
         let left = last.is_some_and(|step| step.peer.is_some());
         let fresh = left || matches!(phase, Phase::Created | Phase::Bound | Phase::Closed);
         let under_way = phase == Phase::Connecting;
-        let told = self.told(doing, id);
+        let told = self.told(id, doing.began());
         match (doing.call.ret, error) {
             (None, _) | (_, Some(EINPROGRESS)) if fresh && !told => {
                 self.step(id, doing.ts, Phase::Connecting, None);
@@ -167,7 +185,7 @@ impl Session {
     /// A connect to `AF_UNSPEC` dissolves the association (connect(2)); the kernel then lets go of an address that `bind`
     /// did not set.
     fn disconnects(&mut self, doing: &Doing<'_>, id: SocketId) {
-        if !self.told(doing, id) {
+        if !self.told(id, doing.began()) {
             self.step(id, doing.ts, Phase::Closed, None);
         }
         if let Some(sock) = doing.call.socks.first() {

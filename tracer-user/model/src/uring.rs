@@ -4,7 +4,7 @@
 use crate::{
     entity::{Closed, Descriptor, Opened},
     event::{Event, EventKind, Via},
-    ids::{BootNs, TableId},
+    ids::{BootNs, SocketId, TableId},
     input::{Call, FileRef, ListPart, Request, RingPart, Slot, Sock},
     kinds, lifecycle,
     session::Session,
@@ -175,7 +175,11 @@ impl Session {
         sock: Option<&Sock>,
     ) {
         let Some(file) = slot.file else { return };
+        let read = sock.filter(|sock| sock.sk != 0);
         if self.world.tables.slot(table, slot.fd).is_some_and(|kept| kept.holds(&file)) {
+            if let Some(sock) = read {
+                self.see_found(sock, file, stamp.ts);
+            }
             return;
         }
         let known = self.world.tables.file(&file).map(|open| (open.kind, open.name.clone(), open.socket));
@@ -183,9 +187,8 @@ impl Session {
             let kind = kinds::by_name(&file, &slot.name);
             (kind, kinds::shown_name(kind, &slot.name).to_vec(), None)
         });
-        if let (None, Some(sock)) = (socket, sock.filter(|sock| sock.sk != 0)) {
-            let phase = lifecycle::phase_found(sock.state, &sock.local);
-            socket = Some(self.see(sock, file.ino, (stamp.ts, phase)));
+        if let (None, Some(sock)) = (socket, read) {
+            socket = Some(self.see_found(sock, file, stamp.ts));
         }
         let (how, told) = if part.found {
             (Opened::Snapshot, (EventKind::Snapshot, Via::Snapshot))
@@ -196,6 +199,10 @@ impl Session {
         if let Some(id) = self.world.fill((table, slot.fd), content, (stamp.ts, how)) {
             self.tell_slot(stamp, part.task.process, id, told, None);
         }
+    }
+
+    fn see_found(&mut self, sock: &Sock, file: FileRef, ts: BootNs) -> SocketId {
+        self.see(sock, file.ino, (ts, lifecycle::phase_found(sock.state, &sock.local)))
     }
 
     /// Says which slot a descriptor is in: a number of a process's table, or an entry of a ring's.

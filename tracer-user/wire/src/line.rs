@@ -218,7 +218,7 @@ pub struct Line {
     #[serde(skip_serializing_if = "is_false")]
     #[ts(as = "Option<bool>")]
     pub unconfirmed: bool,
-    /// A check found that an unconfirmed close succeeded: a second line of that operation, without a result.
+    /// A check found that an unconfirmed operation succeeded: a second line of it, without a result.
     #[serde(skip_serializing_if = "is_false")]
     #[ts(as = "Option<bool>")]
     pub confirmed: bool,

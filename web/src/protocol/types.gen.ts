@@ -1291,7 +1291,7 @@ late?: boolean,
  */
 unconfirmed?: boolean,
 /**
- * A check found that an unconfirmed close succeeded: a second line of that operation, without a result.
+ * A check found that an unconfirmed operation succeeded: a second line of it, without a result.
  */
 confirmed?: boolean,
 /**

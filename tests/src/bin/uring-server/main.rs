@@ -4,6 +4,7 @@
 //! and with `hold` waits to be ended. With `waits` it does only what waits for SIGUSR1, once `LOG.ready` is there.
 
 mod passing;
+mod silent;
 mod waiting;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -79,6 +80,7 @@ fn main() -> Result<()> {
     server.many_messages()?;
     server.between_rings()?;
     server.one_mark_for_two()?;
+    server.silent_sockets()?;
     server.write(&log)?;
     if hold {
         loop {
@@ -330,20 +332,7 @@ impl Server {
         self.note("IORING_OP_ACCEPT", -libc::ECANCELED, &mut json!({"event": "accept", "fd": listener}));
         // Closed without a completion, where it succeeds.
         let [first, second, third] = accepted.try_into().map_err(|fds| anyhow::anyhow!("{fds:?}"))?;
-        for fd in [first, second, 9999] {
-            let flags = mem::replace(&mut self.flags, Flags::SKIP_SUCCESS);
-            let close = self.push(opcode::Close::new(Fd(fd)).build())?;
-            self.flags = flags;
-            self.log
-                .push(json!({"call": "IORING_OP_CLOSE", "event": "close", "fd": fd, "unconfirmed": true}));
-            if fd == 9999 {
-                ensure!(self.next()? == (close, -libc::EBADF));
-                self.note("IORING_OP_CLOSE", -libc::EBADF, &mut json!({"event": "close", "fd": fd}));
-            } else {
-                let nop = self.push(opcode::Nop::new().build())?;
-                ensure!(self.next()? == (nop, 0));
-            }
-        }
+        self.close_silently([first, second])?;
         ensure!(self.close(third)? == 0);
         Ok(())
     }

@@ -1,10 +1,14 @@
 //! Operations of io_urings: completions, entries of a ring's file table, what is never confirmed.
 
-use super::make::{Bench, Making, call, file, input, ip, listener, named, row, slot, socket_file, task, tcp};
+use super::make::{
+    Bench, CLOSE, ESTABLISHED, LISTEN, Making, SYN_SENT, call, file, input, ip, listener, named, row, slot,
+    socket_file, task, tcp, unset,
+};
 use crate::{
     entity::Closed,
-    event::{Direction, EventKind, Via},
-    input::{Body, Input, ListPart, Reason, Request, RingPart, Slot},
+    event::{Direction, Event, EventKind, Via},
+    ids::SocketId,
+    input::{Body, Input, ListPart, Reason, Request, RingPart, Slot, Sock},
     syscall::Syscall,
 };
 
@@ -235,4 +239,66 @@ fn a_later_look_at_the_table_confirms_a_close_that_told_nothing() {
     assert!(bench.open(1).contains(&(5, 2)));
     let again = bench.snapshot(2_000, Reason::Check, &rows(2_050));
     assert!(again.iter().all(|event| !event.confirmed), "{again:?}");
+}
+
+/// A socket at 4 that was made by the call before.
+fn made(bench: &mut Bench) {
+    let sock = tcp(1, CLOSE, unset(), unset());
+    bench.call(operation(100, Syscall::RingSocket, 4).result(slot(4, socket_file(1))).sock(sock));
+}
+
+fn silently(bench: &mut Bench, ts: u64, call: Syscall, args: &[u32]) -> Event {
+    let sock = tcp(1, CLOSE, unset(), unset());
+    let made = operation(ts, call, 0).args(args).subject(slot(4, socket_file(1))).sock(sock);
+    bench.call(with(made, |request| request.unconfirmed = true).running())
+}
+
+/// What a check at `ts` that finds `sock` at 4 confirms: kinds of events.
+fn confirmed(bench: &mut Bench, ts: u64, sock: Sock) -> Vec<EventKind> {
+    let events = bench.snapshot(ts, Reason::Check, &[(ts + 50, row(1, slot(4, socket_file(1)), Some(sock)))]);
+    events.iter().filter(|event| event.confirmed).map(|event| event.kind).collect()
+}
+
+#[test]
+fn a_check_confirms_what_a_socket_shows() {
+    let mut bench = Bench::new();
+    made(&mut bench);
+    silently(&mut bench, 200, Syscall::RingBind, &[4]);
+    silently(&mut bench, 210, Syscall::RingListen, &[4, 9]);
+    assert_eq!(bench.socket(SocketId(1)).backlog, None);
+    assert_eq!(
+        confirmed(&mut bench, 1_000, tcp(1, LISTEN, ip(1, 80), unset())),
+        [EventKind::Bind, EventKind::Listen]
+    );
+    assert_eq!(bench.socket(SocketId(1)).backlog, Some(9));
+    assert_eq!(confirmed(&mut bench, 2_000, tcp(1, LISTEN, ip(1, 80), unset())), []);
+}
+
+#[test]
+fn a_check_does_not_confirm_what_did_not_happen() {
+    let mut bench = Bench::new();
+    made(&mut bench);
+    silently(&mut bench, 200, Syscall::RingBind, &[4]);
+    assert_eq!(confirmed(&mut bench, 1_000, tcp(1, CLOSE, unset(), unset())), []);
+    // A connect may be under way for long.
+    silently(&mut bench, 1_200, Syscall::RingConnect, &[4]);
+    assert_eq!(confirmed(&mut bench, 2_000, tcp(1, SYN_SENT, ip(1, 5000), ip(1, 80))), []);
+    assert_eq!(
+        confirmed(&mut bench, 3_000, tcp(1, ESTABLISHED, ip(1, 5000), ip(1, 80))),
+        [EventKind::Connect]
+    );
+}
+
+#[test]
+fn what_another_operation_may_have_done_is_not_confirmed() {
+    let mut bench = Bench::new();
+    made(&mut bench);
+    silently(&mut bench, 200, Syscall::RingBind, &[4]);
+    let sock = tcp(1, CLOSE, ip(1, 80), unset());
+    let subject = slot(4, socket_file(1));
+    bench.call(operation(300, Syscall::RingBind, -22).args(&[4]).subject(subject).sock(sock.clone()));
+    assert_eq!(confirmed(&mut bench, 1_000, sock.clone()), []);
+    // What it shows already.
+    silently(&mut bench, 1_200, Syscall::RingBind, &[4]);
+    assert_eq!(confirmed(&mut bench, 2_000, sock), []);
 }
