@@ -5,7 +5,7 @@ import { Descriptors } from "./descriptors.tsx";
 import { lazy } from "./lazy.tsx";
 
 const Connections = lazy(async () => (await import("./connections.tsx")).Connections);
-const Details = lazy(async () => (await import("./details.tsx")).Details);
+const Details = lazy(async () => (await import("./details/details.tsx")).Details);
 const EventList = lazy(async () => (await import("./eventlist.tsx")).EventList);
 const Queues = lazy(async () => (await import("./queues.tsx")).Queues);
 

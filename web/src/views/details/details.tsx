@@ -1,0 +1,46 @@
+import type { Descriptor } from "../../protocol/types.gen.ts";
+import type { Failure } from "../../store/failures.ts";
+import { useApp } from "../context.ts";
+import { Children } from "./children.tsx";
+import { OfDescriptor } from "./descriptor.tsx";
+import { Failed, OfFailure } from "./failure.tsx";
+import { OfProcess } from "./process.tsx";
+import { Holders, Life, OfSocket } from "./socket.tsx";
+
+/** Everything that is known of what is selected. */
+export function Details() {
+  const app = useApp();
+  app.state.version.value;
+  const selection = app.state.selection.value;
+  if (!selection) {
+    return (
+      <p class="hint">
+        Select a row, a bar or an accept mark to see its whole life. Keys: ↑ ↓ and Enter on rows.
+      </p>
+    );
+  }
+  const socket = app.selecting.socket();
+  const descriptor = app.selecting.descriptor();
+  const process = app.process(selection.process);
+  const failed = app.selecting.failed();
+  if (!socket && !descriptor && !process) return <p class="hint">Not kept any more.</p>;
+  return (
+    <div class="details">
+      {failed && <OfFailure failure={failed} />}
+      {!socket && !descriptor && process && <OfProcess process={process} />}
+      {descriptor && process && <OfDescriptor descriptor={descriptor} process={process} socket={socket} />}
+      {descriptor && process && !failed && (
+        <Failed failures={failuresIn(app.session.failures.ofSlot(process.id, descriptor.fd), descriptor)} />
+      )}
+      {socket && <OfSocket socket={socket} table={process?.table ?? ""} />}
+      {socket && !socket.listener && <Children listener={socket} />}
+      {socket && <Life socket={socket} />}
+      {socket && <Holders socket={socket} />}
+    </div>
+  );
+}
+
+/** Those of a slot's failed calls that met this descriptor. */
+function failuresIn(all: readonly Failure[], { opened, closed }: Descriptor): readonly Failure[] {
+  return all.filter(({ t }) => t >= opened && (closed === null || t <= closed));
+}

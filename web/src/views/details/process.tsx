@@ -1,0 +1,55 @@
+import { exitWord, processName, standing } from "../../a11y/sentences.ts";
+import { visible } from "../../base/escape.ts";
+import { count } from "../../base/time.ts";
+import type { Process } from "../../protocol/types.gen.ts";
+import { useApp } from "../context.ts";
+import { Fact, Moment } from "./facts.tsx";
+import { Failed } from "./failure.tsx";
+
+/** A process: its identity, its table, and its failed calls. */
+export function OfProcess({ process }: { readonly process: Process }) {
+  const app = useApp();
+  const open = app.session.entities.tableAt(process.table, app.instant).length;
+  return (
+    <>
+      <div class="card">
+        <h2>
+          <bdi>{processName(process)}</bdi>
+        </h2>
+        <dl class="facts">
+          <Fact name="Identity">{process.id}</Fact>
+          {process.exe !== null && (
+            <Fact name="Program">
+              <bdi>{visible(process.exe)}</bdi>
+            </Fact>
+          )}
+          {process.ppid !== null && <Fact name="Parent">{process.ppid}</Fact>}
+          <Fact name="First seen">
+            <Moment t={process.seen} />
+          </Fact>
+          {process.ended !== null && (
+            <Fact name="Ended">
+              <Moment t={process.ended} />
+              {exitWord(process.status)}
+            </Fact>
+          )}
+          <Fact name="Descriptors">
+            {count(open)}
+            {process.fd_limit === null ? "" : ` of at most ${count(process.fd_limit)}`} in table{" "}
+            {process.table}
+          </Fact>
+          <Fact name="Standing">
+            {standing(process)}
+            {process.since !== null && (
+              <>
+                {" "}
+                since <Moment t={process.since} />
+              </>
+            )}
+          </Fact>
+        </dl>
+      </div>
+      <Failed failures={app.session.failures.ofProcess(process.id)} />
+    </>
+  );
+}

@@ -1,0 +1,151 @@
+import { address, listenerName, phaseWord, processName, socketKind, stepAt } from "../../a11y/sentences.ts";
+import { spoken, spokenAt } from "../../a11y/spoken.ts";
+import { visible } from "../../base/escape.ts";
+import { duration } from "../../base/time.ts";
+import { look } from "../../layout/life.ts";
+import type { Socket } from "../../protocol/types.gen.ts";
+import { useApp } from "../context.ts";
+import { Fact, Moment } from "./facts.tsx";
+
+/** A socket's addresses, listener and queue. */
+export function OfSocket({ socket, table }: { readonly socket: Socket; readonly table: string }) {
+  const app = useApp();
+  const step = stepAt(socket, app.edge);
+  return (
+    <div class="card">
+      <h2>
+        {socketKind(socket)} socket {socket.id}{" "}
+        {step && <span class={`chip ${look(step).role.replace("_", "-")}`}>{phaseWord(step.phase)}</span>}
+      </h2>
+      <dl class="facts">
+        <Fact name="Kind">
+          {socket.family} {socket.type} {socket.protocol ?? ""}
+        </Fact>
+        <Fact name="Local">
+          <bdi>{address(socket.local)}</bdi>
+        </Fact>
+        {socket.peer !== null && (
+          <Fact name="Peer">
+            <bdi>{address(socket.peer)}</bdi>
+          </Fact>
+        )}
+        {socket.listener !== null && (
+          <Fact name="Listener">
+            <button type="button" class="link" onClick={() => app.selecting.parent()}>
+              from {listenerName(app.session.entities, socket, table)}
+            </button>
+            {socket.inferred && <span class="muted"> inferred: accepted before tracing began</span>}
+          </Fact>
+        )}
+        {socket.queued !== null && (
+          <Fact name="Queued">
+            <Moment t={socket.queued} />
+          </Fact>
+        )}
+        {socket.accepted !== null && (
+          <Fact name="Accepted">
+            <Moment t={socket.accepted} />
+            {socket.wait_ns !== null && <> after waiting {duration(socket.wait_ns)}</>}
+          </Fact>
+        )}
+        {spokenAt(socket, app.edge) && <Fact name="Spoken">{spoken(socket, app.edge)}</Fact>}
+        {socket.closed_first !== null && (
+          <Fact name="Closed first by">{socket.closed_first === "peer" ? "the peer" : "this side"}</Fact>
+        )}
+        {socket.backlog !== null && <Fact name="Backlog asked">{socket.backlog}</Fact>}
+        {socket.queue_limit !== null && (
+          <Fact name="Accept queue">
+            {socket.queue_len ?? 0} of {socket.queue_limit}
+          </Fact>
+        )}
+        <Fact name="Network namespace">{socket.netns}</Fact>
+      </dl>
+    </div>
+  );
+}
+
+/** Its states, one after the other. */
+export function Life({ socket }: { readonly socket: Socket }) {
+  return (
+    <div class="card">
+      <table>
+        <caption>Life</caption>
+        <thead>
+          <tr>
+            <th scope="col">When</th>
+            <th scope="col">Became</th>
+            <th scope="col">Kernel state</th>
+            <th scope="col">Lasted</th>
+            <th scope="col">Error</th>
+          </tr>
+        </thead>
+        <tbody>
+          {socket.steps.map((step, i) => {
+            const next = socket.steps[i + 1];
+            return (
+              <tr key={`${step.t} ${step.phase} ${step.state}`}>
+                <td>
+                  <Moment t={step.t} />
+                </td>
+                <td>
+                  <span class={`chip ${look(step).role.replace("_", "-")}`}>{phaseWord(step.phase)}</span>
+                </td>
+                <td class="muted">{step.state ?? ""}</td>
+                <td class="num">{next ? duration(next.t - step.t) : ""}</td>
+                <td class="bad">{step.error ? visible(step.error) : ""}</td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** The descriptors that point to it, or did. */
+export function Holders({ socket }: { readonly socket: Socket }) {
+  const app = useApp();
+  const { entities } = app.session;
+  const holders = entities.holders(socket.id);
+  return (
+    <div class="card">
+      <table>
+        <caption>Descriptors that held it</caption>
+        <thead>
+          <tr>
+            <th scope="col">fd</th>
+            <th scope="col">Process</th>
+            <th scope="col">Opened by</th>
+            <th scope="col">Closed by</th>
+          </tr>
+        </thead>
+        <tbody>
+          {holders.map((holder) => {
+            const process = [...entities.processes.values()].find((one) => one.table === holder.table);
+            return (
+              <tr key={holder.id}>
+                <td>
+                  <button type="button" class="link" onClick={() => app.selecting.jumpTo(holder)}>
+                    {holder.fd}
+                  </button>
+                </td>
+                <td>
+                  <bdi>{process ? processName(process) : holder.table}</bdi>
+                </td>
+                <td>{holder.opened_by}</td>
+                <td>{holder.closed_by ?? <span class="muted">open</span>}</td>
+              </tr>
+            );
+          })}
+          {holders.length === 0 && (
+            <tr>
+              <td colSpan={4} class="muted">
+                none yet
+              </td>
+            </tr>
+          )}
+        </tbody>
+      </table>
+    </div>
+  );
+}
