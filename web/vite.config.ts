@@ -1,5 +1,7 @@
 import { defineConfig } from "vite";
 
+const LATER = /src\/views\/(answers|details|queues|connections|findings)\b/;
+
 export default defineConfig({
   build: {
     target: "es2022",
@@ -7,8 +9,16 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rolldownOptions: {
-      // What the page and its later parts share is one file: many small ones pack badly.
-      output: { codeSplitting: { groups: [{ name: "shared", minShareCount: 2 }] } },
+      // What the page and its later parts share is one file, and what later parts alone share another: many small ones
+      // pack badly.
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: "later", test: LATER, priority: 1, includeDependenciesRecursively: false },
+            { name: "shared", minShareCount: 2 },
+          ],
+        },
+      },
     },
   },
 });

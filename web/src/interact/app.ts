@@ -10,6 +10,7 @@ import type { Source } from "../net/source.ts";
 import type { Process, ServerMessage } from "../protocol/types.gen.ts";
 import { Rate } from "../store/rate.ts";
 import { Session } from "../store/session.ts";
+import { Asking } from "./asking.ts";
 import { Exporting } from "./exporting.ts";
 import { Feed } from "./feed.ts";
 import { Past } from "./past.ts";
@@ -40,6 +41,7 @@ export class App {
   readonly sharing = new Sharing(this);
   readonly lesson = new Lesson(this);
   readonly exporting = new Exporting(this);
+  readonly asking: Asking;
   /** The row filter; `filterProblem` says why there is none while the box has text. */
   #filter: RowFilter | undefined;
   readonly #expanded = new Map<string, boolean>();
@@ -58,6 +60,17 @@ export class App {
     readonly source: Source,
     readonly now: () => number = () => performance.now(),
   ) {
+    this.asking = new Asking({
+      ask: (question, about, at) => source.answer(question, about, at),
+      instant: () => this.#shown(),
+      // Time alone changes answers: who waits, waits for longer.
+      revision: () => this.session.version + this.session.now,
+      ready: () => this.state.link.peek() === "open" && !document.hidden,
+      now,
+      later: (ms, then) => void setTimeout(then, ms),
+    });
+    this.state.cursor.subscribe(() => this.asking.moved());
+    this.state.paused.subscribe(() => this.asking.moved());
     this.frames.add(() => this.#refresh());
   }
 
@@ -88,6 +101,7 @@ export class App {
         this.#tellLoss();
         this.past.skipped(applied.skipped.count, applied.skipped.before);
         this.feed.changed();
+        this.asking.changed();
         break;
       case "evicted":
         break;
@@ -111,6 +125,12 @@ export class App {
   /** The moment that the tables show: the time cursor, or the newest one. */
   get instant(): number {
     return this.state.cursor.peek() ?? this.edge;
+  }
+
+  /** The same as nanoseconds since the Unix epoch; `undefined` where it is the newest that is known. */
+  #shown(): bigint | undefined {
+    const t = this.state.cursor.peek() ?? this.state.paused.peek()?.t;
+    return t === undefined ? undefined : this.session.clock.epoch(t);
   }
 
   get events(): number {
@@ -188,6 +208,7 @@ export class App {
     this.#heard = true;
     this.#lost = this.session.status?.lost ?? 0;
     this.feed.restart();
+    this.asking.restart();
     if (this.live) this.viewport.restart();
     else {
       this.viewport.reach(this.session.status?.kept_since ?? 0, this.session.now);
@@ -205,8 +226,15 @@ export class App {
   #linked(link: Link): void {
     const before = this.state.link.peek();
     this.state.link.value = link;
+    if (link === "open") this.asking.changed();
     if (before === "open" && link === "away") this.say("Connection lost, reconnecting.");
     this.changed();
+  }
+
+  /** The page is in sight again. */
+  shown(): void {
+    this.frames.shown();
+    this.asking.changed();
   }
 
   /** Says something in the page's one live region. */

@@ -1,4 +1,5 @@
 import { count } from "../base/time.ts";
+import type { About, Carried, Question } from "../net/answers.ts";
 import type { Line } from "../protocol/types.gen.ts";
 import type { App } from "./app.ts";
 import type { Range } from "./range.ts";
@@ -7,6 +8,9 @@ import type { Range } from "./range.ts";
 const PAGE = 10_000;
 /** Events of one file: as many as the page's list of events keeps. The newest count. */
 const MOST = 200_000;
+/** Answers about everything that a file carries, and the listeners of which it says who holds them. */
+const WHOLE: readonly Question[] = ["queues", "slow", "balance", "handovers", "leaks"];
+const MOST_ADDRESSES = 50;
 
 /** Files for others: the page itself with what it shows, and events as the command line prints them. */
 export class Exporting {
@@ -30,7 +34,8 @@ export class Exporting {
         import("../net/capture.ts"),
         import("../net/onefile.ts"),
       ]);
-      const capture = cut({ info, status: status ?? info.status, entities, lines }, range);
+      const answers = await this.#answers(range);
+      const capture = cut({ info, status: status ?? info.status, entities, lines, answers }, range);
       return { text: await pageOf(await ownCode(), capture), left };
     });
   }
@@ -66,6 +71,26 @@ export class Exporting {
       next = page.next_seq;
     }
     return { lines, left };
+  }
+
+  /** What views would ask about the end of the range; what is not answered is left out, and the file says so. */
+  async #answers({ to }: Range): Promise<Carried[]> {
+    const { session, source } = this.app;
+    const at = session.clock.epoch(to);
+    const listeners = [...session.entities.sockets.values()].filter(
+      ({ steps, local }) => local && steps.some(({ phase, t }) => phase === "listening" && t <= to),
+    );
+    const addresses = [...new Set(listeners.map(({ local }) => local ?? ""))].slice(-MOST_ADDRESSES);
+    const wanted: [Question, About][] = [
+      ...WHOLE.map((question): [Question, About] => [question, {}]),
+      ...addresses.map((of): [Question, About] => ["who", { of }]),
+    ];
+    const answers: Carried[] = [];
+    for (const [question, about] of wanted) {
+      const answer = await source.answer(question, about, at).catch(() => undefined);
+      if (answer) answers.push({ question, about, answer });
+    }
+    return answers;
   }
 
   async #save(

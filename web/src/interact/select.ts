@@ -136,6 +136,15 @@ export class Selecting {
     this.reveal(descriptor.opened);
   }
 
+  /** Selects what a number of a process held at a moment. */
+  slotAt(id: string, fd: number, t: number): void {
+    const table = this.app.process(id)?.table;
+    const slot = table === undefined ? undefined : this.#entities.slots(table).find((one) => one.fd === fd);
+    const held = slot && (lastHeld(slot, t) ?? slot.held[0]);
+    if (held) this.jumpTo(held);
+    else this.app.say(`fd ${fd} is not kept any more.`);
+  }
+
   /** Finds a row in the rows as they are now; where this mode has none for it, slots have. */
   #row(find: (rows: Rows) => Row | undefined, process: Process): string {
     this.app.layNow();

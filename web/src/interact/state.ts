@@ -14,7 +14,7 @@ export interface Selection {
   readonly failure?: number | undefined;
 }
 
-export const TABS = ["details", "descriptors", "queues", "connections", "events"] as const;
+export const TABS = ["details", "descriptors", "queues", "connections", "events", "findings"] as const;
 export type Tab = (typeof TABS)[number];
 export type Theme = "system" | "light" | "dark";
 

@@ -1,5 +1,6 @@
 import type { Descriptor, Info, Line, Process, Socket, Status } from "../protocol/types.gen.ts";
 import { type Entities, joined } from "../store/entities.ts";
+import type { Carried } from "./answers.ts";
 
 /** A span of time, on the session's clock. */
 interface Span {
@@ -15,6 +16,8 @@ export interface Capture {
   readonly descriptors: readonly Descriptor[];
   readonly sockets: readonly Socket[];
   readonly events: readonly Line[];
+  /** Answers about the end of the range, as far as the daemon gave them. */
+  readonly answers?: readonly Carried[];
 }
 
 interface Whole {
@@ -23,10 +26,11 @@ interface Whole {
   readonly entities: Entities;
   /** The lines of the range. */
   readonly lines: readonly Line[];
+  readonly answers: readonly Carried[];
 }
 
 /** What of a session belongs to a range: all that was there at some moment of it, and what that refers to. */
-export function cut({ info, status, entities, lines }: Whole, { from, to }: Span): Capture {
+export function cut({ info, status, entities, lines, answers }: Whole, { from, to }: Span): Capture {
   const within = (begin: number, end: number | null) => begin <= to && (end === null || end >= from);
   const processes = [...entities.processes.values()].filter(({ seen, ended }) => within(seen, ended));
   const descriptors = [...entities.descriptors.values()].filter((one) => within(one.opened, one.closed));
@@ -60,5 +64,6 @@ export function cut({ info, status, entities, lines }: Whole, { from, to }: Span
     descriptors,
     sockets,
     events: lines,
+    answers,
   };
 }

@@ -3,6 +3,7 @@ import { parseFilter } from "../base/filter.ts";
 import { lowerBound } from "../base/search.ts";
 import { Clock } from "../base/time.ts";
 import type { Events } from "../protocol/types.gen.ts";
+import { type About, type Answers, keyOf, type Question } from "./answers.ts";
 import type { Capture } from "./capture.ts";
 import { lineFields } from "./linefields.ts";
 import type { Owner } from "./live.ts";
@@ -47,6 +48,14 @@ export class Replay implements Source {
       found.events.push(line);
     }
     return found;
+  }
+
+  /** What was asked when the file was made: whatever instant is wanted, these are about the end of its range. */
+  async answer<Q extends Question>(question: Q, about: About): Promise<Answers[Q]> {
+    const key = keyOf(question, about);
+    const carried = this.capture.answers?.find((one) => keyOf(one.question, one.about) === key);
+    if (!carried) throw new Refusal("This needs the daemon: the file does not hold it.");
+    return carried.answer as Answers[Q];
   }
 }
 

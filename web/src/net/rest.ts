@@ -1,4 +1,5 @@
 import type { Events, Problem } from "../protocol/types.gen.ts";
+import type { About, Answers, Question } from "./answers.ts";
 
 /** What the server answered where it did not answer the question. */
 export class Refusal extends Error {}
@@ -17,13 +18,32 @@ export async function fetchEvents(
   const query = new URLSearchParams({ from_seq: String(Math.max(0, fromSeq)), limit: String(limit) });
   if (before !== undefined) query.set("to_seq", String(before));
   if (filter) query.set("filter", filter);
+  return get(`/api/v1/events?${query}`);
+}
+
+/**
+ * An answer about now, or about an instant.
+ * @param at Nanoseconds since the Unix epoch.
+ * @throws {Refusal} as `fetchEvents`.
+ */
+export async function fetchAnswer<Q extends Question>(
+  question: Q,
+  about: About,
+  at: bigint | undefined,
+): Promise<Answers[Q]> {
+  const query = new URLSearchParams(about);
+  if (at !== undefined) query.set("at", String(at));
+  return get(`/api/v1/answers/${question}?${query}`);
+}
+
+async function get<T>(path: string): Promise<T> {
   let answer: Response;
   try {
-    answer = await fetch(`/api/v1/events?${query}`);
+    answer = await fetch(path);
   } catch {
     throw new Refusal("The server cannot be reached; the page keeps trying.");
   }
-  if (answer.ok) return (await answer.json()) as Events;
+  if (answer.ok) return (await answer.json()) as T;
   const problem = (await answer.json().catch(() => undefined)) as Problem | undefined;
   throw new Refusal(problem?.error ?? `The server answered ${answer.status}.`);
 }

@@ -1,6 +1,7 @@
 import type { Events } from "../protocol/types.gen.ts";
+import type { About, Answers, Question } from "./answers.ts";
 import { browserWorld, Live, type Owner } from "./live.ts";
-import { fetchEvents } from "./rest.ts";
+import { fetchAnswer, fetchEvents } from "./rest.ts";
 
 /** The element that holds a capture, packed. */
 export const CAPTURE_ID = "sockreel-capture";
@@ -11,11 +12,17 @@ export interface Source {
   start(owner: Owner): void;
   /** A page of events, as `fetchEvents`. */
   events(fromSeq: number, limit: number, filter: string, before?: number): Promise<Events>;
+  /** An answer, as `fetchAnswer`; its `basis` says which instant it is about. */
+  answer<Q extends Question>(question: Q, about: About, at: bigint | undefined): Promise<Answers[Q]>;
 }
 
 /** The daemon that this page came from. */
 export function daemon(): Source {
-  return { start: (owner) => new Live(browserWorld(), owner).start(), events: fetchEvents };
+  return {
+    start: (owner) => new Live(browserWorld(), owner).start(),
+    events: fetchEvents,
+    answer: fetchAnswer,
+  };
 }
 
 /** What was put into this file, if it is an exported one. */

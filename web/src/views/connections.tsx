@@ -1,11 +1,19 @@
-import { phaseWord, processName } from "../a11y/sentences.ts";
+import { useMemo, useState } from "preact/hooks";
+import { phaseWord, processName, stepAt } from "../a11y/sentences.ts";
 import { spoken, spokenAt } from "../a11y/spoken.ts";
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
-import { type Connection, connectionsAt } from "../layout/connections.ts";
+import {
+  bytesAt,
+  type Connection,
+  closedFirst,
+  connectionsAt,
+  countersAt,
+  type End,
+} from "../layout/connections.ts";
 import { look } from "../layout/life.ts";
 import { useApp } from "./context.ts";
-import { SortedTable } from "./sorted.tsx";
+import { type Column, SortedTable } from "./sorted.tsx";
 
 /** Who is connected to whom, at the instant that is shown; the page's row filter holds here too. */
 export function Connections() {
@@ -13,8 +21,10 @@ export function Connections() {
   const { state, session } = app;
   state.version.value;
   state.cursor.value;
+  const [ended, setEnded] = useState(false);
   const at = app.instant;
-  const found = connectionsAt({ entities: session.entities, at, filter: app.filter });
+  const found = connectionsAt({ entities: session.entities, at, filter: app.filter, ended });
+  const columns = useMemo(() => columnsAt(at), [at]);
   return (
     <div class="connections">
       <div class="bar">
@@ -22,26 +32,25 @@ export function Connections() {
           <b>{count(found.length)}</b> {found.length === 1 ? "connection" : "connections"}{" "}
           {state.cursor.value === undefined ? "now" : `at ${session.clock.timeOfDay(at, 1e3)}`}
         </span>
+        <button
+          type="button"
+          aria-pressed={ended}
+          title="Also connections that have ended and are kept"
+          onClick={() => setEnded(!ended)}
+        >
+          Ended too
+        </button>
         {state.filter.value.trim() !== "" && <span class="muted">that fit the filter of rows</span>}
+        <span class="muted">Bytes as the kernel counts them: a SYN and a FIN are one each.</span>
       </div>
       {found.length === 0 ? (
-        <p class="hint">Nobody is connected at this instant.</p>
+        <p class="hint">{ended ? "No connection is kept." : "Nobody is connected at this instant."}</p>
       ) : (
         <SortedTable
           label="Connections"
           className="connectionrows"
           rows={found}
-          columns={[
-            { title: "Local", key: ({ socket }) => socket.local ?? "" },
-            { title: "Peer", key: ({ socket }) => socket.peer ?? "" },
-            { title: "State", key: ({ phase }) => phase },
-            { title: "Process", key: ({ process }) => process?.pid ?? 0 },
-            { title: "fd", key: ({ holder }) => holder?.fd ?? -1 },
-            { title: "Age", key: ({ since }) => -since },
-            { title: "Waited", key: ({ socket }) => socket.wait_ns ?? -1 },
-            { title: "Spoken", key: ({ socket }) => spokenAt(socket, at)?.app_protocol ?? "" },
-            { title: "Other end", key: ({ other }) => other?.id ?? "" },
-          ]}
+          columns={columns}
           row={(connection) => <Line connection={connection} at={at} />}
         />
       )}
@@ -49,52 +58,152 @@ export function Connections() {
   );
 }
 
+const pidOf = (end: End | undefined) => end?.process?.pid ?? 0;
+const rttOf = (connection: Connection, at: number) =>
+  (countersAt(connection.server, at) ?? countersAt(connection.client, at))?.rtt_us;
+const resent = ({ client, server }: Connection, at: number) => {
+  const both = [countersAt(client, at)?.retransmits, countersAt(server, at)?.retransmits];
+  return both.some((one) => one !== undefined) ? (both[0] ?? 0) + (both[1] ?? 0) : undefined;
+};
+const waited = ({ server }: Connection) => server?.socket.wait_ns ?? undefined;
+
+/** Either end's address: its own, or as the other end sees it. */
+function addressOf(end: End | undefined, other: End | undefined): string {
+  return end?.socket.local ?? other?.socket.peer ?? "";
+}
+
+function columnsAt(at: number): Column<Connection>[] {
+  return [
+    { title: "Client", key: ({ client, server }) => addressOf(client, server) },
+    { title: "Held by", key: ({ client }) => pidOf(client) },
+    { title: "Server", key: ({ client, server }) => addressOf(server, client) },
+    { title: "Held by", key: ({ server }) => pidOf(server) },
+    { title: "State", key: ({ client, server }) => stateOf(client, at) + stateOf(server, at) },
+    { title: "Age", key: ({ since }) => -since },
+    { title: "To server", key: (connection) => bytesAt(connection, at).up ?? -1 },
+    { title: "To client", key: (connection) => bytesAt(connection, at).down ?? -1 },
+    { title: "Round trip", key: (connection) => rttOf(connection, at) ?? -1 },
+    { title: "Sent again", key: (connection) => resent(connection, at) ?? -1 },
+    { title: "Closed first", key: (connection) => closedFirst(connection, at)?.who ?? "" },
+    { title: "Waited", key: (connection) => waited(connection) ?? -1 },
+    { title: "Spoken", key: (connection) => spokenOf(connection, at) },
+  ];
+}
+
+function stateOf(end: End | undefined, at: number): string {
+  return (end && stepAt(end.socket, at)?.phase) ?? "";
+}
+
+/** What the server's end saw counts more: who connects may have written what never arrived. */
+function spokenOf({ client, server }: Connection, at: number): string {
+  const ends = [server, client].filter((end) => end !== undefined);
+  const known = ends.find(({ socket }) => (spokenAt(socket, at)?.app_protocol ?? "unknown") !== "unknown");
+  const end = known ?? ends.find(({ socket }) => spokenAt(socket, at));
+  return end ? spoken(end.socket, at) : "";
+}
+
 function Line({ connection, at }: { readonly connection: Connection; readonly at: number }) {
   const app = useApp();
-  const { socket, phase, since, holder, process, other } = connection;
-  const step = socket.steps.findLast(({ t }) => t <= at);
+  const { client, server, since, ended } = connection;
+  const { up, down } = bytesAt(connection, at);
+  const rtt = rttOf(connection, at);
+  const first = closedFirst(connection, at);
+  const again = resent(connection, at);
+  const wait = waited(connection);
+  const number = (n: number | undefined) => (n === undefined ? "" : count(n));
   return (
     <>
-      <span role="cell" data-connection={socket.id}>
-        <button type="button" class="link" onClick={() => app.selecting.jump(socket.id, process?.id)}>
-          <bdi>{visible(socket.local ?? socket.id)}</bdi>
-        </button>
-      </span>
-      <span role="cell">
-        <bdi>{visible(socket.peer ?? "")}</bdi>
-      </span>
-      <span role="cell">
-        <span class={`chip ${step ? look(step).role.replace("_", "-") : "idle"}`}>{phaseWord(phase)}</span>
-      </span>
-      <span role="cell">
-        <bdi>{process ? processName(process) : ""}</bdi>
+      <Address end={client} other={server} />
+      <Owner end={client} />
+      <Address end={server} other={client} />
+      <Owner end={server} />
+      <span role="cell" data-connection={(client ?? server)?.socket.id} data-ended={ended !== undefined}>
+        <States connection={connection} at={at} />
       </span>
       <span role="cell" class="num">
-        {holder?.fd ?? ""}
+        {duration((ended ?? at) - since)}
+      </span>
+      <span role="cell" class="num" data-up={up}>
+        {number(up)}
+      </span>
+      <span role="cell" class="num" data-down={down}>
+        {number(down)}
       </span>
       <span role="cell" class="num">
-        {duration(at - since)}
+        {rtt ? duration(rtt * 1e3) : ""}
       </span>
-      <span role="cell" class="num">
-        {socket.wait_ns === null ? "" : duration(socket.wait_ns)}
+      <span role="cell" class={again ? "num bad" : "num"}>
+        {number(again)}
       </span>
-      <span role="cell">
-        <bdi>{spoken(socket, at)}</bdi>
-      </span>
-      <span role="cell">
-        {other && (
-          <button type="button" class="link" onClick={() => app.selecting.jump(other.id)}>
-            <bdi>{owner(app, other.id)}</bdi>
+      <span role="cell" data-first={first?.who}>
+        {first && (
+          <button
+            type="button"
+            class="link"
+            title="Set the time cursor where it closed"
+            onClick={() => app.setCursor(first.t)}
+          >
+            {first.who}
           </button>
         )}
+      </span>
+      <span role="cell" class="num">
+        {wait === undefined ? "" : duration(wait)}
+      </span>
+      <span role="cell">
+        <bdi>{spokenOf(connection, at)}</bdi>
       </span>
     </>
   );
 }
 
-/** `fd 5 of curl 990`, or the socket's own name where nobody is known to hold it. */
-function owner(app: ReturnType<typeof useApp>, id: string): string {
-  const holder = app.session.entities.holders(id).at(-1);
-  const process = holder && app.selecting.owner(holder.table);
-  return holder && process ? `fd ${holder.fd} of ${processName(process)}` : id;
+function Address({ end, other }: { readonly end: End | undefined; readonly other: End | undefined }) {
+  const app = useApp();
+  const text = visible(addressOf(end, other) || end?.socket.id || "");
+  return (
+    <span role="cell">
+      {end ? (
+        <button type="button" class="link" onClick={() => app.selecting.jump(end.socket.id, end.process?.id)}>
+          <bdi>{text}</bdi>
+        </button>
+      ) : (
+        <bdi class="muted" title="This end is not followed, or not on this host.">
+          {text}
+        </bdi>
+      )}
+    </span>
+  );
+}
+
+/** `curl 990 fd 5` */
+function Owner({ end }: { readonly end: End | undefined }) {
+  return (
+    <span role="cell">
+      {end?.process && <bdi>{processName(end.process)}</bdi>}
+      {end?.holder && <span class="muted"> fd {end.holder.fd}</span>}
+    </span>
+  );
+}
+
+/** The state of both ends, once where it is the same. */
+function States({
+  connection: { client, server },
+  at,
+}: {
+  readonly connection: Connection;
+  readonly at: number;
+}) {
+  const steps = [client, server]
+    .map((end) => end && stepAt(end.socket, at))
+    .filter((step) => step !== undefined);
+  const different = steps.filter((step, i) => steps.findIndex(({ phase }) => phase === step.phase) === i);
+  return (
+    <>
+      {different.map((step) => (
+        <span key={step.phase} class={`chip ${look(step).role.replace("_", "-")}`}>
+          {phaseWord(step.phase)}
+        </span>
+      ))}
+    </>
+  );
 }

@@ -7,6 +7,7 @@ import { lazy } from "./lazy.tsx";
 const Connections = lazy(async () => (await import("./connections.tsx")).Connections);
 const Details = lazy(async () => (await import("./details/details.tsx")).Details);
 const EventList = lazy(async () => (await import("./eventlist.tsx")).EventList);
+const Findings = lazy(async () => (await import("./findings.tsx")).Findings);
 const Queues = lazy(async () => (await import("./queues.tsx")).Queues);
 
 const TITLES: Readonly<Record<Tab, string>> = {
@@ -15,6 +16,7 @@ const TITLES: Readonly<Record<Tab, string>> = {
   queues: "Queues",
   connections: "Connections",
   events: "Events",
+  findings: "Findings",
 };
 const LEAST = 96;
 const STEP = 32;
@@ -42,7 +44,7 @@ export function Drawer() {
   return (
     <section
       class="drawer"
-      aria-label="Details, descriptors, queues, connections and events"
+      aria-label="Details, descriptors, queues, connections, events and findings"
       style={{ height: `${height}px` }}
     >
       <div
@@ -95,6 +97,7 @@ export function Drawer() {
         {tab.value === "queues" && <Queues />}
         {tab.value === "connections" && <Connections />}
         {tab.value === "events" && <EventList />}
+        {tab.value === "findings" && <Findings />}
       </div>
     </section>
   );

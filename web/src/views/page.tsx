@@ -21,7 +21,7 @@ export function Page() {
       app.sharing.arrived();
     };
     void loadRest();
-    const onShown = () => app.frames.shown();
+    const onShown = () => app.shown();
     document.addEventListener("visibilitychange", onShown);
     addEventListener("keydown", onKey);
     addEventListener("hashchange", onHash);

@@ -4,7 +4,9 @@ import { count, duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
 import { levels, peaks, percentile, type QueueState, queueAt } from "../layout/queue.ts";
 import { TimeScale } from "../layout/timescale.ts";
-import type { Process, Socket } from "../protocol/types.gen.ts";
+import type { Queue as Known, Queues as KnownQueues, Process, Socket } from "../protocol/types.gen.ts";
+import { ALL, isAboutNow, useAnswer } from "./answers/answer.tsx";
+import { between, QueueOf } from "./answers/queue.tsx";
 import { useApp } from "./context.ts";
 import { SortedTable } from "./sorted.tsx";
 
@@ -13,6 +15,8 @@ interface Queue {
   readonly listener: Socket;
   readonly process: Process | undefined;
   readonly state: QueueState;
+  /** What the server knows of it at that instant. */
+  readonly known: Known | undefined;
 }
 
 /** Accept queues: who waits, for how long, against which limit. */
@@ -22,7 +26,8 @@ export function Queues() {
   state.version.value;
   state.cursor.value;
   const at = app.instant;
-  const queues = listeners(app, at);
+  const { answer } = useAnswer("queues", ALL);
+  const queues = listeners(app, at, answer && isAboutNow(app, answer.basis) ? answer : undefined);
   const chosen = state.selection.value?.socket;
   const parent =
     chosen === undefined ? undefined : (session.entities.sockets.get(chosen)?.listener ?? chosen);
@@ -33,30 +38,36 @@ export function Queues() {
     );
   return (
     <div class="queues">
-      <Chart queue={shown} at={at} />
-      <SortedTable
-        label="Accept queues"
-        className="queuerows"
-        rows={queues}
-        columns={[
-          { title: "Listener", key: ({ listener }) => listener.local ?? "" },
-          { title: "Process", key: ({ process }) => process?.pid ?? 0 },
-          { title: "Waiting", key: ({ state }) => state.waiting.length },
-          { title: "Oldest waits", key: (queue) => oldest(queue, at) ?? -1 },
-          { title: "Limit", key: ({ listener }) => listener.queue_limit ?? -1 },
-          { title: "Backlog asked", key: ({ listener }) => listener.backlog ?? -1 },
-          { title: "Accepted", key: ({ state }) => state.accepted },
-          { title: "Median wait", key: ({ state }) => percentile(state.waits, 0.5) ?? -1 },
-          { title: "99 % within", key: ({ state }) => percentile(state.waits, 0.99) ?? -1 },
-          { title: "Longest wait", key: ({ state }) => state.waits.at(-1) ?? -1 },
-        ]}
-        row={(queue) => <Line queue={queue} at={at} />}
-      />
+      <div class="all">
+        <Chart queue={shown} at={at} />
+        <SortedTable
+          label="Accept queues"
+          className="queuerows"
+          rows={queues}
+          columns={[
+            { title: "Listener", key: ({ listener }) => listener.local ?? "" },
+            { title: "Process", key: ({ process }) => process?.pid ?? 0 },
+            { title: "Waiting", key: ({ state }) => state.waiting.length },
+            { title: "Oldest waits", key: (queue) => oldest(queue, at) ?? -1 },
+            { title: "Limit", key: ({ listener }) => listener.queue_limit ?? -1 },
+            { title: "Median wait", key: (queue) => wait(queue, 0.5) ?? -1 },
+            { title: "99 % within", key: (queue) => wait(queue, 0.99) ?? -1 },
+            { title: "Longest wait", key: (queue) => wait(queue, 1) ?? -1 },
+            { title: "Met a full queue", key: ({ known }) => known?.drops?.queue_full_max ?? -1 },
+            { title: "Dropped otherwise", key: ({ known }) => known?.drops?.other_max ?? -1 },
+            { title: "Accepted", key: ({ state }) => state.accepted },
+            { title: "Backlog asked", key: ({ listener }) => listener.backlog ?? -1 },
+          ]}
+          row={(queue) => <Line queue={queue} at={at} />}
+        />
+      </div>
+      <QueueOf socket={shown.listener.id} />
     </div>
   );
 }
 
-function listeners(app: App, at: number): Queue[] {
+function listeners(app: App, at: number, known: KnownQueues | undefined): Queue[] {
+  const told = new Map(known?.queues.map((queue) => [queue.socket.id, queue]));
   const { entities } = app.session;
   const found: Queue[] = [];
   for (const listener of entities.sockets.values()) {
@@ -67,6 +78,7 @@ function listeners(app: App, at: number): Queue[] {
       listener,
       process: holder && app.selecting.owner(holder.table),
       state: queueAt(entities.children(listener.id), at),
+      known: told.get(listener.id),
     });
   }
   return found;
@@ -77,11 +89,18 @@ function oldest({ state }: Queue, at: number): number | undefined {
   return first === undefined || first === null ? undefined : at - first;
 }
 
+/** The wait that a part of all connections did not exceed; where the server does not say, of those that are kept here. */
+function wait({ known, state }: Queue, part: 0.5 | 0.99 | 1): number | undefined {
+  const { p50_ns, p99_ns, max_ns } = known?.waits ?? {};
+  return (part === 0.5 ? p50_ns : part === 0.99 ? p99_ns : max_ns) ?? percentile(state.waits, part);
+}
+
 function Line({ queue, at }: { readonly queue: Queue; readonly at: number }) {
   const app = useApp();
-  const { listener, process, state } = queue;
+  const { listener, process, state, known } = queue;
+  const { drops } = known ?? {};
   const full = listener.queue_limit !== null && state.waiting.length > listener.queue_limit;
-  const wait = (ns: number | undefined) => (ns === undefined ? "" : duration(ns));
+  const long = (ns: number | undefined) => (ns === undefined ? "" : duration(ns));
   return (
     <>
       <span role="cell" data-listener={listener.id}>
@@ -96,22 +115,28 @@ function Line({ queue, at }: { readonly queue: Queue; readonly at: number }) {
         {count(state.waiting.length)}
       </span>
       <span role="cell" class="num">
-        {wait(oldest(queue, at))}
+        {long(oldest(queue, at))}
       </span>
       <span role="cell" class="num">
         {listener.queue_limit ?? ""}
       </span>
-      <span role="cell" class="num">
-        {listener.backlog ?? ""}
+      {([0.5, 0.99, 1] as const).map((part) => (
+        <span role="cell" class="num" key={part}>
+          {long(wait(queue, part))}
+        </span>
+      ))}
+      <span role="cell" class={drops?.queue_full_max ? "num bad" : "num"}>
+        {drops && between(drops.queue_full_min, drops.queue_full_max)}
+      </span>
+      <span role="cell" class={drops?.other_max ? "num bad" : "num"}>
+        {drops && between(drops.other_min, drops.other_max)}
       </span>
       <span role="cell" class="num">
         {count(state.accepted)}
       </span>
-      {[0.5, 0.99, 1].map((part) => (
-        <span role="cell" class="num" key={part}>
-          {wait(percentile(state.waits, part))}
-        </span>
-      ))}
+      <span role="cell" class="num">
+        {listener.backlog ?? ""}
+      </span>
     </>
   );
 }

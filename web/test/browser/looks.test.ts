@@ -1,11 +1,10 @@
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { busy } from "../fake/busy.ts";
 import { nginx } from "../fake/nginx.ts";
 import { FakeSession } from "../fake/session.ts";
+import { findings } from "./axe.ts";
 import { Browser, type Opened, open, README_PICTURE, RESULTS } from "./browser.ts";
 
 let browser: Browser;
@@ -13,22 +12,6 @@ beforeAll(async () => {
   browser = await Browser.launch();
 });
 afterAll(() => browser.close());
-
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-
-/** Serious findings of axe, as `rule: element` lines. */
-async function findings(page: Page): Promise<string[]> {
-  await page.evaluate(await readFile(AXE, "utf8"));
-  return page.evaluate(async () => {
-    const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
-    const { violations } = await axe.run(document);
-    return violations
-      .filter(({ impact }) => impact === "serious" || impact === "critical")
-      .flatMap(({ id, nodes }) =>
-        nodes.map((node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary}`),
-      );
-  });
-}
 
 async function settled({ page }: Opened): Promise<void> {
   await page.locator('[role=row][data-state="listening"]').first().waitFor();

@@ -5,8 +5,10 @@ import { extname, join, normalize } from "node:path";
 import { type WebSocket, WebSocketServer } from "ws";
 import { parseFilter } from "../../src/base/filter.ts";
 import { Clock } from "../../src/base/time.ts";
+import type { Answers } from "../../src/net/answers.ts";
 import { lineFields } from "../../src/net/linefields.ts";
 import type { ClientMessage, ServerMessage } from "../../src/protocol/types.gen.ts";
+import { isQuestion, nothingOf } from "./answers.ts";
 import { type FakeSession, T0_NS } from "./session.ts";
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -36,6 +38,12 @@ export class FakeServer {
   tail = 1000;
   /** Answers 401 to everything but the page itself. */
   refuses = false;
+  /** What is answered; without it, that nothing was found. */
+  answers: Answers | undefined;
+  /** Has no time for questions. */
+  busy = false;
+  /** Paths and queries of what was asked. */
+  readonly asked: string[] = [];
   /** What clients asked for when they said hello. */
   readonly hellos: (ClientMessage & { kind: "hello" })[] = [];
   readonly acks: number[] = [];
@@ -129,6 +137,13 @@ export class FakeServer {
       return json(401, { error: "The token is missing." });
     if (url.pathname === "/api/v1/info") return json(200, this.session.info);
     if (url.pathname === "/api/v1/events") return this.#events(url, json);
+    const [, question] = url.pathname.match(/^\/api\/v1\/answers\/(\w+)$/) ?? [];
+    if (question !== undefined) {
+      this.asked.push(question + url.search);
+      const answers = this.answers ?? nothingOf(this.session);
+      if (this.busy) return json(503, { error: "The session is busy; ask again." });
+      if (isQuestion(question, answers)) return json(200, answers[question]);
+    }
     const file = normalize(url.pathname === "/" ? "/index.html" : url.pathname);
     try {
       const body = await readFile(join(this.root, file));

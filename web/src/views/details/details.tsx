@@ -1,5 +1,8 @@
+import { stepAt } from "../../a11y/sentences.ts";
 import type { Descriptor } from "../../protocol/types.gen.ts";
 import type { Failure } from "../../store/failures.ts";
+import { BalanceOf } from "../answers/balance.tsx";
+import { WhoHolds } from "../answers/who.tsx";
 import { useApp } from "../context.ts";
 import { Children } from "./children.tsx";
 import { OfDescriptor } from "./descriptor.tsx";
@@ -23,6 +26,7 @@ export function Details() {
   const descriptor = app.selecting.descriptor();
   const process = app.process(selection.process);
   const failed = app.selecting.failed();
+  const listens = socket !== undefined && stepAt(socket, app.instant)?.phase === "listening";
   if (!socket && !descriptor && !process) return <p class="hint">Not kept any more.</p>;
   return (
     <div class="details">
@@ -33,9 +37,11 @@ export function Details() {
         <Failed failures={failuresIn(app.session.failures.ofSlot(process.id, descriptor.fd), descriptor)} />
       )}
       {socket && <OfSocket socket={socket} table={process?.table ?? ""} />}
+      {listens && socket.local && <WhoHolds socket={socket} />}
+      {listens && <BalanceOf socket={socket.id} />}
       {socket && !socket.listener && <Children listener={socket} />}
       {socket && <Life socket={socket} />}
-      {socket && <Holders socket={socket} />}
+      {socket && !listens && <Holders socket={socket} />}
     </div>
   );
 }

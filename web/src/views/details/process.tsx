@@ -2,11 +2,13 @@ import { exitWord, processName, standing } from "../../a11y/sentences.ts";
 import { visible } from "../../base/escape.ts";
 import { count } from "../../base/time.ts";
 import type { Process } from "../../protocol/types.gen.ts";
+import { Inherited } from "../answers/inherited.tsx";
+import { LeaksOf } from "../answers/leaks.tsx";
 import { useApp } from "../context.ts";
 import { Fact, Moment } from "./facts.tsx";
 import { Failed } from "./failure.tsx";
 
-/** A process: its identity, its table, and its failed calls. */
+/** A process: its identity, its table, what it leaves behind, what it has from others, and its failed calls. */
 export function OfProcess({ process }: { readonly process: Process }) {
   const app = useApp();
   const open = app.session.entities.tableAt(process.table, app.instant).length;
@@ -49,6 +51,8 @@ export function OfProcess({ process }: { readonly process: Process }) {
           </Fact>
         </dl>
       </div>
+      <LeaksOf process={process.id} />
+      <Inherited pid={process.pid} process={process.id} />
       <Failed failures={app.session.failures.ofProcess(process.id)} />
     </>
   );

@@ -1,0 +1,141 @@
+import { visible } from "../../base/escape.ts";
+import { count } from "../../base/time.ts";
+import type { Held, Holder, Leftover, Owner, Socket } from "../../protocol/types.gen.ts";
+import { At, Fact, PartyLink, SocketLink } from "../details/facts.tsx";
+import { ALL, Answer, Finding, Rows, useAnswer } from "./answer.tsx";
+
+/** Rows of a table that are shown. */
+const MOST = 50;
+
+/** Who holds a listener's address: how each came by it, since when, who held it before, what is left of it. */
+export function WhoHolds({ socket }: { readonly socket: Socket }) {
+  const told = useAnswer("who", { of: socket.local ?? "" });
+  const handed = useAnswer("handovers", ALL).answer?.sockets.find((one) => one.socket.id === socket.id);
+  return (
+    <Answer title="Who holds it" told={told}>
+      {({ sockets, before, ownerless, leftovers, connections }) => {
+        const own = sockets.find((one) => one.socket.id === socket.id);
+        const others = sockets.filter((one) => one !== own);
+        return (
+          <>
+            {handed?.findings.map(({ what, text, since }) => (
+              <Finding key={text} kind={what} text={text} evidence={since} />
+            ))}
+            {own && <Holders held={own} owners={handed?.owners ?? []} />}
+            <dl class="facts">
+              {own?.listening && (
+                <Fact name="Listens since">
+                  <At when={own.listening} />
+                </Fact>
+              )}
+              {socket.options.length > 0 && <Fact name="Options">{visible(socket.options.join(", "))}</Fact>}
+              <Fact name="Open connections">{count(connections)}</Fact>
+              {others.length > 0 && (
+                <Fact name="Also has the address">
+                  <Sockets all={others} />
+                </Fact>
+              )}
+              {before.length > 0 && (
+                <Fact name="Had it before">
+                  <Sockets all={before} />
+                </Fact>
+              )}
+              {ownerless.length + leftovers.length > 0 && (
+                <Fact name="Without an owner">
+                  {[ownerless.length > 0 ? `${count(ownerless.length)} sockets` : "", ...states(leftovers)]
+                    .filter((part) => part)
+                    .join(", ")}
+                </Fact>
+              )}
+            </dl>
+          </>
+        );
+      }}
+    </Answer>
+  );
+}
+
+function Holders({ held, owners }: { readonly held: Held; readonly owners: readonly Owner[] }) {
+  const all = [...held.holders, ...held.former].slice(0, MOST);
+  const accepted = ({ process, fd, since }: Holder) =>
+    owners.find((one) => one.process === process && one.fd === fd && one.since.t === since.t)?.accepted;
+  return (
+    <Rows columns={["Process", "fd", "How", "Since", "Until", "Accepted"]}>
+      {all.map((holder) => (
+        <tr key={`${holder.process} ${holder.fd} ${holder.since.t}`} class={holder.until ? "muted" : ""}>
+          <td>
+            <PartyLink party={holder} />
+          </td>
+          <td class="num">{holder.fd}</td>
+          <td>
+            <bdi>{how(holder)}</bdi>
+          </td>
+          <td>{holder.how === "snapshot" ? "before tracing began" : <At when={holder.since} />}</td>
+          <td>
+            {holder.until && (
+              <>
+                <At when={holder.until} /> by {holder.until_by}
+              </>
+            )}
+          </td>
+          <td class="num">{owners.length > 0 ? count(accepted(holder) ?? 0) : ""}</td>
+        </tr>
+      ))}
+    </Rows>
+  );
+}
+
+/** How a process came by a descriptor, and what it executed with it. */
+export function how({ how: by, from, inferred, kept_across }: Holder): string {
+  const whom = from ? ` ${visible(from.comm)} ${from.pid}` : "";
+  const came =
+    by === "fork"
+      ? `inherited${whom && ` from${whom}`}`
+      : by === "pass"
+        ? `passed${whom && ` by${whom}`}`
+        : by === "snapshot"
+          ? "had it when tracing began"
+          : by === "repair"
+            ? "found by a check"
+            : by;
+  const kept = (kept_across ?? []).map(({ path }) => visible(path));
+  return [
+    came + (inferred ? " (concluded)" : ""),
+    ...(kept.length > 0 ? [`kept across exec of ${kept.join(", ")}`] : []),
+  ].join(", ");
+}
+
+function Sockets({ all }: { readonly all: readonly Held[] }) {
+  return (
+    <>
+      {all.slice(0, MOST).map(({ socket, holders, former, ended }, i) => {
+        const last = holders[0] ?? former.at(-1);
+        return (
+          <span key={socket.id}>
+            {i > 0 && ", "}
+            <SocketLink id={socket.id} />
+            {last && (
+              <>
+                {" "}
+                of <PartyLink party={last} />
+              </>
+            )}
+            {ended && (
+              <>
+                {" "}
+                until <At when={ended} />
+              </>
+            )}
+          </span>
+        );
+      })}
+    </>
+  );
+}
+
+/** `3 × TIME_WAIT` */
+function states(leftovers: readonly Leftover[]): string[] {
+  const counts = new Map<string, number>();
+  for (const { state } of leftovers) counts.set(state, (counts.get(state) ?? 0) + 1);
+  return [...counts].map(([state, n]) => `${count(n)} × ${visible(state)}`);
+}

@@ -1,0 +1,205 @@
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { answersOf } from "../fake/answers.ts";
+import { nginx, type Story } from "../fake/nginx.ts";
+import { T0_NS } from "../fake/session.ts";
+import { findings } from "./axe.ts";
+import { Browser, type Opened, open, RESULTS } from "./browser.ts";
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await Browser.launch();
+});
+afterAll(() => browser.close());
+
+const PATIENCE = { timeout: 10_000, interval: 30 };
+
+async function on(story: Story, look: (opened: Opened) => Promise<void>): Promise<void> {
+  const opened = await open(browser, story.session);
+  opened.server.answers = answersOf(story);
+  try {
+    await opened.page.locator('[role=row][data-state="listening"]').first().waitFor();
+    await look(opened);
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+}
+
+const card = (page: Page, title: string) => page.locator(`[data-answer="${title}"]`);
+
+/** What a card says, with spaces as people see them. */
+const words = async (page: Page, title: string) =>
+  (await card(page, title).innerText()).replaceAll(/\s+/g, " ");
+
+const listenerRow = (page: Page, { worker }: Story) =>
+  page.locator(`[role=row][data-state=listening][data-process="${worker.id}"]`);
+
+test("the queues view tells percentiles, drops, a stuck acceptor and who waits", async () => {
+  const story = nginx();
+  await on(story, async ({ page, server }) => {
+    await page.keyboard.press("3");
+    await card(page, "This queue").locator("[data-waits]").waitFor();
+    const said = await words(page, "This queue");
+    expect(said).toContain("3 wait and nobody accepts: the oldest for 1.50 s · event 56");
+    expect(said).toContain("p50 144 µs, p90 250 µs, p99 900 ms, p99.9 900 ms, max 900 ms · event 40 of 14");
+    expect(said).toContain("2 were queued unseen");
+    expect(said).toContain("9 packets: 4 to 6 met a full queue, 3 to 5 for another reason");
+    expect(said).toContain("EMFILE 12 times");
+    expect(said).toContain("Waiting to be accepted (4)");
+    expect(said).toContain("127.0.0.1:51500 1.50 s");
+    expect(said).toContain("17 events were lost: what they would have told may be missing.");
+    const texts = (selector: string) => page.locator(`.queuerows ${selector}`).allInnerTexts();
+    const heads = await texts("[role=columnheader]");
+    const cells = await texts(".spacer [role=cell]");
+    const row = Object.fromEntries(heads.map((head, i) => [head.replace(/\W+$/, ""), cells[i]]));
+    expect(row).toMatchObject({
+      Listener: "127.0.0.1:80",
+      Waiting: "3",
+      "Median wait": "144 µs",
+      "Longest wait": "900 ms",
+      "Met a full queue": "4 to 6",
+      "Dropped otherwise": "3 to 5",
+      Accepted: "14",
+      "Backlog asked": "511",
+    });
+    expect(cells.length).toBe(heads.length);
+    expect(server.asked).toContain("queues");
+    // Evidence leads to its event.
+    await card(page, "This queue").getByRole("button", { name: "56", exact: true }).click();
+    await page.locator('#tab-events[aria-selected="true"]').waitFor();
+  });
+});
+
+test("a listener's details say who holds it and who accepts", async () => {
+  const story = nginx();
+  await on(story, async ({ page, server }) => {
+    await listenerRow(page, story).click();
+    await card(page, "Who holds it").locator("table").waitFor();
+    const said = await words(page, "Who holds it");
+    expect(said).toContain("nginx 812 6 inherited from nginx 811");
+    expect(said).toContain("still holds it, though nginx 813 of its generation gave it up for nginx 814");
+    expect(said).toContain("Open connections 4");
+    expect(said).toContain("1 × TIME_WAIT");
+    await expect.poll(() => words(page, "Who accepts"), PATIENCE).toContain("nginx 812 812 14 7 0.50");
+    expect(server.asked).toContain("who?of=127.0.0.1%3A80");
+    // A hostile name is text.
+    expect(await page.locator("img[src=x]").count()).toBe(0);
+    await page.screenshot({ path: join(RESULTS, "answers-listener.png") });
+    await card(page, "Who holds it").getByRole("button", { name: "nginx 811" }).click();
+    await page.locator('[role=row][aria-selected="true"][aria-level="1"]', { hasText: "nginx" }).waitFor();
+  });
+});
+
+test("a process's details say what it leaves behind, when it is full, and what it has from others", async () => {
+  const story = nginx();
+  await on(story, async ({ page }) => {
+    await page.locator(`[role=row][aria-level="1"][data-process="${story.worker.id}"]`).click();
+    await page.keyboard.press("1");
+    await card(page, "What it leaves behind").locator(".finding").waitFor();
+    const said = await words(page, "What it leaves behind");
+    expect(said).toContain("nginx 812 leaves socket descriptors open: 21 of 2,100 made by accept in 1 m");
+    expect(said).toContain("thread 812 (21)");
+    expect(said).toContain("full in 5 m 54 s");
+    expect(said).toContain("8.00 s · event 52");
+    await expect
+      .poll(() => words(page, "Has from other processes"), PATIENCE)
+      .toContain("tcp 127.0.0.1:80 inherited from nginx 811");
+    await page.screenshot({ path: join(RESULTS, "answers-process.png") });
+    await card(page, "What it leaves behind")
+      .getByRole("button", { name: `fd ${story.open.descriptor.fd}`, exact: true })
+      .click();
+    await page.locator(`[role=row][aria-selected="true"][data-fd="${story.open.descriptor.fd}"]`).waitFor();
+  });
+});
+
+test("findings stand together; at another instant they are asked for anew, and say so until they are there", async () => {
+  const story = nginx();
+  await on(story, async ({ page, server }) => {
+    await page.keyboard.press("6");
+    await expect.poll(() => page.locator(".finding").count(), PATIENCE).toBe(4);
+    await page.screenshot({ path: join(RESULTS, "answers-findings.png") });
+    const lanes = await page.locator(".lanes").boundingBox();
+    await page.mouse.click((lanes?.x ?? 0) + 900, (lanes?.y ?? 0) + 12);
+    const at = await page.locator("[data-cursor]").getAttribute("data-cursor");
+    const epoch = BigInt(T0_NS) + BigInt(Math.round(Number(at)));
+    await expect.poll(() => server.asked, PATIENCE).toContain(`leaks?at=${epoch}`);
+    // This server answers about its end alone.
+    await expect
+      .poll(() => words(page, "Left behind"), PATIENCE)
+      .toContain("which is not the instant that is shown");
+  });
+});
+
+test("what is not answered is said, and the page's own figures stay", async () => {
+  const story = nginx();
+  await on(story, async ({ page, server, errors }) => {
+    server.busy = true;
+    await page.keyboard.press("3");
+    await expect.poll(() => words(page, "This queue"), PATIENCE).toContain("The session is busy; ask again.");
+    const cells = page.locator(".queuerows .spacer [role=row]").first().locator("[role=cell]");
+    expect((await cells.allInnerTexts()).slice(-5)).toEqual(["900 ms", "", "", "14", "511"]);
+    // A browser logs each refusal.
+    expect(errors.every((error) => error.includes("503"))).toBe(true);
+    errors.length = 0;
+  });
+});
+
+test("a file carries the answers about its end, and says what it does not hold", async () => {
+  const story = nginx();
+  const path = join(RESULTS, "answers.html");
+  await on(story, async ({ page }) => {
+    await page.getByRole("button", { name: "Share" }).click();
+    const coming = page.waitForEvent("download");
+    await page.getByRole("button", { name: /one HTML file/ }).click();
+    await (await coming).saveAs(path);
+  });
+  const page = await browser.context.newPage();
+  try {
+    const requests: string[] = [];
+    page.on("request", (request) => requests.push(request.url()));
+    await page.goto(pathToFileURL(path).href);
+    await listenerRow(page, story).click();
+    await expect.poll(() => words(page, "Who holds it"), PATIENCE).toContain("inherited from nginx 811");
+    await page.locator(`[role=row][aria-level="1"][data-process="${story.worker.id}"]`).click();
+    await page.keyboard.press("1");
+    await expect.poll(() => words(page, "What it leaves behind"), PATIENCE).toContain("full in 5 m 54 s");
+    expect(await words(page, "Has from other processes")).toContain(
+      "This needs the daemon: the file does not hold it.",
+    );
+    expect(requests).toEqual([pathToFileURL(path).href]);
+  } finally {
+    await page.close();
+  }
+});
+
+for (const theme of ["light", "dark"] as const) {
+  for (const [name, width, height] of [
+    ["wide", 1600, 1000],
+    ["narrow", 390, 844],
+  ] as const) {
+    test(`${theme}, ${name}: answers have no serious findings of axe`, async () => {
+      const story = nginx();
+      await on(story, async ({ page }) => {
+        await page.setViewportSize({ width, height });
+        await page.emulateMedia({ colorScheme: theme });
+        const look = async (view: string, title: string) => {
+          await card(page, title).locator(".basis").waitFor();
+          await page.screenshot({ path: join(RESULTS, `answers-${view}-${name}-${theme}.png`) });
+          expect(await findings(page)).toEqual([]);
+        };
+        await page.keyboard.press("3");
+        await look("queues", "This queue");
+        await page.keyboard.press("6");
+        await look("findings", "Left behind");
+        await listenerRow(page, story).click();
+        await look("listener", "Who accepts");
+        await page.locator(`[role=row][aria-level="1"][data-process="${story.worker.id}"]`).click();
+        await page.keyboard.press("1");
+        await look("process", "Has from other processes");
+      });
+    });
+  }
+}
