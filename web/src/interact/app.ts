@@ -48,6 +48,8 @@ export class App {
   #rowsDirty = true;
   #catchingUp: ReturnType<typeof setTimeout> | undefined;
   #laidSecond = -1;
+  /** Whether what is there was brought into sight at first. */
+  #begun = false;
   readonly #rate = new Rate();
   #toldAt = 0;
   #edge = 0;
@@ -179,7 +181,17 @@ export class App {
       expanded: this.#expanded,
     });
     this.scrollTo(this.state.scroll.peek());
+    this.#begin();
     this.state.version.value += 1;
+  }
+
+  /** The first look is at what tells something, not at a start-up's helpers that are gone. */
+  #begin(): void {
+    const { rows } = this.state.rows.peek();
+    if (this.#begun || this.session.behind || rows.length === 0) return;
+    this.#begun = true;
+    const first = rows.find((row) => row.kind === "process" && row.expanded);
+    if (first && first.y + first.height > this.#room) this.scrollTo(first.y);
   }
 
   /** While connected, time goes on between two messages; without a connection, nothing is known beyond the last. */
@@ -202,6 +214,7 @@ export class App {
     this.state.range.value = undefined;
     this.state.bookmarks.value = [];
     this.#expanded.clear();
+    this.#begun = false;
     this.#rate.clear();
     this.#edge = 0;
     this.#toldAt = this.now();

@@ -142,3 +142,24 @@ describe("filter", () => {
     expect(readRowFilter("port:")).toBe('port:: a value is missing; "port:*" asks whether there is one');
   });
 });
+
+test("of what is gone, a failed call alone opens nothing; a listener does", () => {
+  const fake = new FakeSession();
+  const helper = fake.process(1, "helper");
+  fake.open(helper, 1, "file", "/x");
+  fake.fail(helper, { event: "bind", call: "bind", fd: 1, ret: -98, error: "EADDRINUSE" });
+  const server = fake.process(2, "server");
+  fake.listen(server, 3, "127.0.0.1:80");
+  const opened = () =>
+    lay(fake).rows.flatMap((row) => (row.kind === "process" ? [[row.process.comm, row.expanded]] : []));
+  expect(opened()).toEqual([
+    ["helper", true],
+    ["server", true],
+  ]);
+  fake.exit(helper);
+  fake.exit(server);
+  expect(opened()).toEqual([
+    ["helper", false],
+    ["server", true],
+  ]);
+});

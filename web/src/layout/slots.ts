@@ -136,7 +136,10 @@ export function laySlots({ entities, failures, edge, filter, expanded }: Questio
   return stack.done(slots, hidden);
 }
 
-/** Whether a process is shown open at first: it listens or met an error, or it is one of the first with a socket. */
+/**
+ * Whether a process is shown open at first: it listens or met an error, or it is one of the first with a socket. Of those that
+ * are gone, a start-up's helpers that looked for files in vain would push the servers out of sight.
+ */
 function isTelling(
   entities: Entities,
   failures: Failures,
@@ -145,7 +148,8 @@ function isTelling(
   first: boolean,
   edge: number,
 ): boolean {
-  if ((failures.ofProcess(process.id)[0]?.t ?? Number.POSITIVE_INFINITY) <= edge) return true;
+  const gone = process.ended !== null && process.ended <= edge;
+  if (!gone && (failures.ofProcess(process.id)[0]?.t ?? Number.POSITIVE_INFINITY) <= edge) return true;
   return kept.some(({ slot, descriptor }) => {
     if (descriptor.socket === null) return false;
     if (first || (entities.errors(process.table, slot.fd)[0] ?? Number.POSITIVE_INFINITY) <= edge)

@@ -159,7 +159,9 @@ function Line({ connection, at }: { readonly connection: Connection; readonly at
 
 function Address({ end, other }: { readonly end: End | undefined; readonly other: End | undefined }) {
   const app = useApp();
-  const text = visible(addressOf(end, other) || end?.socket.id || "");
+  // Of an unnamed unix socket there is no address to show.
+  const name = end && `${end.socket.family} ${end.socket.id}`;
+  const text = visible(addressOf(end, other).replace(/^unix:$/, "") || name || "");
   return (
     <span role="cell">
       {end ? (

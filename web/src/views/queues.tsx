@@ -53,8 +53,8 @@ export function Queues() {
             { title: "Median wait", key: (queue) => wait(queue, 0.5) ?? -1 },
             { title: "99 % within", key: (queue) => wait(queue, 0.99) ?? -1 },
             { title: "Longest wait", key: (queue) => wait(queue, 1) ?? -1 },
-            { title: "Met a full queue", key: ({ known }) => known?.drops?.queue_full_max ?? -1 },
-            { title: "Dropped otherwise", key: ({ known }) => known?.drops?.other_max ?? -1 },
+            { title: "Full queue", key: ({ known }) => known?.drops?.queue_full_max ?? -1 },
+            { title: "Other drops", key: ({ known }) => known?.drops?.other_max ?? -1 },
             { title: "Accepted", key: ({ state }) => state.accepted },
             { title: "Backlog asked", key: ({ listener }) => listener.backlog ?? -1 },
           ]}

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { visible } from "../../base/escape.ts";
+import { count } from "../../base/time.ts";
 import type { App } from "../../interact/app.ts";
 import type { Told } from "../../interact/asking.ts";
 import type { About, Answers, Question } from "../../net/answers.ts";
@@ -104,6 +105,9 @@ export function Finding({
   );
 }
 
+/** Rows of a card's table that are shown; the command line has all of them. */
+const MOST = 20;
+
 /** A table of a card; without rows there is none. */
 export function Rows({
   title,
@@ -127,7 +131,16 @@ export function Rows({
           ))}
         </tr>
       </thead>
-      <tbody>{children}</tbody>
+      <tbody>
+        {children.slice(0, MOST)}
+        {children.length > MOST && (
+          <tr>
+            <td colSpan={columns.length} class="muted">
+              and {count(children.length - MOST)} more
+            </td>
+          </tr>
+        )}
+      </tbody>
     </table>
   );
 }

@@ -5,9 +5,6 @@ import { At } from "../details/facts.tsx";
 import { Answer, Rows, useAnswer } from "./answer.tsx";
 import { how } from "./who.tsx";
 
-/** Rows that are shown. */
-const MOST = 50;
-
 /** What a process has from others: inherited or passed, what it gave up of that included. */
 export function Inherited({ pid, process }: { readonly pid: number; readonly process: string }) {
   const app = useApp();
@@ -17,38 +14,35 @@ export function Inherited({ pid, process }: { readonly pid: number; readonly pro
         const rows = tables.flatMap((table) => table.descriptors).filter((row) => row.process === process);
         if (rows.length === 0) return <p>Nothing.</p>;
         return (
-          <>
-            <Rows columns={["fd", "What", "How", "Since", "Until"]}>
-              {rows.slice(0, MOST).map((row) => (
-                <tr key={`${row.fd} ${row.since.t}`} class={row.until ? "muted" : ""}>
-                  <td>
-                    <button
-                      type="button"
-                      class="link"
-                      onClick={() => app.selecting.slotAt(row.process, row.fd, row.since.t)}
-                    >
-                      {row.fd}
-                    </button>
-                  </td>
-                  <td>
-                    <bdi>{what(row)}</bdi>
-                  </td>
-                  <td>
-                    <bdi>{how(row)}</bdi>
-                  </td>
-                  <td>{row.how === "snapshot" ? "before tracing began" : <At when={row.since} />}</td>
-                  <td>
-                    {row.until && (
-                      <>
-                        <At when={row.until} /> by {row.until_by}
-                      </>
-                    )}
-                  </td>
-                </tr>
-              ))}
-            </Rows>
-            {rows.length > MOST && <p class="muted">and {rows.length - MOST} more</p>}
-          </>
+          <Rows columns={["fd", "What", "How", "Since", "Until"]}>
+            {rows.map((row) => (
+              <tr key={`${row.fd} ${row.since.t}`} class={row.until ? "muted" : ""}>
+                <td>
+                  <button
+                    type="button"
+                    class="link"
+                    onClick={() => app.selecting.slotAt(row.process, row.fd, row.since.t)}
+                  >
+                    {row.fd}
+                  </button>
+                </td>
+                <td>
+                  <bdi>{what(row)}</bdi>
+                </td>
+                <td>
+                  <bdi>{how(row)}</bdi>
+                </td>
+                <td>{row.how === "snapshot" ? "before tracing began" : <At when={row.since} />}</td>
+                <td>
+                  {row.until && (
+                    <>
+                      <At when={row.until} /> by {row.until_by}
+                    </>
+                  )}
+                </td>
+              </tr>
+            ))}
+          </Rows>
         );
       }}
     </Answer>

@@ -4,9 +4,6 @@ import type { Drops, Queue, SlowListener, Split, Waits } from "../../protocol/ty
 import { At, Evidence, Fact, Moment, Parties, PartyLink, SocketLink } from "../details/facts.tsx";
 import { ALL, Answer, Finding, Rows, useAnswer } from "./answer.tsx";
 
-/** Rows of a table that are shown. */
-const MOST = 50;
-
 /** One accept queue: what waits, how long connections waited, what was dropped, where the waits went. */
 export function QueueOf({ socket }: { readonly socket: string }) {
   const told = useAnswer("queues", ALL);
@@ -180,14 +177,13 @@ export function between(least: number | undefined, most: number | undefined): st
 
 function Waiting({ queue }: { readonly queue: Queue }) {
   const { waiting, others } = queue;
-  const left = others + Math.max(0, waiting.length - MOST);
   return (
     <>
       <Rows
         title={`Waiting to be accepted (${count(waiting.length + others)})`}
         columns={["Peer", "For", "Since"]}
       >
-        {waiting.slice(0, MOST).map(({ socket, peer, since, at_least, age_ns }) => (
+        {waiting.map(({ socket, peer, since, at_least, age_ns }) => (
           <tr key={socket} data-waits-for={age_ns}>
             <td>
               <SocketLink id={socket} text={peer ?? socket} />
@@ -202,7 +198,7 @@ function Waiting({ queue }: { readonly queue: Queue }) {
           </tr>
         ))}
       </Rows>
-      {left > 0 && <p class="muted">and {count(left)} more, or of which nothing told</p>}
+      {others > 0 && <p class="muted">and {count(others)} that were not told of one by one</p>}
     </>
   );
 }

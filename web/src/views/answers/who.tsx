@@ -4,8 +4,8 @@ import type { Held, Holder, Leftover, Owner, Socket } from "../../protocol/types
 import { At, Fact, PartyLink, SocketLink } from "../details/facts.tsx";
 import { ALL, Answer, Finding, Rows, useAnswer } from "./answer.tsx";
 
-/** Rows of a table that are shown. */
-const MOST = 50;
+/** Sockets that are named one by one. */
+const MOST = 5;
 
 /** Who holds a listener's address: how each came by it, since when, who held it before, what is left of it. */
 export function WhoHolds({ socket }: { readonly socket: Socket }) {
@@ -56,7 +56,7 @@ export function WhoHolds({ socket }: { readonly socket: Socket }) {
 }
 
 function Holders({ held, owners }: { readonly held: Held; readonly owners: readonly Owner[] }) {
-  const all = [...held.holders, ...held.former].slice(0, MOST);
+  const all = [...held.holders, ...held.former];
   const accepted = ({ process, fd, since }: Holder) =>
     owners.find((one) => one.process === process && one.fd === fd && one.since.t === since.t)?.accepted;
   return (
@@ -129,6 +129,7 @@ function Sockets({ all }: { readonly all: readonly Held[] }) {
           </span>
         );
       })}
+      {all.length > MOST && `, and ${count(all.length - MOST)} more`}
     </>
   );
 }
