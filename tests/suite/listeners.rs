@@ -263,36 +263,6 @@ fn a_flooded_unix_listener() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn both_ends_of_what_redis_cli_asks_redis() -> Result<()> {
-    let server = Server::redis()?;
-    let running = server.start()?;
-    let mut daemon = serve(server.dir(), running.pid(), &["--comm", "redis-cli"])?;
-    let api = daemon.api()?;
-    let mut client = Command::new("/usr/bin/redis-cli");
-    client.args(["-p", &server.port.to_string(), "PING"]).stdin(Stdio::null()).stdout(Stdio::null());
-    let mut client = Group::start("redis-cli", &mut client)?;
-    ensure!(client.code()? == 0, "redis-cli failed");
-    let asked = format!("answers/connections?of={}&ended=true", server.port);
-    let pair = wait_for("the end of the pair", || {
-        let answer = api.get(&asked)?;
-        let mut found = answer["connections"].as_array().into_iter().flatten();
-        let pair = found.find(|one| one["client"]["owners"][0]["pid"] == client.pid());
-        let pair = pair.cloned().with_context(|| answer.to_string())?;
-        ensure!(pair["client"]["ended"].is_object() && pair["server"]["ended"].is_object(), "{answer}");
-        Ok(pair)
-    })?;
-    ensure!(pair["server"]["owners"][0]["pid"] == running.pid(), "{pair}");
-    ensure!(pair["closed_first"] == "client" && pair["closed_at"]["seq"].is_u64(), "{pair}");
-    let (client, server) = (&pair["client"]["tcp"], &pair["server"]["tcp"]);
-    // `*1 $4 PING` has 14 bytes, `+PONG` 7. A FIN counts as received and as acknowledged, and so does the client's SYN.
-    ensure!(server["bytes_received"] == 14 + 1 && client["bytes_received"] == 7 + 1, "{pair}");
-    ensure!(client["bytes_acked"] == 1 + 14 + 1 && server["bytes_acked"] == 7 + 1, "{pair}");
-    ensure!(client["retransmits"] == 0 && server["retransmits"] == 0, "{pair}");
-    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
-    Ok(())
-}
-
 /// Accepts twice, and between them sleeps; a thread connects meanwhile. Says what the scheduler counted of the thread.
 const SLOW: &str = "
 import json, os, socket, sys, threading, time

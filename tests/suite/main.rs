@@ -4,6 +4,7 @@
 //! `SOCKREEL_BIN`; `cargo xtask test` gives both.
 
 mod bad_input;
+mod both_ends;
 mod calls;
 mod check;
 mod client_side;

@@ -14,7 +14,7 @@ use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     net::TcpListener,
@@ -23,12 +23,18 @@ use tokio::{
     sync::{mpsc::Receiver, oneshot},
     time::sleep,
 };
-use tracer_serve::{Handle, Question, Settings};
+use tracer_model::ids::BootNs;
+use tracer_serve::{Answer, Handle, Question, Settings};
 
 /// How long a question waits while nothing happens. The page asks a few times a second.
 const ANSWER_WITHIN: Duration = Duration::from_millis(20);
 /// Questions that are answered before inputs have their turn again.
 const ANSWERS_AT_A_TIME: usize = 64;
+/// How long an answer waits for what the kernel says of open connections: a snapshot is judged 50 ms after it was read, and may
+/// have to wait for the one before.
+const FRESH_WITHIN: Duration = Duration::from_millis(400);
+/// Answers that wait for it; the others are given as it was last read.
+const FRESH_AT_A_TIME: usize = 64;
 
 /// A bound address. It is bound before anything is attached: nothing else fails as often.
 pub(crate) struct Door {
@@ -181,17 +187,47 @@ fn answer_until_closed<S: Source>(
     mut engine: Engine<S>,
     mut questions: Receiver<Question>,
 ) -> Result<Summary> {
-    let mut progress = Progress::More;
+    let (mut progress, mut waiting) = (Progress::More, Vec::new());
     while progress == Progress::More && !questions.is_closed() {
         for _ in 0..ANSWERS_AT_A_TIME {
-            let Ok(question) = questions.try_recv() else { break };
-            question(engine.known());
+            match questions.try_recv() {
+                Ok(Question::Fresh(answer)) if waiting.len() < FRESH_AT_A_TIME => {
+                    waiting.push(Waiting {
+                        answer,
+                        from: engine.reread(),
+                        until: Instant::now() + FRESH_WITHIN,
+                    });
+                }
+                Ok(question) => question.answer()(engine.known()),
+                Err(_) => break,
+            }
         }
         progress = engine.step(ANSWER_WITHIN)?;
+        let read = engine.session().tables_read_at().unwrap_or(BootNs(0));
+        for Waiting { answer, .. } in waiting.extract_if(.., |waiting| waiting.is_due(read)) {
+            answer(engine.known());
+        }
+    }
+    for Waiting { answer, .. } in waiting {
+        answer(engine.known());
     }
     // A recording was read to its end: only questions are left.
     while let Some(question) = questions.blocking_recv() {
-        question(engine.known());
+        question.answer()(engine.known());
     }
     engine.finish()
+}
+
+/// An answer that waits for what the kernel says of open connections.
+struct Waiting {
+    answer: Answer,
+    /// A snapshot that began then, or later, tells it.
+    from: BootNs,
+    until: Instant,
+}
+
+impl Waiting {
+    fn is_due(&self, read: BootNs) -> bool {
+        read >= self.from || Instant::now() >= self.until
+    }
 }

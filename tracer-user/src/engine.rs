@@ -12,6 +12,7 @@ use std::{
 };
 use tracer_answers::known::Known;
 use tracer_model::{
+    ids::BootNs,
     input::Input,
     session::{Limits, Session},
 };
@@ -74,6 +75,11 @@ impl<S: Source> Engine<S> {
     /// The same, and what was counted along the way.
     pub(crate) fn known(&self) -> &Known {
         &self.known
+    }
+
+    /// Asks the source for what the kernel now says of open connections; a snapshot that begins at that time or later tells it.
+    pub(crate) fn reread(&mut self) -> BootNs {
+        self.source.reread()
     }
 
     /// Nothing becomes of the events any more.

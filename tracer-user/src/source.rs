@@ -3,7 +3,7 @@
 use anyhow::Result;
 use std::{io, time::Duration};
 use tracer_capture::{Account, Capture, CaptureError};
-use tracer_model::input::Input;
+use tracer_model::{ids::BootNs, input::Input};
 use tracer_recording::{Reader, RecordingError};
 
 /// Whether there may be more.
@@ -22,6 +22,11 @@ pub(crate) trait Source {
 
     /// A table turned out doubtful: asks for a snapshot that settles it.
     fn repair(&mut self) {}
+
+    /// Asks for what the kernel now says of open connections; a snapshot that begins at that time or later tells it.
+    fn reread(&mut self) -> BootNs {
+        BootNs(0)
+    }
 
     /// Ends the source and appends what is left.
     fn finish(&mut self, batch: &mut Vec<Input>) -> Result<()>;
@@ -44,6 +49,10 @@ impl Source for Capture {
 
     fn repair(&mut self) {
         Self::repair(self);
+    }
+
+    fn reread(&mut self) -> BootNs {
+        Self::reread(self)
     }
 
     fn finish(&mut self, batch: &mut Vec<Input>) -> Result<()> {

@@ -72,7 +72,7 @@ pub struct End<'a> {
     pub socket: Cow<'a, Socket>,
     /// Processes that have or last had it.
     pub owners: Vec<&'a Process>,
-    /// The kernel's counters, and when they were read: at its end, or while it was open. Of TCP alone.
+    /// The kernel's counters, and when they were read: at its end, or by the newest snapshot while it was open. Of TCP alone.
     pub tcp: Option<(Tcp, BootNs)>,
     /// When it ended.
     pub ended: Option<BootNs>,

@@ -37,6 +37,8 @@ const QUIET_NS: u64 = 50_000_000;
 const JUDGE_NS: u64 = 50_000_000;
 /// A check costs at most one part in so many of the time.
 const CHECK_SHARE: u64 = 1000;
+/// Snapshots that are asked for cost at most one part in so many of the time.
+const ASKED_SHARE: u64 = 20;
 /// The programs do not wake the reader for every record (a wake-up costs more than the record): this is how long a
 /// record waits at most, unless the buffer fills up.
 const NAP: Duration = Duration::from_millis(10);
@@ -63,7 +65,7 @@ pub(crate) fn rows(programs: &mut Programs, mut row: impl FnMut(Input)) -> Resul
 ///
 /// Snapshots are taken one after the other: one is judged before the next is read. After a loss comes a repair, for a process
 /// that is selected late a snapshot of its own, and from time to time a check, no sooner after the last one than a
-/// thousand times what that took.
+/// thousand times what that took; where somebody asks for what only a snapshot tells, twenty times.
 pub struct Capture {
     programs: Programs,
     ring: RingBuf<MapData>,
@@ -84,7 +86,11 @@ pub struct Capture {
     selected: bool,
     check: Option<u64>,
     next_check: u64,
-    /// When the newest snapshot is judged.
+    /// A snapshot is asked for, although nothing is wrong.
+    asked: bool,
+    next_asked: u64,
+    /// When the newest snapshot began, and when it is judged.
+    read_at: BootNs,
     judged_at: u64,
     delivered: u64,
     lost: u64,
@@ -121,6 +127,9 @@ impl Capture {
             selected: false,
             check: settings.check.map(|every| u64::try_from(every.as_nanos()).unwrap_or(u64::MAX)),
             next_check: 0,
+            asked: false,
+            next_asked: 0,
+            read_at: BootNs(0),
             judged_at: 0,
             delivered: 0,
             lost: 0,
@@ -148,6 +157,8 @@ impl Capture {
             self.list_followed();
         }
         let ended = boot_now().0;
+        (self.read_at, self.asked) = (began, false);
+        self.next_asked = ended.saturating_add((ended - began.0).saturating_mul(ASKED_SHARE));
         // At the start there is nothing to compare with.
         self.judged_at = if reason == Reason::Start { ended } else { ended + JUDGE_NS };
         self.note(BootNs(self.judged_at), Body::SnapshotEnd(reason));
@@ -183,6 +194,17 @@ impl Capture {
         self.repair_at.get_or_insert(0);
     }
 
+    /// Asks for what the kernel now says of open connections. A snapshot that begins at that time or later tells it: the next
+    /// one, or, where one was taken just now, that.
+    pub fn reread(&mut self) -> BootNs {
+        let now = boot_now();
+        if now.0 < self.next_asked {
+            return self.read_at;
+        }
+        self.asked = true;
+        now
+    }
+
     /// What became of every record. It closes after [`Self::finish`].
     #[must_use]
     pub fn account(&self) -> Account {
@@ -204,7 +226,7 @@ impl Capture {
         if self.selected {
             return Some(Reason::Selected);
         }
-        (self.check.is_some() && self.next_check <= now).then_some(Reason::Check)
+        (self.asked || self.check.is_some() && self.next_check <= now).then_some(Reason::Check)
     }
 
     /// Waits at most `timeout` and appends inputs in order; the first one ever is an anchor.

@@ -85,6 +85,7 @@ impl Session {
     /// A snapshot ends.
     pub(crate) fn snapshot_end(&mut self, stamp: &Stamp, reason: Reason) {
         let Some(mut open) = self.open.take() else { return };
+        self.tables_read = Some(open.begin);
         if reason.repairs() {
             // Between begin and end lies the time at which rows are judged; they were written by the last one's.
             let written = open.rows.iter().map(|(ts, _)| ts.0).max().unwrap_or(open.begin.0);

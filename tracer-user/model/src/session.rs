@@ -110,6 +110,8 @@ pub struct Session {
     pub(crate) repairs: u64,
     /// Snapshots that compared, and their time.
     pub(crate) checks: (u64, u64),
+    /// When the newest snapshot that has ended began.
+    pub(crate) tables_read: Option<BootNs>,
     t0: Option<BootNs>,
 }
 
@@ -135,6 +137,7 @@ impl Session {
             repair_wanted: false,
             repairs: 0,
             checks: (0, 0),
+            tables_read: None,
             t0: None,
         }
     }
@@ -301,6 +304,13 @@ impl Session {
     #[must_use]
     pub fn socket(&self, id: SocketId) -> Option<&Socket> {
         self.world.sockets.get(id).map(|kept| &kept.socket)
+    }
+
+    /// When the newest snapshot whose rows are known began: what it tells, the kernel's counters of open connections among it,
+    /// was read since then. `None` before the first.
+    #[must_use]
+    pub fn tables_read_at(&self) -> Option<BootNs> {
+        self.tables_read
     }
 
     /// When queues were last sampled, and how often they are; `None` before the first sample.

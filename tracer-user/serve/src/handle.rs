@@ -9,8 +9,25 @@ use tokio::{
 use tracer_answers::known::Known;
 use tracer_model::session::Session;
 
+/// What answers a question.
+pub type Answer = Box<dyn FnOnce(&Known) + Send>;
+
 /// A question: answered by the engine between two batches of input.
-pub type Question = Box<dyn FnOnce(&Known) + Send>;
+pub enum Question {
+    /// As it is known then.
+    Known(Answer),
+    /// Once the kernel has been asked what it counts of open connections, where the engine has a kernel to ask.
+    Fresh(Answer),
+}
+
+impl Question {
+    /// What answers it.
+    #[must_use]
+    pub fn answer(self) -> Answer {
+        let (Self::Known(answer) | Self::Fresh(answer)) = self;
+        answer
+    }
+}
 
 /// Questions that may wait at one time. Every client of the live stream has one at most, as has every request.
 const QUEUE: usize = 64;
@@ -57,13 +74,29 @@ impl Handle {
         &self,
         question: impl FnOnce(&Known) -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
+        self.put(Question::Known, question).await
+    }
+
+    /// The same, after the kernel has been asked for its counters of open connections.
+    pub(crate) async fn ask_fresh<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Known) -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.put(Question::Fresh, question).await
+    }
+
+    async fn put<T: Send + 'static>(
+        &self,
+        form: impl FnOnce(Answer) -> Question,
+        question: impl FnOnce(&Known) -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
         let (answer, answered) = oneshot::channel();
-        let question: Question = Box::new(move |known| {
+        let question = form(Box::new(move |known| {
             // Whoever asked may have gone.
             if !answer.is_closed() {
                 let _ = answer.send(question(known));
             }
-        });
+        }));
         let exchange = async {
             self.questions.send(question).await.map_err(|_| Unavailable::Stopped)?;
             answered.await.map_err(|_| Unavailable::Stopped)

@@ -90,7 +90,7 @@ socket: Socket,
  */
 owners: Array<Party>,
 /**
- * The kernel's counters, at its end or as they were last read while it was open. Of TCP alone.
+ * The kernel's counters, at its end, or while it is open as they were read for the answer. Of TCP alone.
  */
 tcp?: Tcp,
 /**

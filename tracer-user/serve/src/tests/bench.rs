@@ -53,7 +53,7 @@ impl Engine {
             known.ingest(&at(0, Body::Anchor { epoch_minus_boot_ns: EPOCH_MINUS_BOOT_NS }));
             loop {
                 tokio::select! {
-                    Some(question) = questions.recv() => question(&known),
+                    Some(question) = questions.recv() => question.answer()(&known),
                     Some((inputs, done)) = fed.recv() => {
                         for input in &inputs {
                             known.ingest(input);

@@ -63,7 +63,7 @@ pub struct ConnectionEnd {
     pub socket: Socket,
     /// Processes that have or last had it.
     pub owners: Vec<Party>,
-    /// The kernel's counters, at its end or as they were last read while it was open. Of TCP alone.
+    /// The kernel's counters, at its end, or while it is open as they were read for the answer. Of TCP alone.
     pub tcp: Option<Tcp>,
     /// When it ended.
     pub ended: Option<When>,

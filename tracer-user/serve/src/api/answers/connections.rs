@@ -1,6 +1,6 @@
 //! `GET /api/v1/answers/connections`.
 
-use super::{super::parameter::Parameters, answer, target_of};
+use super::{super::parameter::Parameters, fresh, target_of};
 use crate::{problem::Problem, server::App};
 use axum::{Json, extract::State};
 use serde::Deserialize;
@@ -31,7 +31,7 @@ pub(crate) async fn connections(
 ) -> Result<Json<Connections>, Problem> {
     let wanted = target_of(query.of.as_deref())?;
     let scope = app.settings.selection.clone();
-    let given = answer(&app, query.at.as_deref(), move |view| {
+    let given = fresh(&app, query.at.as_deref(), move |view| {
         Connections::new(view, wanted.as_ref(), query.ended, &scope)
     });
     Ok(Json(given.await?))

@@ -13,7 +13,7 @@ pub(crate) mod who;
 use super::parameter::{moment, on_clock_of};
 use crate::{handle::Unavailable, problem::Problem, server::App};
 use serde::Deserialize;
-use tracer_answers::{tallies::Tallies, view::View, who::Target};
+use tracer_answers::{known::Known, tallies::Tallies, view::View, who::Target};
 use tracer_model::ids::BootNs;
 use tracer_wire::{answers::who::target, instant::Instant};
 
@@ -49,14 +49,27 @@ pub(crate) async fn answer<T: Send + 'static>(
     at: Option<&str>,
     answer: impl FnOnce(&View<'_>) -> T + Send + 'static,
 ) -> Result<T, Problem> {
-    let Some(at) = moment("at", at)? else {
-        let now = app.handle.ask_all(move |known| {
-            let (session, tallies) = (known.session(), known.tallies());
-            answer(&View::new(session, session.now(), &tallies))
-        });
-        return Ok(now.await?);
-    };
-    Ok(past(app, at, answer).await?)
+    match moment("at", at)? {
+        None => Ok(app.handle.ask_all(move |known| now(known, answer)).await?),
+        Some(at) => Ok(past(app, at, answer).await?),
+    }
+}
+
+/// The same, where an answer about now rests on what the kernel counts of open connections.
+pub(crate) async fn fresh<T: Send + 'static>(
+    app: &App,
+    at: Option<&str>,
+    answer: impl FnOnce(&View<'_>) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    match moment("at", at)? {
+        None => Ok(app.handle.ask_fresh(move |known| now(known, answer)).await?),
+        Some(at) => Ok(past(app, at, answer).await?),
+    }
+}
+
+fn now<T>(known: &Known, answer: impl FnOnce(&View<'_>) -> T) -> T {
+    let (session, tallies) = (known.session(), known.tallies());
+    answer(&View::new(session, session.now(), &tallies))
 }
 
 /// Tallies of the past are counted anew from the kept events, in portions.
