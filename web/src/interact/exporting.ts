@@ -1,16 +1,9 @@
 import { count } from "../base/time.ts";
-import type { About, Carried, Question } from "../net/answers.ts";
-import type { Line } from "../protocol/types.gen.ts";
 import type { App } from "./app.ts";
+import type { Made } from "./files.ts";
 import type { Range } from "./range.ts";
 
-/** Events of one answer, the most that a daemon gives. */
-const PAGE = 10_000;
-/** Events of one file: as many as the page's list of events keeps. The newest count. */
-const MOST = 200_000;
-/** Answers about everything that a file carries, and the listeners of which it says who holds them. */
-const WHOLE: readonly Question[] = ["queues", "slow", "balance", "handovers", "leaks"];
-const MOST_ADDRESSES = 50;
+type Make = (app: App, range: Range) => Promise<Made>;
 
 /** Files for others: the page itself with what it shows, and events as the command line prints them. */
 export class Exporting {
@@ -24,79 +17,19 @@ export class Exporting {
     return app.state.range.peek() ?? { from: app.session.status?.kept_since ?? 0, to: app.edge };
   }
 
-  /** One HTML file with this page in it, which shows the range to whoever opens it, without a server. */
   async page(): Promise<void> {
-    await this.#save("html", "text/html", async (range) => {
-      const { lines, left } = await this.#events(range);
-      const { info, status, entities } = this.app.session;
-      if (!info) throw new Error("there is no session yet");
-      const [{ cut }, { ownCode, pageOf }] = await Promise.all([
-        import("../net/capture.ts"),
-        import("../net/onefile.ts"),
-      ]);
-      const answers = await this.#answers(range);
-      const capture = cut({ info, status: status ?? info.status, entities, lines, answers }, range);
-      return { text: await pageOf(await ownCode(), capture), left };
-    });
+    await this.#save("html", "text/html", ({ makePage }) => makePage);
   }
 
-  /** The range's events, one JSON object a line. */
   async lines(): Promise<void> {
-    await this.#save("jsonl", "application/x-ndjson", async (range) => {
-      const { lines, left } = await this.#events(range);
-      const { clock } = this.app.session;
-      const text = lines.map(({ t, ...line }) => {
-        const json = JSON.stringify(line);
-        // Longer than a number is exact; the offset `t` gives it back.
-        return `${t === undefined ? json : json.replace(/"ts_ns":[^,]+/, `"ts_ns":${clock.epoch(t)}`)}\n`;
-      });
-      return { text: text.join(""), left };
-    });
+    await this.#save("jsonl", "application/x-ndjson", ({ makeLines }) => makeLines);
   }
 
-  /** The newest events of the range, oldest first, and how many there was no room for. */
-  async #events({ from, to }: Range): Promise<{ lines: Line[]; left: number }> {
-    const { clock, status } = this.app.session;
-    const filter = `ts_ns:>=${clock.epoch(from)} ts_ns:<=${clock.epoch(to)}`;
-    let lines: Line[] = [];
-    let left = 0;
-    let next: number | null | undefined = status?.first_seq ?? 0;
-    while (next !== null && next !== undefined) {
-      const page = await this.app.source.events(next, PAGE, filter);
-      lines.push(...page.events);
-      if (lines.length > MOST) {
-        left += lines.length - MOST;
-        lines = lines.slice(-MOST);
-      }
-      next = page.next_seq;
-    }
-    return { lines, left };
-  }
-
-  /** What views would ask about the end of the range; what is not answered is left out, and the file says so. */
-  async #answers({ to }: Range): Promise<Carried[]> {
-    const { session, source } = this.app;
-    const at = session.clock.epoch(to);
-    const listeners = [...session.entities.sockets.values()].filter(
-      ({ steps, local }) => local && steps.some(({ phase, t }) => phase === "listening" && t <= to),
-    );
-    const addresses = [...new Set(listeners.map(({ local }) => local ?? ""))].slice(-MOST_ADDRESSES);
-    const wanted: [Question, About][] = [
-      ...WHOLE.map((question): [Question, About] => [question, {}]),
-      ...addresses.map((of): [Question, About] => ["who", { of }]),
-    ];
-    const answers: Carried[] = [];
-    for (const [question, about] of wanted) {
-      const answer = await source.answer(question, about, at).catch(() => undefined);
-      if (answer) answers.push({ question, about, answer });
-    }
-    return answers;
-  }
-
+  /** The code that makes files comes when one is asked for. */
   async #save(
     ending: string,
     type: string,
-    make: (range: Range) => Promise<{ text: string; left: number }>,
+    make: (code: typeof import("./files.ts")) => Make,
   ): Promise<void> {
     const { app } = this;
     if (this.#busy) return;
@@ -104,7 +37,7 @@ export class Exporting {
     app.say("Making the file.");
     try {
       const { range } = this;
-      const { text, left } = await make(range);
+      const { text, left } = await make(await import("./files.ts"))(app, range);
       const at = app.session.clock.timeOfDay(range.from, 1e9).replaceAll(":", "");
       download(new Blob([text], { type }), `sockreel-${at}.${ending}`);
       const note = left > 0 ? ` The oldest ${count(left)} events had no room.` : "";

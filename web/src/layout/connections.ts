@@ -1,6 +1,7 @@
 import { stepAt } from "../a11y/sentences.ts";
 import type { Descriptor, Process, Socket, Tcp } from "../protocol/types.gen.ts";
 import { type Entities, joined } from "../store/entities.ts";
+import { begun, isNamed, together } from "./ends.ts";
 import type { RowFilter } from "./filter.ts";
 
 /** One end of a connection. */
@@ -132,43 +133,10 @@ function closing(socket: Socket): number | undefined {
   )?.t;
 }
 
-const others = new WeakMap<Socket, { readonly revision: number; readonly other: Socket | undefined }>();
-
-/** The socket at the other end of a connection, where that is on this host and known. */
-export function otherEnd(entities: Entities, socket: Socket): Socket | undefined {
-  if (!isNamed(socket) || socket.peer === null) return undefined;
-  const known = others.get(socket);
-  if (known?.revision === entities.revision) return known.other;
-  let other: Socket | undefined;
-  for (const one of entities.sockets.values()) {
-    if (one === socket || one.local !== socket.peer || one.peer !== socket.local) continue;
-    if (one.netns === socket.netns && together(one, socket)) other = one;
-  }
-  others.set(socket, { revision: entities.revision, other });
-  return other;
-}
-
-function begun(socket: Socket): number {
-  return socket.steps[0]?.t ?? 0;
-}
-
-/** Ports are used again: the two ends of a connection were there at one time. */
-function together(one: Socket, two: Socket): boolean {
-  return (
-    begun(one) <= (two.ended ?? Number.POSITIVE_INFINITY) &&
-    begun(two) <= (one.ended ?? Number.POSITIVE_INFINITY)
-  );
-}
-
 function isThere(socket: Socket, at: number, ended: boolean): boolean {
   if ((socket.peer === null && socket.other_end === undefined) || begun(socket) > at) return false;
   // What was connected once is a connection, even when it has ended; a refused attempt connects nothing.
   if (ended && socket.steps.some(({ phase, t }) => phase === "connected" && t <= at)) return true;
   if (socket.ended !== null && socket.ended <= at) return false;
   return stepAt(socket, at)?.phase !== "closed";
-}
-
-/** Unix sockets have mostly no names of their own: only internet addresses tell a pair. */
-function isNamed({ family, local }: Socket): boolean {
-  return local !== null && (family === "inet" || family === "inet6");
 }

@@ -1,7 +1,7 @@
 import type { Descriptor, Socket } from "../protocol/types.gen.ts";
 import type { Link, Tie } from "../render/scene.ts";
 import { type Entities, joined } from "../store/entities.ts";
-import { otherEnd } from "./connections.ts";
+import { otherEnd } from "./ends.ts";
 import { rowOfDescriptor, rowOfSocket } from "./find.ts";
 import type { Row, Rows } from "./rows.ts";
 import type { TimeScale } from "./timescale.ts";

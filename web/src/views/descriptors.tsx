@@ -7,8 +7,10 @@ import { look } from "../layout/life.ts";
 import { originOf } from "../layout/slotgrid.ts";
 import type { Descriptor, Process } from "../protocol/types.gen.ts";
 import { useApp } from "./context.ts";
-import { SlotGrid } from "./slotgrid.tsx";
+import { lazy } from "./lazy.tsx";
 import { type Column, SortedTable } from "./sorted.tsx";
+
+const SlotGrid = lazy(async () => (await import("./slotgrid.tsx")).SlotGrid);
 
 /** The descriptor table of one process at one instant: files and sockets together, or what two instants differ in. */
 export function Descriptors() {
