@@ -54,6 +54,8 @@ export class State {
   /** One server event by event, in place of the timeline. */
   readonly lesson = signal(false);
   readonly help = signal(false);
+  /** The list of everything that one can do or go to. */
+  readonly palette = signal(false);
   /** Something to know and put away. */
   readonly notice = signal("");
   /** The last thing worth saying aloud. */

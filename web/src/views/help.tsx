@@ -41,6 +41,12 @@ export function Help() {
         <table>
           <caption>Keyboard</caption>
           <tbody>
+            <tr>
+              <th scope="row">
+                <kbd>F1</kbd> <kbd>Ctrl P</kbd>
+              </th>
+              <td>Find a command, a process or a socket</td>
+            </tr>
             {KEYS.map((key) => (
               <tr key={key.shown}>
                 <th scope="row">

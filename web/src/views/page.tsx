@@ -9,6 +9,7 @@ import { Stage } from "./stage.tsx";
 import { Toolbar } from "./toolbar.tsx";
 
 const Lesson = lazy(async () => (await import("./lesson.tsx")).Lesson);
+const Palette = lazy(async () => (await import("./palette.tsx")).Palette);
 const Help = lazy(async () => (await import("./help.tsx")).Help);
 
 /** The whole page, from top to bottom. */
@@ -48,6 +49,7 @@ export function Page() {
         )}
       </main>
       <Help />
+      <Palette />
       <p class="unseen" role="status" aria-live="polite">
         {app.state.said}
       </p>
