@@ -7,7 +7,6 @@ import "./styles/toolbar.css";
 import "./styles/stage.css";
 import "./styles/drawer.css";
 import "./styles/help.css";
-import "./styles/lesson.css";
 import "./styles/media.css";
 import { AppContext } from "./views/context.ts";
 import { Page } from "./views/page.tsx";

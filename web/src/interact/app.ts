@@ -1,9 +1,10 @@
+import { visible } from "../base/escape.ts";
 import { Frames } from "../base/frames.ts";
 import { count } from "../base/time.ts";
 import { neighbour } from "../layout/changes.ts";
 import { type RowFilter, readRowFilter } from "../layout/filter.ts";
 import { layRows } from "../layout/lay.ts";
-import type { Mode, Row } from "../layout/rows.ts";
+import { type Density, type Mode, type Row, rowAt } from "../layout/rows.ts";
 import { Lesson } from "../lesson/lesson.ts";
 import type { Link } from "../net/live.ts";
 import type { Source } from "../net/source.ts";
@@ -179,6 +180,8 @@ export class App {
       edge: this.edge,
       filter: this.#filter,
       expanded: this.#expanded,
+      density: this.state.density.peek(),
+      pinned: this.state.pinned.peek(),
     });
     this.scrollTo(this.state.scroll.peek());
     this.#begin();
@@ -213,6 +216,7 @@ export class App {
     this.lesson.listener.value = undefined;
     this.state.range.value = undefined;
     this.state.bookmarks.value = [];
+    this.state.pinned.value = new Set();
     this.#expanded.clear();
     this.#begun = false;
     this.#rate.clear();
@@ -401,6 +405,45 @@ export class App {
     this.state.scroll.value = 0;
     this.changed();
     this.say(`Rows are ${mode} now.`);
+  }
+
+  /** How high rows are; what stands at the top stays there. */
+  setDensity(density: Density): void {
+    if (this.state.density.peek() === density) return;
+    const { rows } = this.state.rows.peek();
+    const top = rows[rowAt(rows, this.state.scroll.peek())]?.key;
+    this.state.density.value = density;
+    this.layNow();
+    const laid = this.state.rows.peek();
+    const y = top === undefined ? undefined : laid.rows[laid.index.get(top) ?? -1]?.y;
+    if (y !== undefined) this.scrollTo(y);
+    this.changed();
+    this.say(`Rows are ${density} now.`);
+  }
+
+  /** Puts a process's rows above the others, or back to where they were. */
+  togglePin(process: Process | undefined): void {
+    if (!process) {
+      this.say("Select a row first.");
+      return;
+    }
+    const pinned = new Set(this.state.pinned.peek());
+    const was = pinned.delete(process.id);
+    if (!was) pinned.add(process.id);
+    this.state.pinned.value = pinned;
+    this.say(
+      `${visible(process.comm)} ${process.pid} is ${was ? "not pinned any more" : "pinned to the top"}.`,
+    );
+    this.changed();
+  }
+
+  /** Opens or closes all of the first level. */
+  expandAll(): void {
+    const heads = this.state.rows.peek().rows.filter(({ level }) => level === 1);
+    const open = !heads.some((row) => "expanded" in row && row.expanded);
+    for (const { key } of heads) this.#expanded.set(key, open);
+    this.changed();
+    this.say(open ? "All are open." : "All are closed.");
   }
 
   expand(key: string, expanded: boolean): void {

@@ -1,4 +1,4 @@
-import { MODES } from "../layout/rows.ts";
+import { DENSITIES, MODES } from "../layout/rows.ts";
 import type { App } from "./app.ts";
 import { TABS } from "./state.ts";
 
@@ -6,6 +6,8 @@ export interface Key {
   /** Physical key (`KeyboardEvent.code`), so that WASD lie together on every layout; or what it types. */
   readonly code?: string;
   readonly types?: string;
+  /** With Shift. Of what is typed Shift is a part already. */
+  readonly shift?: true;
   /** As the help shows it. */
   readonly shown: string;
   readonly does: string;
@@ -63,6 +65,14 @@ export const KEYS: readonly Key[] = [
     run: (app) => app.selecting.parent(),
   },
   {
+    code: "KeyP",
+    shift: true,
+    shown: "Shift P",
+    does: "Pin the selected process to the top, or unpin it",
+    run: (app) => app.togglePin(app.process(app.state.selection.peek()?.process)),
+  },
+  { types: "*", shown: "*", does: "Open or close all processes", run: (app) => app.expandAll() },
+  {
     code: "KeyR",
     shown: "R",
     does: "Measure the selection's life",
@@ -102,6 +112,13 @@ export const KEYS: readonly Key[] = [
     run: (app: App) => {
       app.state.tab.value = tab;
     },
+  })),
+  ...DENSITIES.map((density, i) => ({
+    code: `Digit${i + 1}`,
+    shift: true as const,
+    shown: `Shift ${i + 1}`,
+    does: `Rows: ${density}`,
+    run: (app: App) => app.setDensity(density),
   })),
   { types: "/", shown: "/", does: "Filter rows", run: () => document.getElementById("row-filter")?.focus() },
   { types: "?", shown: "?", does: "This help", run: (app) => toggleHelp(app) },
@@ -153,9 +170,11 @@ export function press(app: App, event: KeyboardEvent): void {
   if (owner && (event.code === "Space" || event.code.startsWith("Arrow"))) return;
   if (app.state.help.peek() && event.code !== "Escape" && event.key !== "?") return;
   const key = KEYS.find((one) =>
-    one.types !== undefined ? one.types === event.key : one.code === event.code,
+    one.types !== undefined
+      ? one.types === event.key
+      : one.code === event.code && event.shiftKey === (one.shift ?? false),
   );
-  if (!key || (event.shiftKey && key.types === undefined)) return;
+  if (!key) return;
   event.preventDefault();
   key.run(app);
 }

@@ -1,4 +1,4 @@
-import { MODES, type Mode } from "../layout/rows.ts";
+import { DENSITIES, type Density, MODES, type Mode } from "../layout/rows.ts";
 import { TABS, type Tab } from "./state.ts";
 
 /** A span of wall-clock time: nanoseconds since the Unix epoch. */
@@ -25,6 +25,9 @@ export interface Place {
   /** The instant that the descriptors at the cursor are compared with. */
   readonly base: bigint | undefined;
   readonly mode: Mode;
+  readonly density: Density;
+  /** Processes whose rows stand first. */
+  readonly pinned: readonly string[];
   /** Whether the lesson stands in place of the timeline, and the listener that it is about. */
   readonly lesson: boolean;
   readonly lessonOf: Target | undefined;
@@ -38,6 +41,7 @@ export interface Place {
 const VERSION = "1";
 /** Bookmarks that a link takes; more would make it too long for many programs. */
 const BOOKMARKS = 50;
+const PINNED = 20;
 
 /** A place as the fragment of an address, without the `#`. */
 export function writePlace(place: Place): string {
@@ -48,6 +52,8 @@ export function writePlace(place: Place): string {
   if (place.cursor !== undefined) out.set("at", String(place.cursor));
   if (place.base !== undefined) out.set("since", String(place.base));
   if (place.mode !== MODES[0]) out.set("rows", place.mode);
+  if (place.density !== DENSITIES[0]) out.set("high", place.density);
+  if (place.pinned.length > 0) out.set("pin", place.pinned.slice(0, PINNED).join(","));
   if (place.lesson) out.set("lesson", place.lessonOf ? writeTarget(place.lessonOf) : "");
   if (place.range) out.set("range", span(place.range));
   if (place.bookmarks.length > 0) out.set("marks", place.bookmarks.slice(0, BOOKMARKS).join(","));
@@ -69,6 +75,11 @@ export function readPlace(fragment: string): Place | undefined {
     cursor: number(from.get("at")),
     base: number(from.get("since")),
     mode: MODES.find((mode) => mode === from.get("rows")) ?? MODES[0],
+    density: DENSITIES.find((density) => density === from.get("high")) ?? DENSITIES[0],
+    pinned: (from.get("pin") ?? "")
+      .split(",")
+      .slice(0, PINNED)
+      .filter((id) => /^\d{1,10}@\d{1,19}$/.test(id)),
     lesson: from.has("lesson"),
     lessonOf: target(from.get("lesson")),
     range: span(from.get("range")),

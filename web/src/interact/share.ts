@@ -27,6 +27,8 @@ export class Sharing {
       cursor: cursor === undefined ? undefined : clock.epoch(cursor),
       base: base === undefined ? undefined : clock.epoch(base),
       mode: state.mode.peek(),
+      density: state.density.peek(),
+      pinned: [...state.pinned.peek()],
       lesson: state.lesson.peek(),
       lessonOf: this.#lessonOf(),
       range: range && span(range),
@@ -71,6 +73,8 @@ export class Sharing {
     const range = ({ from, to }: Span): Range => ({ from: clock.offset(from), to: clock.offset(to) });
     app.setFilter(place.filter);
     app.setMode(place.mode);
+    app.setDensity(place.density);
+    app.state.pinned.value = new Set(place.pinned);
     app.state.base.value = place.base === undefined ? undefined : clock.offset(place.base);
     app.state.range.value = place.range && range(place.range);
     app.state.bookmarks.value = place.bookmarks.map((epoch) => clock.offset(epoch));

@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import type { Mode, Rows } from "../layout/rows.ts";
+import type { Density, Mode, Rows } from "../layout/rows.ts";
 import type { Link } from "../net/live.ts";
 import type { Range } from "./range.ts";
 
@@ -32,6 +32,9 @@ export class State {
   readonly version = signal(0);
   readonly rows = signal<Rows>(NO_ROWS);
   readonly mode = signal<Mode>("slots");
+  readonly density = signal<Density>("normal");
+  /** Processes whose rows stand first. */
+  readonly pinned = signal<ReadonlySet<string>>(new Set());
   readonly scroll = signal(0);
   readonly selection = signal<Selection | undefined>(undefined);
   /** The time cursor; without one, the tables show the newest moment. */

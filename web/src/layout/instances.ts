@@ -1,14 +1,5 @@
 import type { Descriptor, Process } from "../protocol/types.gen.ts";
-import {
-  instanceKey,
-  isOpen,
-  PROCESS_HEIGHT,
-  processKey,
-  type Question,
-  ROW_HEIGHT,
-  type Rows,
-  Stack,
-} from "./rows.ts";
+import { instanceKey, isOpen, pinnedFirst, processKey, type Question, type Rows, Stack } from "./rows.ts";
 
 /** Rows of a process: what is open always has one, of what was closed the newest. */
 export const LISTED_CLOSED = 1000;
@@ -24,8 +15,8 @@ interface Group {
 }
 
 /** A row is a descriptor from filled to emptied, the oldest first: what nobody closes stands at the top. */
-export function layInstances({ entities, edge, filter, expanded }: Question): Rows {
-  const stack = new Stack();
+export function layInstances({ entities, edge, filter, expanded, density, pinned }: Question): Rows {
+  const stack = new Stack(density);
   let all = 0;
   let hidden = 0;
   const groups: Group[] = [];
@@ -53,14 +44,12 @@ export function layInstances({ entities, edge, filter, expanded }: Question): Ro
       more: closed.length - newest.length,
     });
   }
-  groups.forEach(({ process, shown, open, more }, at) => {
+  pinnedFirst(groups, ({ process }) => process, pinned).forEach(({ process, shown, open, more }, at) => {
     const key = processKey(process.id);
     const isExpanded = expanded.get(key) ?? shown.length <= FEW;
     stack.push({
       kind: "process",
       key,
-      y: stack.height,
-      height: PROCESS_HEIGHT,
       level: 1,
       setSize: groups.length,
       place: at + 1,
@@ -75,8 +64,6 @@ export function layInstances({ entities, edge, filter, expanded }: Question): Ro
       stack.push({
         kind: "instance",
         key: instanceKey(process.id, descriptor.id),
-        y: stack.height,
-        height: ROW_HEIGHT,
         level: 2,
         setSize,
         place: place + 1,
@@ -89,8 +76,6 @@ export function layInstances({ entities, edge, filter, expanded }: Question): Ro
     stack.push({
       kind: "more",
       key: `${key}/more`,
-      y: stack.height,
-      height: ROW_HEIGHT,
       level: 2,
       setSize,
       place: setSize,

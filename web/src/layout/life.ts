@@ -156,8 +156,7 @@ export function drawDescriptor(
   }
   if (!socket) {
     bar(strip, from, until, "idle", "line");
-    if (!bare)
-      label(strip, from, until, visible(descriptor.name) || descriptor.kind.replaceAll("_", " "), undefined);
+    label(strip, from, until, visible(descriptor.name) || descriptor.kind.replaceAll("_", " "), undefined);
   } else {
     if (descriptor.opened_by === "accept" && socket.queued !== null) {
       const start = Math.max(socket.queued, before?.closed ?? socket.queued);
@@ -166,7 +165,7 @@ export function drawDescriptor(
     steps(socket, from, until, (step, a, b) => {
       const { role, form } = look(step);
       bar(strip, a, b, role, form);
-      if (!bare && (form === "solid" || form === "double")) {
+      if (form === "solid" || form === "double") {
         const text = form === "double" ? address(socket.local) : visible(socket.peer ?? socket.local ?? "");
         label(strip, a, b, text, role);
       }
@@ -293,7 +292,7 @@ function mark(
 }
 
 function label(
-  { scene, scale, y }: Strip,
+  { scene, scale, y, height, bare }: Strip,
   from: number,
   until: number,
   text: string,
@@ -301,5 +300,7 @@ function label(
 ): void {
   const x0 = Math.max(0, scale.x(from));
   const width = Math.min(scale.width, scale.x(until)) - x0 - 12;
-  if (text && width >= LABEL_PX) scene.labels.push({ x: x0 + 8, y, width, text, on });
+  // A label takes 24 pixels; in a lower row its ends hang out, and its text stays in the middle.
+  const top = y + Math.min(0, height / 2 - 12);
+  if (!bare && text && width >= LABEL_PX) scene.labels.push({ x: x0 + 8, y: top, width, text, on });
 }

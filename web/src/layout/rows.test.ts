@@ -163,3 +163,43 @@ test("of what is gone, a failed call alone opens nothing; a listener does", () =
     ["server", true],
   ]);
 });
+
+describe.each(["slots", "instances", "listeners"] as const)("%s", (mode) => {
+  const two = () => {
+    const fake = new FakeSession();
+    const one = fake.process(1, "one");
+    fake.listen(one, 3, "127.0.0.1:81");
+    const two = fake.process(2, "two");
+    fake.listen(two, 3, "127.0.0.1:82");
+    return { fake, two };
+  };
+  const heads = ({ rows }: Rows) =>
+    rows.filter(({ level }) => level === 1).map((row) => [row.process.comm, "place" in row && row.place]);
+
+  test("rows of a pinned process stand first, and are counted so", () => {
+    const { fake, two: second } = two();
+    expect(heads(lay(fake, {}, mode))).toEqual([
+      ["one", 1],
+      ["two", 2],
+    ]);
+    expect(heads(lay(fake, { pinned: new Set([second.id]) }, mode))).toEqual([
+      ["two", 1],
+      ["one", 2],
+    ]);
+  });
+
+  test.each([
+    ["normal", 32, 24],
+    ["compact", 24, 18],
+    ["dense", 18, 6],
+  ] as const)("%s rows stand below each other without a gap", (density, head, row) => {
+    const { rows, height } = lay(nginx().session, { density }, mode);
+    let y = 0;
+    for (const one of rows) {
+      expect(one.y).toBe(y);
+      expect(one.height).toBe(one.level === 1 ? head : row);
+      y += one.height;
+    }
+    expect(height).toBe(y);
+  });
+});

@@ -4,8 +4,16 @@ import type { Entities, Slot } from "../store/entities.ts";
 import type { Failures } from "../store/failures.ts";
 import type { RowFilter } from "./filter.ts";
 
-export const PROCESS_HEIGHT = 32;
-export const ROW_HEIGHT = 24;
+export const DENSITIES = ["normal", "compact", "dense"] as const;
+export type Density = (typeof DENSITIES)[number];
+
+/** Heights of rows of the first level, and of the others (pixels). Below `LEGIBLE` a row has no text. */
+const HEIGHTS: Readonly<Record<Density, { readonly head: number; readonly row: number }>> = {
+  normal: { head: 32, row: 24 },
+  compact: { head: 24, row: 18 },
+  dense: { head: 18, row: 6 },
+};
+export const LEGIBLE = 12;
 
 /**
  * What a row is. `slots`: a number of a table, whatever it held. `instances`: a descriptor each, so that what is never
@@ -102,6 +110,20 @@ export interface Question {
   readonly filter: RowFilter | undefined;
   /** Whether a row is expanded, where the user said so. */
   readonly expanded: ReadonlyMap<string, boolean>;
+  readonly density?: Density;
+  /** Processes whose rows stand first, by their identities. */
+  readonly pinned?: ReadonlySet<string>;
+}
+
+/** Things of processes, those of pinned ones first; apart from that as they came. */
+export function pinnedFirst<T>(
+  all: readonly T[],
+  of: (one: T) => Process,
+  pinned: ReadonlySet<string> | undefined,
+): readonly T[] {
+  if (!pinned || pinned.size === 0) return all;
+  const isPinned = (one: T) => pinned.has(of(one).id);
+  return [...all.filter(isPinned), ...all.filter((one) => !isPinned(one))];
 }
 
 export function processKey(process: string): string {
@@ -139,16 +161,26 @@ export function isOpen(descriptor: Descriptor, edge: number): boolean {
   return descriptor.opened <= edge && (descriptor.closed === null || descriptor.closed > edge);
 }
 
+/** A row that has no place yet. */
+type Unplaced<R> = R extends Row ? Omit<R, "y" | "height"> : never;
+
 /** Collects rows from top to bottom. */
 export class Stack {
   readonly rows: Row[] = [];
   readonly index = new Map<string, number>();
   height = 0;
+  readonly #heights: { readonly head: number; readonly row: number };
 
-  push(row: Row): void {
+  constructor(density: Density = "normal") {
+    this.#heights = HEIGHTS[density];
+  }
+
+  push(unplaced: Unplaced<Row>): void {
+    const height = unplaced.level === 1 ? this.#heights.head : this.#heights.row;
+    const row = Object.assign(unplaced, { y: this.height, height }) as Row;
     this.index.set(row.key, this.rows.length);
     this.rows.push(row);
-    this.height += row.height;
+    this.height += height;
   }
 
   done(slots: number, hidden: number): Rows {

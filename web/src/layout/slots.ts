@@ -6,10 +6,9 @@ import type { RowFilter } from "./filter.ts";
 import {
   childKey,
   isOpen,
-  PROCESS_HEIGHT,
+  pinnedFirst,
   processKey,
   type Question,
-  ROW_HEIGHT,
   type Rows,
   Stack,
   slotKey,
@@ -28,8 +27,8 @@ interface Kept {
 }
 
 /** A row is a number of a table: processes as first seen, slots by number, children as they joined. */
-export function laySlots({ entities, failures, edge, filter, expanded }: Question): Rows {
-  const stack = new Stack();
+export function laySlots({ entities, failures, edge, filter, expanded, density, pinned }: Question): Rows {
+  const stack = new Stack(density);
   let slots = 0;
   let hidden = 0;
   /** Listeners whose children are listed without being asked for: once, where they were accepted first. */
@@ -53,7 +52,7 @@ export function laySlots({ entities, failures, edge, filter, expanded }: Questio
     groups.push({ process, kept, held });
   }
 
-  groups.forEach(({ process, kept, held }, at) => {
+  pinnedFirst(groups, ({ process }) => process, pinned).forEach(({ process, kept, held }, at) => {
     const key = processKey(process.id);
     const open =
       expanded.get(key) ??
@@ -61,8 +60,6 @@ export function laySlots({ entities, failures, edge, filter, expanded }: Questio
     stack.push({
       kind: "process",
       key,
-      y: stack.height,
-      height: PROCESS_HEIGHT,
       level: 1,
       setSize: groups.length,
       place: at + 1,
@@ -87,8 +84,6 @@ export function laySlots({ entities, failures, edge, filter, expanded }: Questio
       stack.push({
         kind: "slot",
         key,
-        y: stack.height,
-        height: ROW_HEIGHT,
         level: 2,
         setSize: kept.length,
         place: place + 1,
@@ -106,8 +101,6 @@ export function laySlots({ entities, failures, edge, filter, expanded }: Questio
         stack.push({
           kind: "more",
           key: `${key}/more`,
-          y: stack.height,
-          height: ROW_HEIGHT,
           level: 3,
           setSize,
           place: nth++,
@@ -120,8 +113,6 @@ export function laySlots({ entities, failures, edge, filter, expanded }: Questio
         stack.push({
           kind: "child",
           key: childKey(process.id, slot.fd, child.id),
-          y: stack.height,
-          height: ROW_HEIGHT,
           level: 3,
           setSize,
           place: nth++,

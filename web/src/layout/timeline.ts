@@ -7,7 +7,7 @@ import type { Loss } from "../store/session.ts";
 import { drawErrors, errorsOf } from "./errors.ts";
 import { drawChild, drawDescriptor, drawLane, drawSlot, type Strip } from "./life.ts";
 import { drawListener } from "./listener.ts";
-import type { ProcessRow, Row } from "./rows.ts";
+import { LEGIBLE, type ProcessRow, type Row } from "./rows.ts";
 import { type TimeScale, ticks } from "./timescale.ts";
 
 export const RULER_HEIGHT = 32;
@@ -49,7 +49,7 @@ export function layScene(view: View): Scene {
       kind: row.level === 1 ? "process" : row.level === 2 ? "slot" : "child",
       state: row.key === view.selected ? "selected" : "plain",
     });
-    const strip: Strip = { scene, entities, scale, edge, y, height: row.height, bare: false };
+    const strip: Strip = { scene, entities, scale, edge, y, height: row.height, bare: row.height < LEGIBLE };
     drawRow(strip, row);
     drawErrors(strip, errorsOf(entities, view.failures, row, scale));
   }

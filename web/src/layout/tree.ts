@@ -1,13 +1,13 @@
 import type { Descriptor, Process, Socket } from "../protocol/types.gen.ts";
 import { childEnd, type Entities, joined } from "../store/entities.ts";
-import { laneKey, listenerKey, PROCESS_HEIGHT, type Question, ROW_HEIGHT, type Rows, Stack } from "./rows.ts";
+import { laneKey, listenerKey, pinnedFirst, type Question, type Rows, Stack } from "./rows.ts";
 
 /** Lanes listed under a listener. */
 export const LISTED_LANES = 500;
 
 /** Listeners, each with its children below it: a child takes the first row in which no other is there. */
-export function layListeners({ entities, edge, filter, expanded }: Question): Rows {
-  const stack = new Stack();
+export function layListeners({ entities, edge, filter, expanded, density, pinned }: Question): Rows {
+  const stack = new Stack(density);
   let all = 0;
   let hidden = 0;
   const owners = new Map<string, Process>();
@@ -30,55 +30,51 @@ export function layListeners({ entities, edge, filter, expanded }: Question): Ro
     if (own || lanes.length > 0) groups.push({ socket, process, descriptor, lanes });
     else hidden += 1;
   }
-  groups.forEach(({ socket, process, descriptor, lanes }, at) => {
-    const key = listenerKey(socket.id);
-    const open = lanes.length > 0 ? (expanded.get(key) ?? true) : undefined;
-    stack.push({
-      kind: "listener",
-      key,
-      y: stack.height,
-      height: PROCESS_HEIGHT,
-      level: 1,
-      setSize: groups.length,
-      place: at + 1,
-      process,
-      socket,
-      descriptor,
-      expanded: open,
-    });
-    if (!open) return;
-    const shown = lanes.slice(0, LISTED_LANES);
-    const more = lanes.length - shown.length;
-    const setSize = shown.length + (more > 0 ? 1 : 0);
-    shown.forEach((children, nth) => {
+  pinnedFirst(groups, ({ process }) => process, pinned).forEach(
+    ({ socket, process, descriptor, lanes }, at) => {
+      const key = listenerKey(socket.id);
+      const open = lanes.length > 0 ? (expanded.get(key) ?? true) : undefined;
       stack.push({
-        kind: "lane",
-        key: laneKey(socket.id, nth + 1),
-        y: stack.height,
-        height: ROW_HEIGHT,
+        kind: "listener",
+        key,
+        level: 1,
+        setSize: groups.length,
+        place: at + 1,
+        process,
+        socket,
+        descriptor,
+        expanded: open,
+      });
+      if (!open) return;
+      const shown = lanes.slice(0, LISTED_LANES);
+      const more = lanes.length - shown.length;
+      const setSize = shown.length + (more > 0 ? 1 : 0);
+      shown.forEach((children, nth) => {
+        stack.push({
+          kind: "lane",
+          key: laneKey(socket.id, nth + 1),
+          level: 2,
+          setSize,
+          place: nth + 1,
+          process,
+          listener: socket,
+          nth: nth + 1,
+          children,
+        });
+      });
+      if (more === 0) return;
+      stack.push({
+        kind: "more",
+        key: `${key}/more`,
         level: 2,
         setSize,
-        place: nth + 1,
+        place: setSize,
         process,
-        listener: socket,
-        nth: nth + 1,
-        children,
+        fd: undefined,
+        count: more,
       });
-    });
-    if (more === 0) return;
-    stack.push({
-      kind: "more",
-      key: `${key}/more`,
-      y: stack.height,
-      height: ROW_HEIGHT,
-      level: 2,
-      setSize,
-      place: setSize,
-      process,
-      fd: undefined,
-      count: more,
-    });
-  });
+    },
+  );
   return stack.done(all, hidden);
 }
 

@@ -150,12 +150,12 @@ export class Canvas2dRenderer implements Renderer {
       const form = FORMS[bars.form[i] ?? 0] as Form;
       const full = bars.height[i] ?? 0;
       // A queue's level says how high it is itself.
-      const inset = full >= 12 && form !== "level" ? INSET : 0;
+      const inset = form === "level" || full < 12 ? 0 : full < 20 ? INSET / 2 : INSET;
       this.#bar(
         bars.x0[i] ?? 0,
         (bars.y[i] ?? 0) + inset,
         Math.max(1, (bars.x1[i] ?? 0) - (bars.x0[i] ?? 0)),
-        full - 2 * inset - (inset ? 1 : 0),
+        full - 2 * inset - (full >= 5 && form !== "level" ? 1 : 0),
         palette.roles[role],
         form,
         palette,

@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { moved } from "../a11y/treegrid.ts";
 import { duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
-import { MODES, type Mode, type Row } from "../layout/rows.ts";
+import { DENSITIES, type Density, LEGIBLE, MODES, type Mode, type Row } from "../layout/rows.ts";
 import { useApp } from "./context.ts";
 import { describe, type RowText } from "./rowtext.ts";
 
@@ -20,7 +20,7 @@ const OVERSCAN = 240;
 /** The rows' headers: a tree of processes, slots and children, all of it reachable by keyboard. */
 export function Grid() {
   const app = useApp();
-  const { rows: laid, scroll, selection } = app.state;
+  const { rows: laid, scroll, selection, pinned } = app.state;
   const { rows, index } = laid.value;
   const top = scroll.value;
   const [focused, setFocused] = useState<string | undefined>(undefined);
@@ -93,6 +93,16 @@ export function Grid() {
             ))}
           </select>
         </label>
+        <select
+          aria-label="Height of rows"
+          title="Height of rows (Shift 1, 2, 3)"
+          value={app.state.density.value}
+          onChange={(event) => app.setDensity(event.currentTarget.value as Density)}
+        >
+          {DENSITIES.map((density) => (
+            <option key={density}>{density}</option>
+          ))}
+        </select>
         <span data-span={app.state.span.value} data-cursor={app.state.cursor.value} title="Time in sight">
           {duration(app.state.span.value)} in sight
         </span>
@@ -119,6 +129,7 @@ export function Grid() {
                 text={describe(app.session.entities, row, app.edge)}
                 tabbable={row.key === home}
                 selected={row.key === selection.value?.row}
+                pinned={row.level === 1 && pinned.value.has(row.process.id)}
                 onFocus={() => setFocused(row.key)}
               />
             );
@@ -136,17 +147,20 @@ interface HeadProps {
   readonly text: RowText;
   readonly tabbable: boolean;
   readonly selected: boolean;
+  readonly pinned: boolean;
   readonly onFocus: () => void;
 }
 
 /** One row's header. It is drawn again only if something that it shows changed. */
 class Head extends Component<HeadProps> {
   override shouldComponentUpdate(next: HeadProps): boolean {
-    const { row, at, text, tabbable, selected } = this.props;
+    const { row, at, text, tabbable, selected, pinned } = this.props;
     return (
       at !== next.at ||
       tabbable !== next.tabbable ||
       selected !== next.selected ||
+      pinned !== next.pinned ||
+      row.height !== next.row.height ||
       row.y !== next.row.y ||
       row.place !== next.row.place ||
       row.setSize !== next.row.setSize ||
@@ -154,11 +168,12 @@ class Head extends Component<HeadProps> {
     );
   }
 
-  render({ app, row, at, text, tabbable, selected, onFocus }: HeadProps) {
+  render({ app, row, at, text, tabbable, selected, pinned, onFocus }: HeadProps) {
+    const legible = row.height >= LEGIBLE;
     return (
       <div
         role="row"
-        class={`head-row ${row.kind} ${text.faint ? "faint" : ""}`}
+        class={`head-row ${row.kind} ${text.faint ? "faint" : ""} ${legible ? "" : "illegible"}`}
         tabIndex={tabbable ? 0 : -1}
         aria-level={row.level}
         aria-setsize={row.setSize}
@@ -166,7 +181,7 @@ class Head extends Component<HeadProps> {
         aria-rowindex={at + 1}
         aria-expanded={text.expanded}
         aria-selected={selected}
-        aria-label={text.sentence}
+        aria-label={pinned ? `${text.sentence}, pinned` : text.sentence}
         {...text.data}
         style={{ top: `${row.y}px`, height: `${row.height}px` }}
         onFocus={onFocus}
@@ -191,6 +206,19 @@ class Head extends Component<HeadProps> {
           {text.lead && <span class="lead">{text.lead}</span>}
           {text.chip && <span class={`chip ${text.tone}`}>{text.chip}</span>}
           <bdi class="name">{text.name}</bdi>
+          {row.level === 1 && (
+            <span
+              class={`pin ${pinned ? "pinned" : ""}`}
+              aria-hidden="true"
+              title={pinned ? "Unpin (Shift P)" : "Pin to the top (Shift P)"}
+              onClick={(event) => {
+                event.stopPropagation();
+                app.togglePin(row.process);
+              }}
+            >
+              ⤒
+            </span>
+          )}
           {text.tail && <span class={`tail ${text.alarm ?? ""}`}>{text.tail}</span>}
         </div>
       </div>

@@ -1,3 +1,4 @@
+import "../styles/lesson.css";
 import { useEffect } from "preact/hooks";
 import { address, phaseWord, processName, stepAt } from "../a11y/sentences.ts";
 import { visible } from "../base/escape.ts";

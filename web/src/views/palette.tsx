@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { choices, found } from "../interact/choices.ts";
 import { useApp } from "./context.ts";
 
@@ -11,7 +11,8 @@ export function Palette() {
   const app = useApp();
   const open = app.state.palette.value;
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Before the next key comes: it is typed into this.
+  useLayoutEffect(() => {
     if (open) dialog.current?.showModal();
     else dialog.current?.close();
   }, [open]);

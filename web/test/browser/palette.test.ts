@@ -37,10 +37,11 @@ test("the palette finds commands, processes and listeners by the keyboard alone"
 
     // What is selected comes first now.
     await page.keyboard.press("F1");
+    await search.waitFor();
     await page.keyboard.press("ArrowDown");
-    expect(await page.locator("[role=option][aria-selected=true]").innerText()).toMatch(
-      /^Hide rows of nginx 812/,
-    );
+    await expect
+      .poll(() => page.locator("[role=option][aria-selected=true]").innerText())
+      .toMatch(/^Hide rows of nginx 812/);
     await page.keyboard.press("ArrowUp");
     await page.keyboard.press("Enter");
     await expect.poll(() => page.locator("#row-filter").inputValue()).toBe("pid:812");

@@ -1,0 +1,74 @@
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { nginx } from "../fake/nginx.ts";
+import { findings } from "./axe.ts";
+import { Browser, open, RESULTS } from "./browser.ts";
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await Browser.launch();
+});
+afterAll(() => browser.close());
+
+const PATIENCE = { timeout: 10_000, interval: 30 };
+
+const heads = (page: Page) =>
+  page.$$eval('[role=row][aria-level="1"] .name', (all) => all.map((one) => one.textContent));
+
+test("rows can be lower, pinned and closed, by keys; a link carries it", async () => {
+  const story = nginx();
+  const opened = await open(browser, story.session);
+  const { page } = opened;
+  try {
+    await page.locator('[role=row][data-state="listening"]').first().waitFor();
+    const height = () =>
+      page
+        .locator(`[role=row][data-process="${story.worker.id}"][data-fd="6"][aria-level="2"]`)
+        .evaluate((row) => row.getBoundingClientRect().height);
+    for (const [key, density, high] of [
+      ["Shift+Digit2", "compact", 18],
+      ["Shift+Digit3", "dense", 6],
+    ] as const) {
+      await page.keyboard.press(key);
+      await expect.poll(height, PATIENCE).toBe(high);
+      expect(await page.getByLabel("Height of rows").inputValue()).toBe(density);
+      await page.screenshot({ path: join(RESULTS, `rows-${density}.png`) });
+      expect(await findings(page)).toEqual([]);
+    }
+    await page.keyboard.press("Shift+Digit1");
+    await expect.poll(height, PATIENCE).toBe(24);
+
+    const before = await heads(page);
+    expect(before[1]).toBe("nginx 812");
+    await page.locator(`[role=row][aria-level="1"][data-process="${story.worker.id}"]`).click();
+    await page.keyboard.press("Shift+P");
+    await expect.poll(() => heads(page), PATIENCE).toEqual(["nginx 812", "nginx 811", ...before.slice(2)]);
+    expect(await page.locator('[role=row][aria-level="1"]').first().getAttribute("aria-label")).toMatch(
+      /, pinned$/,
+    );
+    await page.screenshot({ path: join(RESULTS, "rows-pinned.png") });
+
+    await page.keyboard.press("Shift+Digit2");
+    await page.keyboard.press("y");
+    const hash = new URL(page.url()).hash;
+    expect(hash).toContain("high=compact");
+    const other = await browser.context.newPage();
+    await other.goto(opened.server.url + hash);
+    await expect.poll(() => heads(other), PATIENCE).toEqual(["nginx 812", "nginx 811", ...before.slice(2)]);
+    expect(await other.getByLabel("Height of rows").inputValue()).toBe("compact");
+    await other.close();
+
+    await page.keyboard.press("Shift+P");
+    await expect.poll(() => heads(page), PATIENCE).toEqual(before);
+    const expanded = () => page.locator('[role=row][aria-level="1"][aria-expanded="true"]').count();
+    expect(await expanded()).toBeGreaterThan(0);
+    await page.keyboard.press("*");
+    await expect.poll(expanded, PATIENCE).toBe(0);
+    await page.keyboard.press("*");
+    await expect.poll(expanded, PATIENCE).toBe(before.length);
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
