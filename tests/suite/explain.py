@@ -1,5 +1,5 @@
 """Calls that fail for a known reason, one after the other; a JSON line each of what the kernel and `ss` say of the reason."""
-import ctypes, errno, json, os, socket, struct, subprocess, sys, time
+import ctypes, errno, json, os, socket, struct, subprocess, sys, threading, time
 
 HOST = '127.0.0.1'
 log = open(sys.argv[1], 'w', buffering=1)
@@ -167,6 +167,29 @@ fails('namespace', 'other_namespace', lambda: client.connect((HOST, number)), ne
 os.write(end, b'x')
 os.waitpid(pid, 0)
 
+# A connection that is left over in another namespace is out of sight: nothing is said of whose it was.
+left = held.getsockname()
+mark('time-wait-elsewhere')
+pid = os.fork()
+if pid == 0:
+    if libc.unshare(0x40000000) != 0:
+        os._exit(1)
+    subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
+    server = listener()
+    there = server.getsockname()
+    client = socket.create_connection(there)
+    child = server.accept()[0]
+    child.close()
+    client.recv(1)
+    client.close()
+    server.close()
+    again = tcp()
+    fails('time-wait-elsewhere', 'address_unknown', lambda: again.bind(there), unseen=['leftovers_elsewhere'])
+    # What holds the address in this namespace is not in the way there.
+    fails('held-elsewhere', None, lambda: tcp().bind(left))
+    os._exit(0)
+os.waitpid(pid, 0)
+
 # How connections end.
 server = listener()
 client = socket.create_connection(server.getsockname())
@@ -178,6 +201,22 @@ try:
     log.write('{"skipped": "this kernel does not destroy sockets (CONFIG_INET_DIAG_DESTROY)"}\n')
 except ConnectionAbortedError:
     note('destroyed', 'ECONNABORTED', 'destroyed', state=True)
+    # A connect that waits, since nobody accepts and the queue is full, has the error itself.
+    flooded = tcp(INET, (HOST, 0))
+    flooded.listen(0)
+    first, waits, over = socket.create_connection(flooded.getsockname()), tcp(), threading.Event()
+
+    def destroy():
+        while not over.is_set():
+            subprocess.run(['ss', '-KHt', 'state', 'syn-sent', 'dport', '=', ':%d' % port(flooded)],
+                           stdout=subprocess.DEVNULL)
+            over.wait(0.05)
+
+    destroyer = threading.Thread(target=destroy)
+    destroyer.start()
+    fails('connect-destroyed', 'destroyed', lambda: waits.connect(flooded.getsockname()))
+    over.set()
+    destroyer.join()
 mark('reset')
 client = socket.create_connection(server.getsockname())
 child = server.accept()[0]

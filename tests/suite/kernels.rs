@@ -81,7 +81,7 @@ fn column(found: &Path, other: Option<(&str, &Column)>) -> Result<Column> {
         read("trace.code")?,
         read("trace.err")?
     );
-    for name in ["rings", "spoken"] {
+    for name in ["rings", "spoken", "files"] {
         if let Ok(code) = read(&format!("{name}.code")) {
             let err = read(&format!("{name}.err"))?;
             ensure!(code.trim() == "0", "trace of {name} ended with {code}: {err}");
@@ -111,6 +111,9 @@ fn column(found: &Path, other: Option<(&str, &Column)>) -> Result<Column> {
     }
     same_queues(&written)?;
     compared += same_waits(&log, &written)?;
+    if found.join("files.jsonl").exists() {
+        compared += same_files(&lines(&found.join("files.log.jsonl"))?, &lines(&found.join("files.jsonl"))?)?;
+    }
     compared += uring::same_operations(&found.join("rings.json"), &found.join("rings.jsonl"))?;
     compared +=
         spoken::same_spoken(&lines(&found.join("spoken.json"))?, &lines(&found.join("spoken.jsonl"))?)?;
@@ -316,6 +319,30 @@ fn same_waits(log: &[Value], written: &[Value]) -> Result<usize> {
         compared += 1;
     }
     ensure!(compared == 2, "{compared} waits were compared");
+    Ok(compared)
+}
+
+/// Files that were opened until the machine had no more to give (`ENFILE`), which is explained, and the trace went on. In machines of
+/// our own only.
+fn same_files(log: &[Value], written: &[Value]) -> Result<usize> {
+    complete(written)?;
+    let counted = log.iter().find_map(|entry| entry["file_nr"].as_array()).context("it counted nothing")?;
+    let counted: Vec<u64> =
+        counted.iter().map(|number| number.as_str().unwrap_or_default().parse()).collect::<Result<_, _>>()?;
+    let [used, _, limit] = counted[..] else { anyhow::bail!("{counted:?}") };
+    let calls: Vec<Value> = log.iter().filter(|entry| entry["call"].is_string()).cloned().collect();
+    let compared = same_calls(&calls, written)?;
+    let failed: Vec<&Value> = written.iter().filter(|line| line["error"] == "ENFILE").collect();
+    // The last of many, and the mark at the end.
+    ensure!(failed.len() == 2, "not two: {failed:?}");
+    for line in &failed {
+        let explain = &line["explain"];
+        ensure!(explain["cause"] == "system_full" && explain["limit"] == limit, "{counted:?}: {line}");
+    }
+    // Each CPU counts some for itself before it adds them (`nr_files`, fs/file_table.c). By the look after the mark the program
+    // may have ended.
+    let apart = failed[0]["explain"]["used"].as_u64().map(|told| told.abs_diff(used));
+    ensure!(apart.is_some_and(|apart| apart <= 64), "{counted:?}: {failed:?}");
     Ok(compared)
 }
 

@@ -81,9 +81,11 @@ fn one_of_two_workers_that_share_a_port_is_stopped() -> Result<()> {
 
 /// Four workers that wait for one listener with epoll(7), all of which each connection wakes. Each counts how often it was
 /// woken and found nothing: an accept gave EAGAIN, and the kernel counts more voluntary context switches of the thread than at
-/// its accept before (getrusage(2)). Its first accept of all says nothing.
+/// its accept before (getrusage(2)). Its first accept of all says nothing. `TOGETHER`: they accept when all of them are awake, so
+/// that every connection wakes three for nothing.
 const HERD: &str = "
 import json, os, resource, select, socket, sys
+TOGETHER = globals().get('TOGETHER', False)
 slept = lambda: resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 listener = socket.socket()
 listener.bind(('127.0.0.1', 0))
@@ -94,56 +96,71 @@ workers = {}
 for number in range(4):
     read, write = os.pipe()
     stop, stopped = os.pipe()
+    go, goes = os.pipe()
     pid = os.fork()
     if pid == 0:
         poll = select.epoll()
         poll.register(listener.fileno(), select.EPOLLIN)
         poll.register(stop, select.EPOLLIN)
-        accepted = idle = 0
+        accepted = idle = empty = 0
         before = None
         os.write(write, b'ready')
         while True:
             if any(fd == stop for fd, _ in poll.poll()):
                 break
+            if TOGETHER:
+                os.write(write, b'w')
+                os.read(go, 1)
             try:
                 child, now = listener.accept()[0], slept()
                 child.close()
                 accepted += 1
             except BlockingIOError:
                 now = slept()
+                empty += 1
                 idle += before is not None and now != before
             before = now
-        os.write(write, json.dumps([accepted, idle]).encode())
+            if TOGETHER:
+                os.write(write, b'd')
+        os.write(write, json.dumps([accepted, idle, empty]).encode())
         os._exit(0)
-    workers[pid] = (read, stopped)
+    workers[pid] = (read, stopped, goes)
     os.read(read, 5)
 print(json.dumps({'port': port, 'workers': list(workers)}), flush=True)
 sys.stdin.readline()
 for _ in range(200):
     client = socket.create_connection(('127.0.0.1', port))
+    if TOGETHER:
+        for read, _, _ in workers.values():
+            os.read(read, 1)
+        for _, _, goes in workers.values():
+            os.write(goes, b'g')
+        for read, _, _ in workers.values():
+            os.read(read, 1)
     client.recv(1)
     client.close()
 counted = {}
-for pid, (read, stopped) in workers.items():
+for pid, (read, stopped, _) in workers.items():
     os.write(stopped, b'x')
     counted[pid] = json.loads(os.read(read, 100))
 print(json.dumps(counted), flush=True)
 sys.stdin.readline()
 ";
 
-#[test]
-fn workers_that_are_all_woken_for_each_connection() -> Result<()> {
+/// Accepts, wake-ups for nothing and accepts that found nothing, as the workers counted them; what is told of each equals that.
+/// The findings.
+fn told_as_counted(source: &str) -> Result<([u64; 3], Vec<String>)> {
     let dir = tempfile::tempdir()?;
-    let (mut program, first) = Program::start(HERD, false)?;
+    let (mut program, first) = Program::start(source, false)?;
     let port = first["port"].as_u64().context("no port")?;
     let pids: Vec<u32> = serde_json::from_value(first["workers"].clone())?;
     let more: Vec<String> = pids.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]).collect();
     let more: Vec<&str> = more.iter().map(String::as_str).collect();
     let mut daemon = serve(dir.path(), program.pid(), &more)?;
     let api = daemon.api()?;
-    let counted: BTreeMap<String, (u64, u64)> = serde_json::from_value(program.tell()?)?;
-    let accepted: u64 = counted.values().map(|(accepted, _)| accepted).sum();
-    let idle: u64 = counted.values().map(|(_, idle)| idle).sum();
+    let counted: BTreeMap<String, [u64; 3]> = serde_json::from_value(program.tell()?)?;
+    let sum = counted.values().fold([0; 3], |sum, worker| [0, 1, 2].map(|of| sum[of] + worker[of]));
+    let [accepted, ..] = sum;
     let group = wait_for("every accept", || {
         let answer = api.get(&format!("answers/balance?of={port}"))?;
         let group = answer["groups"][0].clone();
@@ -156,15 +173,37 @@ fn workers_that_are_all_woken_for_each_connection() -> Result<()> {
     })?;
     for worker in group["workers"].as_array().context("no workers")? {
         let pid = worker["process"]["pid"].to_string();
-        let Some((accepted, idle)) = counted.get(&pid) else { continue };
+        let Some([accepted, idle, _]) = counted.get(&pid) else { continue };
         ensure!(worker["accepted"] == *accepted, "{pid} counted {accepted}: {worker}");
         ensure!(worker["woken_idle"] == *idle, "{pid} counted {idle}: {worker}");
     }
+    let findings = group["findings"].as_array().context("no findings")?;
+    for finding in findings.iter().filter(|finding| finding["kind"] == "herd") {
+        let [accepted, idle, _] = sum;
+        ensure!(finding["count"] == idle, "{accepted} accepted, {idle} for nothing: {finding}");
+    }
+    let kinds = kinds(&group["findings"]).into_iter().map(str::to_owned).collect();
+    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok((sum, kinds))
+}
+
+#[test]
+fn workers_that_are_all_woken_for_each_connection() -> Result<()> {
+    let ([accepted, idle, _], told) = told_as_counted(HERD)?;
     // From 20 on (`HERD_AFTER`), where they are at least as many as accepts.
     let expected: &[&str] = if idle >= 20 && idle >= accepted { &["herd"] } else { &[] };
-    ensure!(kinds(&group["findings"]) == expected, "{idle} idle, {accepted} accepted: {group}");
+    ensure!(told == expected, "{idle} idle, {accepted} accepted: {told:?}");
     println!("{accepted} accepted, woken for nothing {idle} times: {expected:?}");
-    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}
+
+#[test]
+fn a_thundering_herd_is_told() -> Result<()> {
+    let ([accepted, idle, empty], told) = told_as_counted(&format!("TOGETHER = True\n{HERD}"))?;
+    // Each connection woke four, of which one took it; what a worker's first accept found says nothing of a wake-up.
+    ensure!(accepted == 200 && empty == 600, "{accepted} accepted, {empty} found nothing");
+    ensure!((597..600).contains(&idle), "{idle} of {empty} after a sleep");
+    ensure!(told == ["herd"], "{told:?}");
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Makes the calls that servers make, one by one, and writes down what each returned and what it then knows: the source
 //! that a trace of it is compared with, on any kernel.
 //!
-//! Usage: core-proof LOG. The log is one JSON object a line: `{"pid","call","ret"}` and, where the call is about a
+//! Usage: core-proof LOG [files]. The log is one JSON object a line: `{"pid","call","ret"}` and, where the call is about a
 //! socket's address, `local` and `peer` as getsockname(2) and getpeername(2) have them; or `{"pid","mark","table"}`, the
 //! process's table by proc(5). An accept before which the process slept has `slept_ns`. Calls are made by number (syscall(2)), so that nothing else comes in between. A process's
 //! part begins and ends with an attempt to open a name that does not exist.
@@ -15,7 +15,7 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr},
     os::{
         fd::{AsRawFd as _, FromRawFd as _},
-        unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+        unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     },
     thread,
     time::{Duration, Instant},
@@ -27,13 +27,16 @@ type Result<T> = io::Result<T>;
 const LOG: i32 = 300;
 /// How long a connection waits at least before it is accepted.
 const SLEEP: Duration = Duration::from_millis(20);
+/// For how long the machine has no file to give: samples and checks are due meanwhile.
+const HELD: Duration = Duration::from_millis(2500);
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().collect();
     match args.as_slice() {
         [_, log] => first(log),
         [_, log, verb] if verb == "executed" => executed(log),
-        _ => Err(io::Error::other("usage: core-proof LOG")),
+        [_, log, verb] if verb == "files" => all_files(log),
+        _ => Err(io::Error::other("usage: core-proof LOG [files]")),
     }
 }
 
@@ -60,6 +63,23 @@ fn executed(log: &str) -> Result<()> {
     let mut proof = Proof::new(log)?;
     proof.mark("/core-proof-begin")?;
     proof.table("/core-proof-executed")?;
+    proof.mark("/core-proof-end")
+}
+
+/// Opens files as `nobody` until the machine has no more to give (`ENFILE`), and keeps them for a while.
+fn all_files(log: &str) -> Result<()> {
+    const NOBODY: i64 = 65534;
+    let (mut proof, counted) = (Proof::new(log)?, File::open("/proc/sys/fs/file-nr")?);
+    if raw(libc::SYS_setresuid, &[NOBODY, NOBODY, NOBODY]) != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    proof.mark("/core-proof-begin")?;
+    while proof.open(c"/dev/null")? >= 0 {}
+    let mut text = [0; 128];
+    let len = counted.read_at(&mut text, 0)?;
+    let text = String::from_utf8_lossy(text.get(..len).unwrap_or_default()).into_owned();
+    proof.write(json!({"file_nr": text.split_whitespace().collect::<Vec<_>>()}))?;
+    thread::sleep(HELD);
     proof.mark("/core-proof-end")
 }
 

@@ -16,8 +16,16 @@ use crate::{
     sampler::{self, Sampler},
 };
 use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::{io::Read as _, os::fd::AsFd as _, time::Duration};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::fd::AsFd as _,
+    time::Duration,
+};
 use tracer_abi::Tracked;
 use tracer_model::{
     decode,
@@ -44,14 +52,20 @@ const ASKED_SHARE: u64 = 20;
 const NAP: Duration = Duration::from_millis(10);
 /// Steps of a walk through the map of followed sockets, which has room for a quarter of that.
 const FOLLOWED_STEPS: usize = 1 << 20;
+/// Snapshots for which the machine has no file to give are tried again after this long.
+const SHORTAGE_NS: u64 = 1_000_000_000;
 /// How long the end waits for records that are being written.
 const END_NS: u64 = 200_000_000;
 
-/// Runs the snapshot's iterator and gives out its rows; false where one of them could not be read.
-pub(crate) fn rows(programs: &mut Programs, mut row: impl FnMut(Input)) -> Result<bool, CaptureError> {
+/// A run of the snapshot's iterator.
+pub(crate) fn run_of_snapshot(programs: &mut Programs) -> Result<File, CaptureError> {
+    programs.iterate(SNAPSHOT).map_err(CaptureError::Snapshot)
+}
+
+/// Gives out the rows of a run; false where one of them could not be read.
+pub(crate) fn rows(mut run: File, mut row: impl FnMut(Input)) -> Result<bool, CaptureError> {
     let mut bytes = Vec::new();
-    let mut file = programs.iterate(SNAPSHOT).map_err(CaptureError::Snapshot)?;
-    file.read_to_end(&mut bytes).map_err(CaptureError::Snapshot)?;
+    run.read_to_end(&mut bytes).map_err(CaptureError::Snapshot)?;
     let mut rest = bytes.as_slice();
     while !rest.is_empty() {
         let Ok((input, len)) = decode::row(rest) else { return Ok(false) };
@@ -59,6 +73,13 @@ pub(crate) fn rows(programs: &mut Programs, mut row: impl FnMut(Input)) -> Resul
         rest = rest.get(len..).unwrap_or_default();
     }
     Ok(true)
+}
+
+/// Whether the machine has nothing to give just now: files (`ENFILE`, `EMFILE`) or memory. Whoever looks for the cause of that
+/// traces just then, and a run of an iterator takes two files: tracing goes on without it.
+fn is_shortage(cause: &io::Error) -> bool {
+    let shortage = [Errno::ENFILE, Errno::EMFILE, Errno::ENOMEM];
+    cause.raw_os_error().is_some_and(|number| shortage.contains(&Errno::from_raw(number)))
 }
 
 /// Tracing under way. Dropping it detaches everything.
@@ -147,8 +168,14 @@ impl Capture {
     pub fn snapshot(&mut self, reason: Reason) -> Result<(), CaptureError> {
         self.begin();
         let began = boot_now();
+        let run = run_of_snapshot(&mut self.programs)?;
+        // Every snapshot reads every followed process, and sets right what was lost up to now.
+        self.selected = false;
+        if reason == Reason::Repair {
+            self.repair_at = None;
+        }
         self.note(began, Body::SnapshotBegin(reason));
-        let whole = rows(&mut self.programs, |input| self.order.push(input))?;
+        let whole = rows(run, |input| self.order.push(input))?;
         if !whole {
             // No record: it does not stand in the account.
             self.tell_lost(boot_now(), Lost { count: 1, cause: LossCause::Malformed, cpu: None });
@@ -168,10 +195,13 @@ impl Capture {
         Ok(())
     }
 
-    /// Reads the queue of every followed listener.
+    /// Reads the queue of every followed listener. While the machine has no file to give there is no sample: answers say when the
+    /// last one was.
     fn sample(&mut self) -> Result<(), CaptureError> {
-        for input in self.sampler.sample(&self.programs).map_err(CaptureError::Sample)? {
-            self.order.push(input);
+        match self.sampler.sample(&self.programs) {
+            Ok(inputs) => inputs.into_iter().for_each(|input| self.order.push(input)),
+            Err(cause) if is_shortage(&cause) => {}
+            Err(cause) => return Err(CaptureError::Sample(cause)),
         }
         Ok(())
     }
@@ -259,12 +289,12 @@ impl Capture {
             self.sample()?;
         }
         if let Some(reason) = self.due(now.0) {
-            if reason == Reason::Repair {
-                self.repair_at = None;
+            match self.snapshot(reason) {
+                Err(CaptureError::Snapshot(cause)) if is_shortage(&cause) => {
+                    self.judged_at = now.0 + SHORTAGE_NS;
+                }
+                taken => taken?,
             }
-            // Every snapshot reads every followed process.
-            self.selected = false;
-            self.snapshot(reason)?;
         }
         self.order.release(now, out);
         Ok(())
@@ -311,7 +341,7 @@ impl Capture {
     fn wait(&self, timeout: Duration) -> Result<(), CaptureError> {
         let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::ZERO);
         match poll(&mut [PollFd::new(self.ring.as_fd(), PollFlags::POLLIN)], timeout) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(cause) => Err(CaptureError::Wait(cause.into())),
         }
     }

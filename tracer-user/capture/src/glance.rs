@@ -2,7 +2,7 @@
 
 use crate::{
     AttachError, CaptureError, Selection, Settings,
-    capture::rows,
+    capture::{rows, run_of_snapshot},
     clock::{boot_now, epoch_minus_boot_ns},
     look,
     numbering::numbering,
@@ -74,7 +74,7 @@ impl Glance {
         let began = boot_now();
         let note = |ts, body| Input { ts, origin: None, late: false, body };
         let mut found = Vec::new();
-        let mut whole = rows(&mut self.programs, |input| found.push(input))?;
+        let mut whole = rows(run_of_snapshot(&mut self.programs)?, |input| found.push(input))?;
         let numbering = numbering();
         while let Some(item) = self.ring.next() {
             whole &= decode::record(&item, &numbering, |input| found.push(input)).is_ok();

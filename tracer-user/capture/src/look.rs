@@ -13,9 +13,9 @@ use crate::{
 };
 use aya::maps::{Array, MapData};
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, Read as _},
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{FileExt as _, MetadataExt as _},
 };
 use tracer_abi::LookWanted;
 use tracer_model::{
@@ -52,6 +52,8 @@ struct Question<'a> {
 
 pub(crate) struct Look {
     wanted: Array<MapData, PodOf<LookWanted>>,
+    /// How many files the machine has open and may have. Opened beforehand: once there are too many, it cannot be.
+    files: Option<File>,
     /// Network namespace of this process.
     netns: u32,
     /// Up to when the time for looks is spent, in time that passes.
@@ -66,7 +68,8 @@ impl Look {
             AttachError::Kernel { what: "open a map".to_owned(), cause: cause.to_string() }
         })?;
         let netns = fs::metadata("/proc/self/ns/net").map_or(0, |namespace| namespace.ino());
-        Ok(Self { wanted, netns: u32::try_from(netns).unwrap_or(0), spent: 0, newest: None })
+        let files = File::open("/proc/sys/fs/file-nr").ok();
+        Ok(Self { wanted, files, netns: u32::try_from(netns).unwrap_or(0), spent: 0, newest: None })
     }
 
     /// What is to stand before an input that tells of an error.
@@ -102,9 +105,10 @@ impl Look {
             files: None,
         };
         match question.error {
-            EACCES => looked.first_port = first_number("/proc/sys/net/ipv4/ip_unprivileged_port_start", 0),
+            EACCES => looked.first_port = first_number("/proc/sys/net/ipv4/ip_unprivileged_port_start"),
             ENFILE => {
-                let number = |place| first_number("/proc/sys/fs/file-nr", place);
+                let text = self.files.as_ref().and_then(|files| beginning(files).ok()).unwrap_or_default();
+                let number = |place| text.split_whitespace().nth(place)?.parse().ok();
                 looked.files = number(0).zip(number(2));
             }
             _ => {
@@ -172,9 +176,16 @@ pub(crate) fn read(
     read.map(drop)
 }
 
-/// A number of a file of them.
-fn first_number<T: std::str::FromStr>(path: &str, place: usize) -> Option<T> {
-    fs::read_to_string(path).ok()?.split_whitespace().nth(place)?.parse().ok()
+/// The first number of a file.
+fn first_number<T: std::str::FromStr>(path: &str) -> Option<T> {
+    fs::read_to_string(path).ok()?.split_whitespace().next()?.parse().ok()
+}
+
+/// What a short file of proc(5) says now.
+fn beginning(file: &File) -> io::Result<String> {
+    let mut bytes = [0; 128];
+    let len = file.read_at(&mut bytes, 0)?;
+    Ok(String::from_utf8_lossy(bytes.get(..len).unwrap_or_default()).into_owned())
 }
 
 /// What an input asks about, if it tells of an error that a look may explain.

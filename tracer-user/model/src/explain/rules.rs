@@ -182,7 +182,7 @@ fn is_explained(kind: EventKind, error: u32) -> bool {
         errno::EADDRINUSE => matches!(kind, EventKind::Bind | EventKind::Listen),
         errno::EMFILE | errno::ENFILE => true,
         errno::ECONNREFUSED => matches!(kind, EventKind::Connect | EventKind::State),
-        errno::ECONNABORTED => matches!(kind, EventKind::Accept | EventKind::State),
+        errno::ECONNABORTED => matches!(kind, EventKind::Accept | EventKind::Connect | EventKind::State),
         errno::ECONNRESET | errno::EPIPE => kind == EventKind::State,
         errno::EACCES => kind == EventKind::Bind,
         errno::EAFNOSUPPORT => {
