@@ -49,7 +49,9 @@ fn prove_here(dir: &Path) -> Result<std::path::PathBuf> {
     let doctor = Sockreel::run(dir, "doctor", ["doctor", "--json"])?;
     fs::write(dir.join("doctor.jsonl"), doctor.out)?;
     let mut args: Vec<OsString> =
-        ["trace", "--sched", "--peek", "--json", "--check", "off", "-o"].map(OsString::from).into();
+        ["trace", "--sched", "--peek", "--stacks", "--json", "--check", "off", "-o"]
+            .map(OsString::from)
+            .into();
     args.extend([dir.join("trace.jsonl").into(), "--record".into(), dir.join("trace.reel").into()]);
     args.extend(["--".into(), env!("CARGO_BIN_EXE_core-proof").into(), dir.join("log.jsonl").into()]);
     let trace = Sockreel::run(dir, "trace", args)?;

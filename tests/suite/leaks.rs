@@ -18,19 +18,21 @@ use std::{
 };
 
 /// Longer than the shortest time in which growth can show, on a machine that is busy otherwise.
-const GROWTH: Duration = Duration::from_secs(90);
+pub(crate) const GROWTH: Duration = Duration::from_secs(90);
 
 /// A server under `sockreel serve`, and what it wrote of itself.
-struct Watched {
-    dir: tempfile::TempDir,
-    sockreel: Sockreel,
-    api: Api,
+pub(crate) struct Watched {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) sockreel: Sockreel,
+    pub(crate) api: Api,
 }
 
 impl Watched {
-    fn start(program: &[&str], record: bool) -> Result<Self> {
+    /// `options` are for `serve`.
+    pub(crate) fn start(options: &[&str], program: &[&str], record: bool) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut args: Vec<OsString> = ["serve", "--listen", "127.0.0.1:0"].map(Into::into).into();
+        args.extend(options.iter().map(Into::into));
         if record {
             args.extend(["--record".into(), dir.path().join("r.mcap").into()]);
         }
@@ -47,10 +49,10 @@ impl Watched {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("suite/leaks.py");
         let script = script.to_str().context("no UTF-8")?;
         let name = log.to_str().context("no UTF-8")?;
-        Ok((Self::start(&["/usr/bin/python3", script, what, name], record)?, log))
+        Ok((Self::start(&[], &["/usr/bin/python3", script, what, name], record)?, log))
     }
 
-    fn end(self) -> Result<tempfile::TempDir> {
+    pub(crate) fn end(self) -> Result<tempfile::TempDir> {
         let Self { dir, sockreel, .. } = self;
         let ended = sockreel.insist()?;
         ensure!(ended.err.contains(" attempted, "), "{}", ended.err);
@@ -59,13 +61,13 @@ impl Watched {
 }
 
 /// What a server wrote of itself: the values of one field.
-fn noted(log: &Path, field: &str) -> Result<Vec<Value>> {
+pub(crate) fn noted(log: &Path, field: &str) -> Result<Vec<Value>> {
     let text = fs::read_to_string(log)?;
     let lines = text.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
     Ok(lines.into_iter().map(|line| line[field].clone()).filter(|value| !value.is_null()).collect())
 }
 
-fn only(log: &Path, field: &str) -> Result<Value> {
+pub(crate) fn only(log: &Path, field: &str) -> Result<Value> {
     wait_for(field, || noted(log, field)?.first().cloned().context("not yet"))
 }
 

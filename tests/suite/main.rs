@@ -32,6 +32,7 @@ mod real_servers;
 mod records;
 mod selection;
 mod spoken;
+mod stacks;
 mod strace;
 mod tables;
 mod uring;

@@ -41,6 +41,8 @@ const BUDGET: &[(&str, u64)] = &[
     // With the walks through the file tables of io_urings and through their requests that wait.
     ("snapshot", 20_500),
     // With what enters an accept queue, and what a connection came to.
+    // With the filter on what is kept of a stack, and two walks along frame pointers.
+    ("stack_exit", 12_300),
     ("state", 4_000),
     ("state_again", 4_000),
 ];

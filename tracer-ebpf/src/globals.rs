@@ -17,6 +17,8 @@ static CONFIG: Config = Config {
     overflow_reason: 0,
     sched: 0,
     hz: 0,
+    opener_pid: 0,
+    reserved: 0,
     comm: [0; 16],
 };
 

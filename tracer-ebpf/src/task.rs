@@ -142,10 +142,16 @@ pub(crate) fn in_compat_call() -> bool {
     field::<u32>(current(), offset!(task_status)).is_some_and(|status| status & TS_COMPAT != 0)
 }
 
+/// Whether a thread group is the tracer's.
+#[inline(always)]
+pub(crate) fn is_own(pid: u32) -> bool {
+    pid == config!(own_pid) || config!(opener_pid) != 0 && pid == config!(opener_pid)
+}
+
 /// How much of a thread group is followed.
 #[inline(always)]
 pub(crate) fn scope(pid: u32) -> Scope {
-    if pid == config!(own_pid) {
+    if is_own(pid) {
         return Scope::None;
     }
     if config!(select) & SELECT_ALL != 0 {

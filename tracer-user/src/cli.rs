@@ -137,6 +137,21 @@ const PEEK: &str = "\
     through io_uring, splice or sendfile, were exchanged before tracing began, or are of another protocol are unknown. Costs \
     something at every read and write of a followed process, and nothing where it is not asked for.";
 
+/// What `--stacks` reads, and what it cannot.
+const STACKS: &str = "\
+    Read the user stack of each call that makes a descriptor: leaks then tells from where what is left was made, as files and \
+    places in them, with functions where the files have symbols.
+
+    Stacks are followed by frame pointers; the C library's functions that make the call keep none, and are passed by the \
+    tables of their file. Where a program keeps none (-fomit-frame-pointer, which most compilers do unless told otherwise) the stack \
+    ends, which is said: it then has a few innermost frames, by those tables. Compile with -fno-omit-frame-pointer. Of requests of \
+    an io_uring, and of descriptors that messages bring, no stack is read.
+
+    Of the caller's memory the kernel programs read its frames and 768 bytes at the top of its stack; of these, words that can be \
+    addresses are kept until the stack has been followed. Files are opened by a process of its own that keeps the \
+    privileges for that and has no network. Costs something at every call that makes a descriptor, and nothing where it is not \
+    asked for.";
+
 /// What is traced, and what is started for it.
 #[derive(Args, Debug)]
 pub(crate) struct Target {
@@ -158,6 +173,10 @@ pub(crate) struct Target {
     /// read and write
     #[arg(long, long_help = PEEK)]
     pub(crate) peek: bool,
+    /// Read the stack of each call that makes a descriptor, by frame pointers: leaks then tells from where what is left was
+    /// made. Costs something at every such call
+    #[arg(long, long_help = STACKS)]
+    pub(crate) stacks: bool,
     /// Room for records on their way from the kernel, such as 16M; a power of two of at least a page
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = size)]
     pub(crate) buffer: u32,

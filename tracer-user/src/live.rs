@@ -22,6 +22,7 @@ pub(crate) struct Prepared {
     ring_bytes: u32,
     sched: bool,
     peek: bool,
+    stacks: bool,
 }
 
 /// Tracing under way, with fewer privileges. The command still waits.
@@ -35,18 +36,18 @@ pub(crate) struct Live {
 impl Prepared {
     /// Forks the command (first of all: it inherits what is there) and makes the recording's file.
     pub(crate) fn new(target: Target) -> Result<Self> {
-        let Target { select, record, check, sched, peek, buffer, command } = target;
+        let Target { select, record, check, sched, peek, stacks, buffer, command } = target;
         let command = Program::resolve(&command)?.map(|program| program.spawn_stopped()).transpose()?;
         let selection = select.resolve(command.as_ref().map(Command::pid));
         selection.pids.iter().try_for_each(|pid| is_process(*pid))?;
         let record = record.map(|path| NewFile::create(&path).map(|file| (path, file))).transpose()?;
-        Ok(Self { selection, command, record, check: check.0, ring_bytes: buffer, sched, peek })
+        Ok(Self { selection, command, record, check: check.0, ring_bytes: buffer, sched, peek, stacks })
     }
 
     /// Attaches, takes the first snapshot, and gives up privileges. No thread may run yet.
     pub(crate) fn attach(self, session: &str) -> Result<Live> {
-        let Self { selection, command, record, check, ring_bytes, sched, peek } = self;
-        let settings = Settings { selection: selection.clone(), ring_bytes, check, sched, peek };
+        let Self { selection, command, record, check, ring_bytes, sched, peek, stacks } = self;
+        let settings = Settings { selection: selection.clone(), ring_bytes, check, sched, peek, stacks };
         let mut capture = Capture::attach(&settings)?;
         capture.snapshot(Reason::Start)?;
         let recording = record

@@ -9,7 +9,7 @@ ip link set lo up
 stty raw -F /dev/ttyS1
 cd /found
 sockreel doctor --json > doctor.jsonl 2> doctor.err
-sockreel trace --sched --peek --json --check off -o trace.jsonl --record trace.reel -- core-proof log.jsonl 2> trace.err
+sockreel trace --sched --peek --stacks --json --check off -o trace.jsonl --record trace.reel -- core-proof log.jsonl 2> trace.err
 echo $? > trace.code
 sockreel trace --json --check off -o rings.jsonl -- uring-server rings.json 2> rings.err
 echo $? > rings.code

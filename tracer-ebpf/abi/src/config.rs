@@ -32,6 +32,10 @@ record! {
         pub sched: u32,
         /// Ticks a second of the running kernel (`CONFIG_HZ`): it keeps `SO_LINGER` in ticks.
         pub hz: u32,
+        /// The tracer's own process that opens files for it, which is never followed either; 0 for none.
+        pub opener_pid: u32,
+        /// Keeps the structure free of padding.
+        pub reserved: u32,
         /// The selected name, padded with zero bytes.
         pub comm: [u8; 16],
     }

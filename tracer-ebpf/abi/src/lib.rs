@@ -22,6 +22,7 @@ mod ring;
 mod snapshot;
 mod socket;
 mod spoken;
+mod stack;
 
 pub use call::{
     Asked, CALLER_FOLLOWED, CHANGES_LEN, Call, CallAddr, CallFds, CallGiven, CallPair, CallPath, CallSock,
@@ -55,3 +56,4 @@ pub use spoken::{
     Carrier, PEEKED_ACCEPTED, Peeked, Peeking, Phrase, Protocol, SNI_LEN, SPOKEN_INFERRED, SPOKEN_SNI_CUT,
     Spoken,
 };
+pub use stack::{Chain, STACK_FRAMES, STACK_WORDS, Stack};

@@ -73,6 +73,8 @@ impl Kind {
     pub const SLEPT: Self = Self(36);
     /// [`Spoken`](crate::Spoken).
     pub const SPOKEN: Self = Self(37);
+    /// [`Stack`](crate::Stack).
+    pub const STACK: Self = Self(38);
     /// [`Found`](crate::Found).
     pub const FOUND: Self = Self(48);
     /// [`RingCall`](crate::RingCall).

@@ -24,6 +24,9 @@ pub(super) mod regs {
     pub(super) const R10: usize = 7;
     pub(super) const R8: usize = 9;
     pub(in crate::probes) const ORIG_AX: usize = 15;
+    pub(in crate::probes) const BP: usize = 4;
+    pub(in crate::probes) const IP: usize = 16;
+    pub(in crate::probes) const SP: usize = 19;
 }
 
 /// What a send without an address fails with on a datagram socket that has no peer. By then it has given the socket its
@@ -204,9 +207,20 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// The argument whose memory is read when the call returns.
+#[inline(always)]
+pub(super) fn pointer_argument(entry: Entry, Arguments([a, b, c, d]): &Arguments) -> u64 {
+    match entry.pointer_arg {
+        1 => *b,
+        2 => *c,
+        3 => *d,
+        _ => *a,
+    }
+}
+
 /// The table's row for a call's number; `None` where it is not traced.
 #[inline(always)]
-fn traced(number: u64) -> Option<Entry> {
+pub(super) fn traced(number: u64) -> Option<Entry> {
     let entry = SYSCALLS.get(number as u32)?;
     if entry.class == Class::NONE.0 { None } else { Some(*entry) }
 }
@@ -227,12 +241,7 @@ fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) 
     call.count = 0;
     call.shared = 0;
     call.reserved = 0;
-    call.pointer = match entry.pointer_arg {
-        1 => b,
-        2 => c,
-        3 => d,
-        _ => a,
-    };
+    call.pointer = pointer_argument(entry, arguments);
     match Class(entry.class) {
         Class::BIND
         | Class::LISTEN

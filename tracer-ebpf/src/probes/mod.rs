@@ -16,6 +16,7 @@
 //! | `dropped` | `kfree_skb` | 6.11 with the listener | the moment at which a full queue refused a handshake's last segment |
 //! | `sched_switch`, `sched_wakeup` | the tracepoints of that name | 5.18 | only where asked for: what a thread that accepts does |
 //! | `peek_enter`, `peek_exit` | `raw_syscalls:sys_enter`, `sys_exit` | 5.17 | only where asked for: first bytes of connections |
+//! | `stack_exit` | `raw_syscalls:sys_exit` | 5.5 | only where asked for: from where a descriptor was made |
 //! | `snapshot` | iterator `task_file` | 5.8 | reads tables without a race with `/proc` |
 //! | `look` | iterator `task_file` | 5.8 | who holds a port or a name, whether or not it is followed |
 //! | `leftovers` | iterator `tcp` | 5.9 | connections that nobody holds: `TIME_WAIT` and its kin |
@@ -40,6 +41,7 @@ mod ring_told;
 mod ring_waiting;
 mod sched;
 mod snapshot;
+mod stack;
 mod wanted;
 
 pub(crate) use addfd::Search;

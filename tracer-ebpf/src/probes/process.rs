@@ -79,8 +79,7 @@ fn exec(ctx: BtfTracePointContext) -> i32 {
     let comm = task::leader_comm(task::current());
     let mut newly_followed = 0;
     if task::scope(header.pid) != Scope::Whole && !task::is_in_map(header.pid) {
-        if header.pid == config!(own_pid) || !(task::comm_selected(&comm) || task::current_cgroup_selected())
-        {
+        if task::is_own(header.pid) || !(task::comm_selected(&comm) || task::current_cgroup_selected()) {
             return 0;
         }
         task::follow(header.pid, false);

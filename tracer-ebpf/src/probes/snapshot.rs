@@ -2,7 +2,7 @@
 
 use crate::{
     emit, file,
-    globals::{config, offset},
+    globals::offset,
     kread::field,
     maps::{LISTENER, ROW, ROW_PATH_LEN},
     probes::{fanotify, listeners, ring_files, ring_waiting},
@@ -46,7 +46,7 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     let pid: u32 = field(address, offset!(task_tgid)).unwrap_or(0);
     let comm = task::leader_comm(address);
     let start = task::start(address);
-    let by_name = pid != config!(own_pid) && task::comm_selected(&comm);
+    let by_name = !task::is_own(pid) && task::comm_selected(&comm);
     let scope = if by_name { Scope::Whole } else { task::scope(pid) };
     if scope == Scope::None {
         return 0;

@@ -79,6 +79,12 @@ pub(super) fn by_arguments(entry: Entry, arguments: &Arguments) -> bool {
     }
 }
 
+/// Whether an fcntl(2) makes a descriptor.
+#[inline(always)]
+pub(super) const fn duplicates(Arguments([_, second, ..]): &Arguments) -> bool {
+    matches!(*second as u32, F_DUPFD | F_DUPFD_CLOEXEC)
+}
+
 /// Whether the scope, the caller's memory and the file that the call names leave room for it.
 #[inline(always)]
 pub(super) fn by_objects(entry: Entry, Arguments([first, second, ..]): &Arguments, scope: Scope) -> bool {

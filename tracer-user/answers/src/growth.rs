@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use tracer_model::{
     entity::{Closed, Descriptor, Opened, Process},
     event::{Event, EventKind, FileKind},
-    ids::{BootNs, TableId},
+    ids::{BootNs, StackId, TableId},
+    stacks::Stack,
 };
 
 /// Parts that the time is cut into; the newest is not judged, what was made in it may still be closed.
@@ -50,9 +51,22 @@ pub struct Growth<'a> {
     pub threads: Vec<(u32, u64)>,
     /// Newest first, some of them: number and when it was made.
     pub newest: Vec<(i32, Moment)>,
+    /// From where they were made, most first; empty where stacks are not read.
+    pub places: Vec<MadeAt<'a>>,
 }
 
-/// One kind of descriptors that one call makes in one table.
+/// Descriptors that are left and were made from one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeAt<'a> {
+    /// The stack of the calls; `None` where it was not read.
+    pub stack: Option<&'a Stack>,
+    /// How many.
+    pub left: u64,
+    /// Which threads made them, as [`Growth::threads`].
+    pub threads: Vec<(u32, u64)>,
+}
+
+/// One kind of descriptors that one call makes in one table, or those of them that come from one place.
 #[derive(Default)]
 struct Group<'a> {
     left: Vec<&'a Descriptor>,
@@ -60,39 +74,60 @@ struct Group<'a> {
     longest: Option<u64>,
 }
 
+impl<'a> Group<'a> {
+    /// What became of them at the instant.
+    fn of(descriptors: impl IntoIterator<Item = &'a Descriptor>, at: BootNs) -> Self {
+        let mut group = Self::default();
+        for descriptor in descriptors {
+            group.made.push(descriptor.opened);
+            match descriptor.closed.filter(|(closed, _)| *closed <= at) {
+                None => group.left.push(descriptor),
+                // What a program closes by ending says nothing of how long it keeps things.
+                Some((closed, Closed::Close | Closed::Replaced)) => {
+                    let life = closed.0.saturating_sub(descriptor.opened.0);
+                    group.longest = group.longest.max(Some(life));
+                }
+                Some(_) => {}
+            }
+        }
+        group.left.sort_by_key(|descriptor| (descriptor.opened, descriptor.id));
+        group
+    }
+}
+
 /// What grows at the view's instant.
 #[must_use]
 pub fn growth<'a>(view: &View<'a>) -> Vec<Growth<'a>> {
-    let mut groups: BTreeMap<(TableId, &'static str, &'static str), Group<'a>> = BTreeMap::new();
+    let mut groups: BTreeMap<(TableId, &'static str, &'static str), Vec<&Descriptor>> = BTreeMap::new();
     for descriptor in view.session().descriptors() {
         let Opened::By(by) = descriptor.opened_by else { continue };
-        if descriptor.opened > view.at() {
-            continue;
-        }
-        let place = (descriptor.table, descriptor.kind.name(), by.name());
-        let group = groups.entry(place).or_default();
-        group.made.push(descriptor.opened);
-        match descriptor.closed.filter(|(closed, _)| *closed <= view.at()) {
-            None => group.left.push(descriptor),
-            // What a program closes by ending says nothing of how long it keeps things.
-            Some((closed, Closed::Close | Closed::Replaced)) => {
-                let life = closed.0.saturating_sub(descriptor.opened.0);
-                group.longest = group.longest.max(Some(life));
-            }
-            Some(_) => {}
+        if descriptor.opened <= view.at() {
+            let place = (descriptor.table, descriptor.kind.name(), by.name());
+            groups.entry(place).or_default().push(descriptor);
         }
     }
     let mut found = Vec::new();
-    for ((table, ..), group) in groups {
+    for ((table, ..), descriptors) in groups {
         let Some(process) = view.owners_of(table).next() else { continue };
-        found.extend(grows(view, process, group));
+        if let Some(growth) = grows(view, process, &Group::of(descriptors.iter().copied(), view.at())) {
+            found.push(growth);
+            continue;
+        }
+        // What one place leaves may be hidden by what others make: those that live long, for one.
+        let mut places: BTreeMap<StackId, Vec<&Descriptor>> = BTreeMap::new();
+        for descriptor in descriptors {
+            if let Some(stack) = descriptor.stack {
+                places.entry(stack).or_default().push(descriptor);
+            }
+        }
+        let groups = places.into_values().map(|group| Group::of(group, view.at()));
+        found.extend(groups.filter_map(|group| grows(view, process, &group)));
     }
     found.sort_by_key(|growth| std::cmp::Reverse(growth.left));
     found
 }
 
-fn grows<'a>(view: &View<'a>, process: &'a Process, mut group: Group<'a>) -> Option<Growth<'a>> {
-    group.left.sort_by_key(|descriptor| (descriptor.opened, descriptor.id));
+fn grows<'a>(view: &View<'a>, process: &'a Process, group: &Group<'a>) -> Option<Growth<'a>> {
     let at = view.at().0;
     let traced = at.saturating_sub(view.session().t0().0.max(process.seen.0));
     let least = group.longest.map_or(UNCLOSED_PART_NS, |longest| longest.saturating_mul(LIVES).max(PART_NS));
@@ -111,21 +146,42 @@ fn grows<'a>(view: &View<'a>, process: &'a Process, mut group: Group<'a>) -> Opt
             let place = usize::try_from(ts.0.checked_sub(begins)? / part).ok()?;
             (place < PARTS - 1).then_some(place)
         };
-        let mut parts = [false; PARTS - 1];
-        for descriptor in &group.left {
-            if let Some(has_some) = place(descriptor.opened).and_then(|place| parts.get_mut(place)) {
-                *has_some = true;
+        let in_each_part = |left: &[&Descriptor]| {
+            let mut parts = [false; PARTS - 1];
+            for descriptor in left {
+                if let Some(has_some) = place(descriptor.opened).and_then(|place| parts.get_mut(place)) {
+                    *has_some = true;
+                }
             }
-        }
-        if parts.iter().all(|has_some| *has_some) {
+            parts.iter().all(|has_some| *has_some)
+        };
+        if in_each_part(&group.left) {
             let in_time = |ts: BootNs| place(ts).is_some();
             let left: Vec<&Descriptor> =
                 group.left.iter().copied().filter(|descriptor| in_time(descriptor.opened)).collect();
+            let left = of_growing_places(left, in_each_part);
             let made = group.made.iter().filter(|ts| in_time(**ts)).count() as u64;
             return told(view, process, &left, (made, over - part, group.longest));
         }
         part = part.checked_mul(2)?;
     }
+}
+
+/// Those from places that leave something in each part by themselves, where there are such places: what others left is kept for
+/// a purpose, as a log file is.
+fn of_growing_places(
+    left: Vec<&Descriptor>,
+    in_each_part: impl Fn(&[&Descriptor]) -> bool,
+) -> Vec<&Descriptor> {
+    let mut places: BTreeMap<Option<StackId>, Vec<&Descriptor>> = BTreeMap::new();
+    for descriptor in &left {
+        places.entry(descriptor.stack).or_default().push(descriptor);
+    }
+    places.retain(|_, left| in_each_part(left));
+    if places.is_empty() {
+        return left;
+    }
+    left.into_iter().filter(|descriptor| places.contains_key(&descriptor.stack)).collect()
 }
 
 fn told<'a>(
@@ -141,20 +197,54 @@ fn told<'a>(
     };
     let mut threads: BTreeMap<u32, u64> = BTreeMap::new();
     let mut newest = Vec::new();
+    let mut places: BTreeMap<Option<StackId>, (u64, BTreeMap<u32, u64>)> = BTreeMap::new();
+    for descriptor in left {
+        places.entry(descriptor.stack).or_default().0 += 1;
+    }
     for descriptor in left.iter().rev().take(LOOKED_UP) {
         let event = event(descriptor);
         if let Some(event) = &event {
+            *threads.entry(event.tid).or_default() += 1;
+            let (_, threads) = places.entry(descriptor.stack).or_default();
             *threads.entry(event.tid).or_default() += 1;
         }
         if newest.len() < SHOWN {
             newest.push((descriptor.fd, Moment::with(descriptor.opened, event.as_ref())));
         }
     }
-    let mut threads: Vec<_> = threads.into_iter().collect();
-    threads.sort_by_key(|(tid, count)| (std::cmp::Reverse(*count), *tid));
+    let threads = most_first(threads);
+    let session = view.session();
+    let mut places: Vec<_> = places
+        .into_iter()
+        .filter(|_| session.stacks_missed().is_some())
+        .map(|(stack, (left, threads))| MadeAt {
+            stack: stack.and_then(|stack| session.stack(stack)),
+            left,
+            threads: most_first(threads),
+        })
+        .collect();
+    places.sort_by_key(|place| std::cmp::Reverse(place.left));
     let since = Moment::with(first.opened, event(first).as_ref());
     let left = left.len() as u64;
-    Some(Growth { process, kind: first.kind, by, left, made, over_ns, longest_ns, since, threads, newest })
+    Some(Growth {
+        process,
+        kind: first.kind,
+        by,
+        left,
+        made,
+        over_ns,
+        longest_ns,
+        since,
+        threads,
+        newest,
+        places,
+    })
+}
+
+fn most_first(counts: BTreeMap<u32, u64>) -> Vec<(u32, u64)> {
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(tid, count)| (std::cmp::Reverse(*count), *tid));
+    counts
 }
 
 /// Whether an event tells of the call that made a descriptor.

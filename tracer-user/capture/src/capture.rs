@@ -14,6 +14,7 @@ use crate::{
     pod::PodOf,
     programs::{self, Programs, SNAPSHOT},
     sampler::{self, Sampler},
+    stacks::Stacks,
 };
 use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use nix::{
@@ -93,6 +94,7 @@ pub struct Capture {
     health: Health,
     pending: Pending,
     sampler: Sampler,
+    stacks: Option<Stacks>,
     order: Order,
     look: Look,
     numbering: Numbering,
@@ -121,7 +123,9 @@ pub struct Capture {
 impl Capture {
     /// Loads and attaches every program.
     pub fn attach(settings: &Settings) -> Result<Self, AttachError> {
-        let mut programs = programs::attach(settings)?;
+        let stacks = if settings.stacks { Some(Stacks::new()?) } else { None };
+        let opener = stacks.as_ref().map_or(0, Stacks::opener);
+        let mut programs = programs::attach(settings, opener)?;
         let maps =
             |cause: MapError| AttachError::Kernel { what: "open a map".to_owned(), cause: cause.to_string() };
         let ring = RingBuf::try_from(programs.take_map("EVENTS")?).map_err(maps)?;
@@ -136,6 +140,7 @@ impl Capture {
             health: Health::new(counters),
             pending: Pending::new(in_flight, asked),
             sampler: Sampler::new(settings.sched, settings.peek),
+            stacks,
             order: Order::default(),
             look,
             numbering: numbering(),
@@ -198,7 +203,8 @@ impl Capture {
     /// Reads the queue of every followed listener. While the machine has no file to give there is no sample: answers say when the
     /// last one was.
     fn sample(&mut self) -> Result<(), CaptureError> {
-        match self.sampler.sample(&self.programs) {
+        let stacks = self.stacks.as_ref().map(Stacks::missed);
+        match self.sampler.sample(&self.programs, stacks) {
             Ok(inputs) => inputs.into_iter().for_each(|input| self.order.push(input)),
             Err(cause) if is_shortage(&cause) => {}
             Err(cause) => return Err(CaptureError::Sample(cause)),
@@ -266,6 +272,7 @@ impl Capture {
         // Before the buffer is read: every record with an earlier time is in it, or about to be within the hold.
         let now = boot_now();
         self.selected |= self.drain();
+        self.tell_stacks(now);
         if now.0 >= self.next_pending {
             self.next_pending = now.0 + PENDING_EVERY_NS;
             for input in self.pending.look(now, &self.numbering) {
@@ -315,6 +322,10 @@ impl Capture {
             }
             self.wait(Duration::from_millis(1))?;
         }
+        if let Some(stacks) = &mut self.stacks {
+            stacks.settle();
+        }
+        self.tell_stacks(boot_now());
         self.sample()?;
         let now = boot_now();
         self.tell_gaps(BootNs(u64::MAX));
@@ -351,8 +362,18 @@ impl Capture {
         let mut newly_followed = false;
         let mut malformed = Vec::new();
         while let Some(item) = self.ring.next() {
+            if let Some(stacks) = &mut self.stacks
+                && let Some(stack) = decode::stack(&item)
+            {
+                stacks.take(stack);
+                self.delivered += 1;
+                continue;
+            }
             let read = decode::record(&item, &self.numbering, |input| {
                 newly_followed |= matches!(input.body, Body::Exec(Exec { newly_followed: true, .. }));
+                if let Some(stacks) = &mut self.stacks {
+                    stacks.see(&input.body);
+                }
                 if let Some(looked) = self.look.before(&input, &mut self.programs) {
                     self.order.push(looked);
                 }
@@ -372,6 +393,13 @@ impl Capture {
             self.lose(now, Lost { count: 1, cause: LossCause::Malformed, cpu });
         }
         newly_followed
+    }
+
+    /// Tells the stacks that have been read.
+    fn tell_stacks(&mut self, now: BootNs) {
+        while let Some(made) = self.stacks.as_mut().and_then(Stacks::read) {
+            self.note(now, Body::Made(Box::new(made)));
+        }
     }
 
     fn tell_gaps(&mut self, now: BootNs) {

@@ -89,13 +89,15 @@ fn cgroups() -> Finding {
 /// Loads and attaches everything, following no process but one that cannot exist.
 fn trial() -> Vec<Finding> {
     let nobody = Selection { comm: Some("\u{1}".to_owned()), ..Selection::default() };
-    match Capture::attach(&Settings {
+    let settings = Settings {
         selection: nobody,
         ring_bytes: 1 << 16,
         check: None,
         sched: true,
         peek: true,
-    }) {
+        stacks: true,
+    };
+    match Capture::attach(&settings) {
         Ok(capture) => {
             let report = capture.report();
             let attached = report.attached.join(", ");

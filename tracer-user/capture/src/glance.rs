@@ -52,13 +52,8 @@ pub struct Connections {
 impl Glance {
     /// Loads the iterators.
     pub fn new(selection: &Selection) -> Result<Self, AttachError> {
-        let settings = Settings {
-            selection: selection.clone(),
-            ring_bytes: RING_BYTES,
-            check: None,
-            sched: false,
-            peek: false,
-        };
+        let settings =
+            Settings { selection: selection.clone(), ring_bytes: RING_BYTES, ..Settings::default() };
         let mut programs = programs::iterators(&settings)?;
         let refused = |cause: aya::maps::MapError| AttachError::Kernel {
             what: "open a map".to_owned(),
@@ -80,7 +75,8 @@ impl Glance {
             whole &= decode::record(&item, &numbering, |input| found.push(input)).is_ok();
         }
         // The snapshot has found the listeners.
-        let mut queues = Sampler::new(false, false).sample(&self.programs).map_err(CaptureError::Sample)?;
+        let mut queues =
+            Sampler::new(false, false).sample(&self.programs, None).map_err(CaptureError::Sample)?;
         found.sort_by_key(|input| input.ts);
         let ended = found.last().map_or(began, |input| input.ts).max(boot_now());
         let anchor = |ts| note(ts, Body::Anchor { epoch_minus_boot_ns: epoch_minus_boot_ns() });

@@ -11,6 +11,7 @@ mod look;
 mod map_iter;
 mod numbering;
 mod offsets;
+mod opener;
 mod order;
 mod peek;
 mod pending;
@@ -18,6 +19,7 @@ mod pod;
 mod programs;
 mod sampler;
 mod selection;
+mod stacks;
 
 pub use capture::Capture;
 pub use doctor::findings;
@@ -27,7 +29,7 @@ pub use selection::Selection;
 use std::time::Duration;
 
 /// How to trace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// What to follow.
     pub selection: Selection,
@@ -37,6 +39,9 @@ pub struct Settings {
     pub sched: bool,
     /// The first bytes of connections are looked at: what is spoken on them.
     pub peek: bool,
+    /// The user stacks of calls that make a descriptor are read. [`Capture::attach`] then forks a process that opens files for
+    /// it: no thread may run by then.
+    pub stacks: bool,
     /// How often every table is compared with the kernel's although nothing is known to be wrong; `None`: never. A check
     /// that takes long comes less often, see [`Capture`].
     pub check: Option<Duration>,

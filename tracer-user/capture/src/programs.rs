@@ -162,6 +162,15 @@ const FIRST_BYTES: &[Probe] = &[
     },
 ];
 
+/// The program that reads the stacks of calls that make a descriptor: only where asked for. It is attached before the one that
+/// tells the call.
+const STACKS: &[Probe] = &[Probe {
+    names: &["stack_exit"],
+    tracepoint: "sys_exit",
+    tells: "stacks of calls that make a descriptor",
+    without: Some("from where descriptors are made is not told"),
+}];
+
 const NO_FIRST_BYTES: &str = "what is spoken on connections is not told (bpf_loop, Linux 5.17)";
 
 /// What is attached: the program's name and its link.
@@ -177,12 +186,17 @@ pub(crate) struct Programs {
 }
 
 /// Creates the maps and opens the object; no program is in the kernel yet. Names what this kernel does not have.
-fn open(settings: &Settings) -> Result<(Ebpf, Btf, Vec<String>), AttachError> {
+fn open(settings: &Settings, opener: u32) -> Result<(Ebpf, Btf, Vec<String>), AttachError> {
     if OBJECT.is_empty() {
         return Err(AttachError::NoPrograms);
     }
     let offsets::Types { offsets, missing: absent, overflow_reason } = offsets::resolve()?;
-    let config = Config { overflow_reason, sched: settings.sched.into(), ..config(&settings.selection)? };
+    let config = Config {
+        overflow_reason,
+        sched: settings.sched.into(),
+        opener_pid: opener,
+        ..config(&settings.selection)?
+    };
     let btf = Btf::from_sys_fs().map_err(|cause| AttachError::NoBtf(cause.to_string()))?;
     let (offsets, config) = (PodOf(offsets), PodOf(config));
     let mut loader = EbpfLoader::new();
@@ -202,14 +216,15 @@ fn open(settings: &Settings) -> Result<(Ebpf, Btf, Vec<String>), AttachError> {
 
 /// Iterators alone: nothing is attached.
 pub(crate) fn iterators(settings: &Settings) -> Result<Programs, AttachError> {
-    let (mut ebpf, btf, missing) = open(settings)?;
+    let (mut ebpf, btf, missing) = open(settings, 0)?;
     load_iterators(&mut ebpf, &btf, |name| matches!(name, SNAPSHOT | LEFTOVERS | LISTENERS))?;
     let report = Report { missing, ..Report::default() };
     Ok(Programs { ebpf, report, links: Links::new(), since: clock::boot_now() })
 }
 
-pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
-    let (mut ebpf, btf, missing) = open(settings)?;
+/// Loads and attaches what was asked for; the process `opener` is the tracer's, as this one is.
+pub(crate) fn attach(settings: &Settings, opener: u32) -> Result<Programs, AttachError> {
+    let (mut ebpf, btf, missing) = open(settings, opener)?;
     fill_syscalls(&mut ebpf).map_err(|cause| refused("fill the table of system calls", &cause))?;
     if settings.peek {
         peek::fill(&mut ebpf).map_err(|cause| refused("fill the automaton of first bytes", &cause))?;
@@ -218,7 +233,8 @@ pub(crate) fn attach(settings: &Settings) -> Result<Programs, AttachError> {
     let (mut report, mut links) = (Report { missing, ..Report::default() }, Links::new());
     let scheduler = SCHEDULER.iter().filter(|_| settings.sched);
     let first_bytes = FIRST_BYTES.iter().filter(|_| settings.peek);
-    let probes: Vec<_> = PROGRAMS.iter().chain(MOMENTS).chain(scheduler).chain(first_bytes).collect();
+    let stacks = STACKS.iter().filter(|_| settings.stacks);
+    let probes: Vec<_> = stacks.chain(PROGRAMS).chain(MOMENTS).chain(scheduler).chain(first_bytes).collect();
     let mut loaded = load(&mut ebpf, &probes, &btf);
     for program in probes {
         match attach_one(&mut ebpf, program, &mut loaded, &mut links) {
@@ -352,6 +368,7 @@ impl Programs {
         let alone = PROGRAMS
             .iter()
             .chain(FIRST_BYTES)
+            .chain(STACKS)
             .filter_map(|probe| if let [name] = probe.names { Some(*name) } else { None });
         alone.flat_map(|names| names.split('|')).filter_map(|name| self.ebpf.program(name))
     }
@@ -484,6 +501,8 @@ fn config(selection: &Selection) -> Result<Config, AttachError> {
         overflow_reason: 0,
         sched: 0,
         hz: clock::ticks_per_second(),
+        opener_pid: 0,
+        reserved: 0,
         comm: [0; 16],
     };
     for pid in &selection.pids {

@@ -36,8 +36,8 @@ impl Sampler {
         Self { sched, peek, known: BTreeMap::new(), namespaces: BTreeMap::new(), counted: BTreeMap::new() }
     }
 
-    /// Samples every followed listener: connections that were found waiting, and the sample.
-    pub(crate) fn sample(&mut self, programs: &Programs) -> io::Result<Vec<Input>> {
+    /// Samples every followed listener: connections that were found waiting, and the sample. `stacks` is told with it.
+    pub(crate) fn sample(&mut self, programs: &Programs, stacks: Option<u64>) -> io::Result<Vec<Input>> {
         let mut before = counters(&self.namespaces);
         let mut look = look(programs)?;
         let mut inputs = std::mem::take(&mut look.waiting);
@@ -68,8 +68,14 @@ impl Sampler {
             let now = (sample.sock.clone(), sample.drops);
             self.known.insert(sample.sock.sk, now.clone()) != Some(now)
         });
-        let sampled =
-            Sampled { period_ns: EVERY_NS, sched: self.sched, peek: self.peek, listeners, namespaces };
+        let sampled = Sampled {
+            period_ns: EVERY_NS,
+            sched: self.sched,
+            peek: self.peek,
+            stacks,
+            listeners,
+            namespaces,
+        };
         inputs.push(Input {
             ts: boot_now(),
             origin: None,

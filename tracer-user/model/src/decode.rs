@@ -201,6 +201,13 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
     Ok(())
 }
 
+/// A stack, as it came: what is in it is told when its addresses have been looked up.
+#[must_use]
+pub fn stack(bytes: &[u8]) -> Option<Box<tracer_abi::Stack>> {
+    let header: Header = read(bytes).ok()?;
+    (Kind(header.kind) == Kind::STACK).then(|| read(bytes).ok().map(Box::new))?
+}
+
 /// CPU and number of a record; `None` where it has no number, or no head.
 #[must_use]
 pub fn origin(bytes: &[u8]) -> Option<Origin> {

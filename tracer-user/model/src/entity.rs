@@ -4,7 +4,7 @@
 use crate::{
     address::Address,
     event::{FileKind, Place, Side, SocketKind, Spoken},
-    ids::{BootNs, DescriptorId, FileId, ProcessKey, SocketId, TableId},
+    ids::{BootNs, DescriptorId, FileId, ProcessKey, SocketId, StackId, TableId},
     input::{NamespaceSample, Options, Tcp},
 };
 
@@ -201,6 +201,8 @@ pub struct Descriptor {
     pub closed: Option<(BootNs, Closed)>,
     /// The socket behind it.
     pub socket: Option<SocketId>,
+    /// From where it was made, where that was asked for and is known.
+    pub stack: Option<StackId>,
     /// Revision of its last change.
     pub rev: u64,
 }

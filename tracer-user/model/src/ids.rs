@@ -62,4 +62,6 @@ numbered! {
     TableId "t",
     /// An open file description, `struct file` in the kernel (`f12`).
     FileId "f",
+    /// The stack of a call (`k5`): the same for every call that comes from the same places.
+    StackId "k",
 }

@@ -9,6 +9,7 @@ mod objects;
 mod processes;
 mod snapshots;
 mod sockets;
+mod stacks;
 
 use crate::ids::BootNs;
 pub use calls::{Call, Given, ListPart, Request, RingPart};
@@ -20,6 +21,7 @@ pub use snapshots::{Followed, HeldSock, Looked, Reason, Row};
 pub use sockets::{
     Heard, ListenerSample, NamespaceSample, Overflow, Queued, Retransmit, Sampled, Slept, State, Tcp, Waiting,
 };
+pub use stacks::Made;
 
 /// One input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,4 +100,6 @@ pub enum Body {
     Slept(Box<Slept>),
     /// It is known what is spoken on a connection.
     Spoken(Box<Heard>),
+    /// It is known from where descriptors were made.
+    Made(Box<Made>),
 }

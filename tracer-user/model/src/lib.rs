@@ -18,6 +18,7 @@ pub mod input;
 pub mod names;
 pub mod phrases;
 pub mod session;
+pub mod stacks;
 pub mod syscall;
 
 mod acceptors;

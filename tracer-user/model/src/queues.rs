@@ -21,6 +21,8 @@ pub(crate) struct Sampling {
     newest: Option<(BootNs, u64)>,
     /// The first bytes of connections are looked at.
     peeks: bool,
+    /// Stacks of calls are read, and how many could not be.
+    stacks: Option<u64>,
     /// Sampled listeners that have not ended.
     listeners: BTreeSet<SocketId>,
     namespaces: BTreeMap<u32, NamespaceSample>,
@@ -33,6 +35,10 @@ impl Sampling {
 
     pub(crate) const fn peeks(&self) -> bool {
         self.peeks
+    }
+
+    pub(crate) const fn stacks(&self) -> Option<u64> {
+        self.stacks
     }
 }
 
@@ -69,6 +75,7 @@ impl Session {
         self.sampling.newest = Some((stamp.ts, sampled.period_ns));
         self.acceptors.told(sampled.sched);
         self.sampling.peeks = sampled.peek;
+        self.sampling.stacks = sampled.stacks;
         for namespace in &sampled.namespaces {
             self.sampling.namespaces.insert(namespace.netns, *namespace);
         }

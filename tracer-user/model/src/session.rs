@@ -180,6 +180,7 @@ impl Session {
             Body::Retransmit(retransmit) => self.retransmit(&stamp, retransmit),
             Body::Slept(slept) => self.acceptors.slept(stamp.ts, slept),
             Body::Spoken(heard) => self.heard(&stamp, heard),
+            Body::Made(made) => self.made(made),
         }
         if let Some(origin) = input.origin {
             self.loss.arrived(origin);
@@ -329,6 +330,12 @@ impl Session {
     #[must_use]
     pub fn looks_at_first_bytes(&self) -> bool {
         self.sampling.peeks()
+    }
+
+    /// Where stacks of calls that make a descriptor are read: how many could not be.
+    #[must_use]
+    pub fn stacks_missed(&self) -> Option<u64> {
+        self.sampling.stacks()
     }
 
     /// At most `limit` entities with a revision above `rev`, oldest change first, and what was evicted on the way to

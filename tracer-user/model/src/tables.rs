@@ -261,6 +261,14 @@ impl Tables {
         Some(Content { file, kind: open.kind, name, access: open.access, cloexec, socket: open.socket })
     }
 
+    /// The first kept descriptor of a slot that a call made at or after that time.
+    pub(crate) fn made_since(&self, table: TableId, fd: i32, since: BootNs) -> Option<DescriptorId> {
+        let all = (table, fd, DescriptorId(0))..=(table, fd, DescriptorId(u32::MAX));
+        let newest = self.by_slot.range(all).rev().filter_map(|(_, _, id)| self.kept.get(id));
+        let made = newest.map(|kept| &kept.descriptor).take_while(|found| found.opened >= since);
+        made.filter(|found| matches!(found.opened_by, Opened::By(_))).last().map(|found| found.id)
+    }
+
     /// The newest kept descriptor of a slot that points, or pointed, to `file`.
     pub(crate) fn find(&self, table: TableId, fd: i32, file: &FileRef) -> Option<&Kept> {
         let all = (table, fd, DescriptorId(0))..=(table, fd, DescriptorId(u32::MAX));
@@ -326,6 +334,7 @@ impl Tables {
             opened_by,
             closed: None,
             socket,
+            stack: None,
             rev: 0,
         };
         revisions.touch(Entity::Descriptor(id), &mut descriptor.rev);

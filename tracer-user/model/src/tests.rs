@@ -15,5 +15,6 @@ mod record;
 mod rounds;
 mod snapshots;
 mod spoken;
+mod stacks;
 mod tables;
 mod uring;

@@ -12,6 +12,7 @@ use crate::{
     revisions::{Entity, Revisions},
     session::Limits,
     sockets::Sockets,
+    stacks::Stacks,
     tables::{Content, Tables},
     uring::Rings,
 };
@@ -32,6 +33,7 @@ pub(crate) struct World {
     pub(crate) emptied: Option<Emptied>,
     pub(crate) contents: Contents,
     pub(crate) cgroups: Cgroups,
+    pub(crate) stacks: Stacks,
 }
 
 impl World {
@@ -46,6 +48,7 @@ impl World {
             emptied: None,
             contents: Contents::default(),
             cgroups: Cgroups::default(),
+            stacks: Stacks::default(),
         }
     }
 

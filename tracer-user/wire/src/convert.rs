@@ -239,6 +239,7 @@ mod tests {
             opened_by: Opened::By(EventKind::Open),
             closed: Some((BootNs(1_200), Closed::Replaced)),
             socket: None,
+            stack: None,
             rev: 1,
         };
         let api = Descriptor::new(&descriptor, T0);

@@ -525,6 +525,27 @@ tables: Array<Table>,
 basis: Basis, };
 
 /**
+ * A place in a program.
+ */
+export type Frame = {
+/**
+ * Path of the mapped file; absent for code that is no file's.
+ */
+file?: string,
+/**
+ * Place in the file, bytes; without a file the address. In hexadecimal digits: a JSON number is exact up to 2^53 only.
+ */
+offset: string,
+/**
+ * The function, where the file has a symbol for it.
+ */
+symbol?: string,
+/**
+ * Place in the function, bytes.
+ */
+symbol_offset?: number, };
+
+/**
  * Listeners of one address.
  */
 export type Group = {
@@ -584,7 +605,11 @@ threads: Array<Thread>,
 /**
  * Some of them, newest first.
  */
-newest: Array<Left>, };
+newest: Array<Left>,
+/**
+ * From where they were made, most first; absent where stacks are not read (`--stacks`).
+ */
+stacks?: Array<MadeAt>, };
 
 /**
  * One socket and its owners.
@@ -1323,6 +1348,23 @@ cause: string,
  * How many.
  */
 count: number, };
+
+/**
+ * Descriptors that are left and were made from one place.
+ */
+export type MadeAt = {
+/**
+ * How many.
+ */
+left: number,
+/**
+ * Which threads made them, as in `threads` of all.
+ */
+threads: Array<Thread>,
+/**
+ * The stack of the calls, innermost first; absent where it was not read.
+ */
+stack?: Stack, };
 
 /**
  * A listener of a group.
@@ -2178,6 +2220,21 @@ sni_cut?: boolean,
  * It was concluded: a switch whose header `Upgrade` is not within those bytes.
  */
 inferred?: boolean, };
+
+/**
+ * The stack of a call in the caller's own program.
+ */
+export type Stack = {
+/**
+ * The innermost first.
+ */
+frames: Array<Frame>,
+/**
+ * Why it has no more: `no_frame_pointer` (the function of the last frame keeps none, so that its caller is unknown), `long`
+ * (it goes on behind what is kept), `unread` (the process had ended, or may not be looked into: frames are bare addresses).
+ * Absent where it is whole.
+ */
+cut?: string, };
 
 /**
  * Counters that must always be in sight.

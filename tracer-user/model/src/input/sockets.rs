@@ -72,6 +72,9 @@ pub struct Sampled {
     pub sched: bool,
     /// The first bytes of connections are looked at: what is spoken on them is told.
     pub peek: bool,
+    /// Stacks of calls that make a descriptor are read: how many could not be so far, for there was no room or their process
+    /// had executed another program by then. `None`: they are not read.
+    pub stacks: Option<u64>,
     /// Listeners.
     pub listeners: Vec<ListenerSample>,
     /// Network namespaces that listeners are in.

@@ -4,12 +4,13 @@ use super::make::{listener, row};
 use crate::{
     address::Address,
     event::{AppProtocol, Spoken},
-    ids::{BootNs, ProcessKey},
+    ids::{BootNs, ProcessKey, StackId},
     input::{
-        Body, Call, Exec, Exit, FileRef, Fork, Heard, Input, ListenerSample, LossCause, Lost,
+        Body, Call, Exec, Exit, FileRef, Fork, Heard, Input, ListenerSample, LossCause, Lost, Made,
         NamespaceSample, Origin, Overflow, Place, Queued, Reason, Request, Retransmit, Row, Sampled, Slept,
         Slot, Sock, State, Table, Task, Thread, Waiting,
     },
+    stacks::{Cut, Frame, Stack},
     syscall::Syscall,
 };
 use proptest::prelude::*;
@@ -163,9 +164,25 @@ fn any_sampled() -> impl Strategy<Value = Body> {
                 period_ns,
                 sched,
                 peek,
+                stacks: sched.then_some(period_ns),
                 listeners: listeners.into_iter().map(listener).collect(),
                 namespaces: namespaces.into_iter().map(namespace).collect(),
             }))
+        },
+    )
+}
+
+fn any_made() -> impl Strategy<Value = Body> {
+    let frame = (prop::option::of(Just(b"/usr/bin/x".to_vec())), any::<u64>(), any::<bool>()).prop_map(
+        |(file, offset, named)| Frame { file, offset, symbol: named.then(|| ("f".to_owned(), offset)) },
+    );
+    let cuts =
+        prop::sample::select(vec![None, Some(Cut::NoFramePointer), Some(Cut::Long), Some(Cut::Unread)]);
+    let stack = (prop::collection::vec(frame, 0..3), cuts).prop_map(|(frames, cut)| Stack { frames, cut });
+    let fds = prop::collection::vec(-1..6_i32, 0..3);
+    (any_task(), 0..1000_u64, fds, 0..3_u32, prop::option::of(stack)).prop_map(
+        |(task, taken, fds, stack, new)| {
+            Body::Made(Box::new(Made { task, taken: BootNs(taken), fds, stack: StackId(stack), new }))
         },
     )
 }
@@ -240,6 +257,7 @@ fn any_body() -> impl Strategy<Value = Body> {
             .prop_map(|(task, sock)| Body::Retransmit(Box::new(Retransmit { task, sock }))),
         1 => any_slept(),
         1 => any_heard(),
+        2 => any_made(),
         1 => (any::<u64>(), prop::option::of(0..3_u32)).prop_map(|(count, cpu)| {
             Body::Lost(Lost { count, cause: LossCause::Unknown, cpu })
         }),

@@ -23,6 +23,7 @@ fn sample(ts: u64, drops: u32, (overflows, all): (u64, u64)) -> Body {
         period_ns: 1_000,
         sched: true,
         peek: false,
+        stacks: None,
         listeners: vec![ListenerSample { ts: BootNs(ts), process: key(1), sock, drops: Some(drops) }],
         namespaces: vec![NamespaceSample { netns: 77, overflows: (overflows, overflows), drops: (all, all) }],
     }))

@@ -1,6 +1,6 @@
 //! What a server leaves behind: `/api/v1/answers/leaks`, `sockreel leaks`.
 
-use super::{Basis, Holder, Party, Terms, When, columns::columns};
+use super::{Basis, Holder, Party, Terms, When, columns::columns, stack::Stack};
 use crate::{
     api::Socket,
     escape::Escaped,
@@ -58,6 +58,21 @@ pub struct Growing {
     pub threads: Vec<Thread>,
     /// Some of them, newest first.
     pub newest: Vec<Left>,
+    /// From where they were made, most first; absent where stacks are not read (`--stacks`).
+    pub stacks: Option<Vec<MadeAt>>,
+}
+
+/// Descriptors that are left and were made from one place.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+#[ts(optional_fields)]
+pub struct MadeAt {
+    /// How many.
+    pub left: u64,
+    /// Which threads made them, as in `threads` of all.
+    pub threads: Vec<Thread>,
+    /// The stack of the calls, innermost first; absent where it was not read.
+    pub stack: Option<Stack>,
 }
 
 /// A thread and what it made.
@@ -260,6 +275,11 @@ impl Leaks {
 impl Growing {
     fn new(growth: &growth::Growth<'_>, terms: &Terms<'_>) -> Self {
         let thread = |(tid, left): &(u32, u64)| Thread { tid: *tid, left: *left };
+        let made_at = |place: &growth::MadeAt<'_>| MadeAt {
+            left: place.left,
+            threads: place.threads.iter().map(thread).collect(),
+            stack: place.stack.map(Stack::new),
+        };
         Self {
             process: terms.party(growth.process.key),
             kind: growth.kind.name().to_owned(),
@@ -275,6 +295,7 @@ impl Growing {
                 .iter()
                 .map(|(fd, made)| Left { fd: *fd, made: terms.when(*made) })
                 .collect(),
+            stacks: (!growth.places.is_empty()).then(|| growth.places.iter().map(made_at).collect()),
         }
     }
 
@@ -293,14 +314,38 @@ impl Growing {
             Some(longest) => format!("what was closed was open for at most {}", duration(longest)),
             None => "none was closed".to_owned(),
         };
-        let threads: Vec<String> =
-            self.threads.iter().map(|thread| format!("thread {} ({})", thread.tid, thread.left)).collect();
         let fds: Vec<String> =
             self.newest.iter().map(|left| format!("fd {}{}", left.fd, left.made.evidence())).collect();
-        let by = if threads.is_empty() { String::new() } else { format!("; made by {}", threads.join(", ")) };
+        let by = made_by(&self.threads);
         let _ = writeln!(text, "    {lives}{by}\n    newest: {}", fds.join(", "));
+        let places = self.stacks.as_deref().unwrap_or_default();
+        for MadeAt { left, threads, stack } in places.iter().take(STACKS) {
+            let by = made_by(threads);
+            match stack {
+                Some(stack) => {
+                    let _ = writeln!(text, "    {left} from here{by}");
+                    text.push_str(&stack.text(8));
+                }
+                None => {
+                    let _ = writeln!(text, "    {left} from where is not known{by}");
+                }
+            }
+        }
+        if let Some(others) = places.get(STACKS..).filter(|others| !others.is_empty()) {
+            let left: u64 = others.iter().map(|place| place.left).sum();
+            let _ = writeln!(text, "    {left} from {} other places", others.len());
+        }
         text
     }
+}
+
+/// Stacks that text shows; `--json` has all.
+const STACKS: usize = 3;
+
+fn made_by(threads: &[Thread]) -> String {
+    let threads: Vec<String> =
+        threads.iter().map(|thread| format!("thread {} ({})", thread.tid, thread.left)).collect();
+    if threads.is_empty() { String::new() } else { format!("; made by {}", threads.join(", ")) }
 }
 
 impl HungUp {

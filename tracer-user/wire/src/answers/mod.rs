@@ -10,6 +10,7 @@ pub mod leaks;
 pub mod queues;
 pub mod slow;
 pub mod sockets;
+mod stack;
 pub mod who;
 
 use crate::{api::Socket, escape::Escaped, line::lossy, number::offset};
