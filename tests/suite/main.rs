@@ -37,4 +37,5 @@ mod strace;
 mod tables;
 mod uring;
 mod verifier;
+mod waits;
 mod workers;
