@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { visible } from "./escape.ts";
 import { lowerBound, upperBound } from "./search.ts";
+import { Slices } from "./slices.ts";
 import { Clock, duration } from "./time.ts";
 
 describe("visible", () => {
@@ -58,4 +59,48 @@ test("bounds", () => {
   const same = (x: number) => x;
   expect([0, 1, 3, 4, 5, 6].map((x) => lowerBound(items, x, same))).toEqual([0, 0, 1, 3, 3, 4]);
   expect([0, 1, 3, 4, 5, 6].map((x) => upperBound(items, x, same))).toEqual([0, 1, 3, 3, 4, 4]);
+});
+
+describe("slices", () => {
+  test("long work leaves the others their turn, and its result comes once", async () => {
+    const slices = new Slices<number>();
+    let steps = 0;
+    function* work(): Generator<void, number, void> {
+      for (const until = performance.now() + 40; performance.now() < until; steps += 1) yield;
+      return steps;
+    }
+    const results: number[] = [];
+    let turns = 0;
+    const others = setInterval(() => (turns += 1), 1);
+    await new Promise<void>((done) => {
+      slices.start(work(), (result) => {
+        results.push(result);
+        done();
+      });
+      expect(slices.busy).toBe(true);
+    });
+    clearInterval(others);
+    expect([results, slices.busy]).toEqual([[steps], false]);
+    expect(turns).toBeGreaterThan(1);
+    expect(slices.took).toBeGreaterThan(0);
+  });
+
+  test("what is little is done at once, and what was stopped or begun anew brings nothing", async () => {
+    const slices = new Slices<string>();
+    function* endless(): Generator<void, string, void> {
+      for (;;) yield;
+    }
+    // biome-ignore lint/correctness/useYield: it is done in one step
+    function* short(): Generator<void, string, void> {
+      return "short";
+    }
+    const results: string[] = [];
+    slices.start(endless(), (result) => results.push(result));
+    slices.start(short(), (result) => results.push(result));
+    expect([results, slices.busy]).toEqual([["short"], false]);
+    slices.start(endless(), (result) => results.push(result));
+    slices.stop();
+    await new Promise((done) => setTimeout(done, 10));
+    expect([results, slices.busy]).toEqual([["short"], false]);
+  });
 });

@@ -110,8 +110,9 @@ export class App {
         break;
     }
     if (this.session.behind && this.state.rows.peek().rows.length > 0) this.#later();
-    else if (this.session.version === before) this.frames.request();
-    else this.changed();
+    else if (this.session.version !== before) this.changed();
+    // The server's heartbeat: it moves the newest moment of a session that goes on, and nothing of a recording.
+    else if (this.live) this.frames.request();
     if (applied.kind === "changed") this.sharing.arrived();
     return applied.kind === "changed" ? applied.ack : undefined;
   }

@@ -1,3 +1,4 @@
+import { lowerBound, upperBound } from "../base/search.ts";
 import type { Entities } from "../store/entities.ts";
 import type { App } from "./app.ts";
 
@@ -78,17 +79,16 @@ export class Ranging {
   }
 }
 
-/** Counts what happened in a range, its ends included. */
+/** Counts what happened in a range, its ends included, by what is kept in order: what it costs grows with the slots. */
 export function measure(entities: Entities, { from, to }: Range): Measure {
-  const within = (t: number | null) => t !== null && t >= from && t <= to;
-  let [opened, closed, accepted, failed] = [0, 0, 0, 0];
-  for (const descriptor of entities.descriptors.values()) {
-    if (within(descriptor.opened)) opened += 1;
-    if (within(descriptor.closed)) closed += 1;
+  const within = <T>(items: readonly T[], key: (item: T) => number) =>
+    upperBound(items, to, key) - lowerBound(items, from, key);
+  let [opened, closed, failed] = [0, 0, 0];
+  for (const { held } of entities.allSlots()) {
+    opened += within(held, (one) => one.opened);
+    // What a slot holds comes one after another, so their ends are in order, too.
+    closed += within(held, (one) => one.closed ?? Number.POSITIVE_INFINITY);
   }
-  for (const socket of entities.sockets.values()) {
-    if (within(socket.accepted)) accepted += 1;
-    for (const step of socket.steps) if (step.error && within(step.t)) failed += 1;
-  }
-  return { opened, closed, accepted, failed };
+  for (const [, times] of entities.faulty()) failed += within(times, (t) => t);
+  return { opened, closed, accepted: within(entities.accepts, (t) => t), failed };
 }

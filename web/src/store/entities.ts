@@ -37,6 +37,8 @@ export class Entities {
   /** When the sockets behind a slot met an error, by table and number; how many steps of a socket are among them. */
   readonly #errors = new Map<string, Map<number, number[]>>();
   readonly #faulty = new Map<string, number[]>();
+  /** When sockets were accepted, in order. */
+  readonly #accepts: number[] = [];
 
   putProcess(process: Process): void {
     this.revision += 1;
@@ -65,9 +67,11 @@ export class Entities {
     this.revision += 1;
     const known = this.sockets.get(socket.id);
     if (known && known.listener === socket.listener && joined(known) === joined(socket)) {
+      this.#accept(known.accepted, socket.accepted);
       Object.assign(known, socket);
     } else {
       if (known) this.evictSocket(known.id);
+      this.#accept(null, socket.accepted);
       this.sockets.set(socket.id, socket);
       if (socket.listener) insert(list(this.#children, socket.listener), socket, joined);
     }
@@ -105,6 +109,7 @@ export class Entities {
     const known = this.sockets.get(id);
     if (!known) return;
     this.sockets.delete(id);
+    this.#accept(known.accepted, null);
     for (const t of this.#faulty.get(id) ?? [])
       for (const holder of this.holders(id)) this.#unfault(holder, t);
     this.#faulty.delete(id);
@@ -119,6 +124,16 @@ export class Entities {
       this.#sorted.set(table, sorted);
     }
     return sorted;
+  }
+
+  /** The slots of all tables, in no order. */
+  *allSlots(): Iterable<Slot> {
+    for (const slots of this.#tables.values()) yield* slots.values();
+  }
+
+  /** When sockets were accepted, in order. */
+  get accepts(): readonly number[] {
+    return this.#accepts;
   }
 
   /** A listener's children, in the order in which they joined. */
@@ -175,6 +190,13 @@ export class Entities {
     const [only] = rest;
     if (!only) this.#files.delete(file);
     else this.#files.set(file, rest.length === 1 ? only : rest);
+  }
+
+  /** A socket's moment of being accepted is another one now. */
+  #accept(before: number | null, now: number | null): void {
+    if (before === now) return;
+    if (before !== null) remove(this.#accepts, before, (t) => t);
+    if (now !== null) insert(this.#accepts, now, (t) => t);
   }
 
   /** Takes note of the errors of a socket that are new. */

@@ -1,4 +1,5 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { Slices } from "../base/slices.ts";
 import { count } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
 import { palette } from "../interact/theme.ts";
@@ -13,8 +14,6 @@ const BUCKET_PX = 3;
 /** The whole time is counted anew at most so often, and so that counting takes a twentieth of the time at most. */
 const COUNT_MS = 50;
 const SHARE = 20;
-/** How much of a frame counting takes. */
-const SLICE_MS = 2;
 const NONE = new Uint32Array(1);
 const NOTHING = { changes: NONE, errors: NONE, open: NONE };
 /** How near to an edge of the window takes hold of it. */
@@ -56,11 +55,9 @@ class Strip {
   readonly #observer: ResizeObserver;
   #width = 0;
   #summary: Summary | undefined;
-  #counting: Generator<void, Summary, void> | undefined;
+  readonly #counting = new Slices<Summary>();
   /** Of the session, as it was last counted. */
   #version = -1;
-  /** How long the present count has taken up to now. */
-  #took = 0;
   /** When the next count may begin. */
   #due = 0;
   #later: ReturnType<typeof setTimeout> | undefined;
@@ -86,6 +83,7 @@ class Strip {
 
   stop(): void {
     clearTimeout(this.#later);
+    this.#counting.stop();
     this.#abort.abort();
     this.#observer.disconnect();
   }
@@ -94,7 +92,7 @@ class Strip {
     this.#width = this.canvas.clientWidth;
     this.canvas.width = Math.max(1, Math.round(this.#width * devicePixelRatio));
     this.canvas.height = Math.round(HEIGHT * devicePixelRatio);
-    this.#counting = undefined;
+    this.#counting.stop();
     this.#summary = undefined;
     this.#due = 0;
     this.app.frames.request();
@@ -104,7 +102,7 @@ class Strip {
     return this.app.session.status?.kept_since ?? 0;
   }
 
-  /** The newest count. A new one is made beside it, a part in each frame. */
+  /** The newest count. A new one is made beside it, between the frames. */
   #count(): Summary {
     const { session, edge, frames } = this.app;
     const from = this.#first();
@@ -112,28 +110,21 @@ class Strip {
     const now = performance.now();
     const known = this.#summary;
     const stale = !known || this.#version !== session.version || known.to !== to;
-    if (!this.#counting && stale && now >= this.#due) {
+    if (!this.#counting.busy && stale && now >= this.#due) {
       const buckets = Math.max(1, Math.floor(this.#width / BUCKET_PX));
-      this.#counting = summarizing(session.entities, session.failures, from, to, buckets);
       this.#version = session.version;
-      this.#took = 0;
-    } else if (!this.#counting && this.#version !== session.version) {
+      const work = summarizing(session.entities, session.failures, from, to, buckets);
+      this.#counting.start(work, (summary) => {
+        this.#summary = summary;
+        this.#due = performance.now() + Math.max(COUNT_MS, SHARE * this.#counting.took);
+        frames.request();
+      });
+    } else if (!this.#counting.busy && this.#version !== session.version) {
       this.#later ??= setTimeout(() => {
         this.#later = undefined;
         frames.request();
       }, this.#due - now);
     }
-    let until = now;
-    while (this.#counting && until < now + SLICE_MS) {
-      const { done, value } = this.#counting.next();
-      until = performance.now();
-      if (!done) continue;
-      this.#summary = value;
-      this.#counting = undefined;
-      this.#due = until + Math.max(COUNT_MS, SHARE * (this.#took + until - now));
-    }
-    this.#took += until - now;
-    if (this.#counting) frames.request();
     return this.#summary ?? { from, to, ...NOTHING };
   }
 
