@@ -16,7 +16,7 @@ function rows(fake: FakeSession, expanded = new Map<string, boolean>()) {
     entities: session.entities,
     failures: session.failures,
     edge: fake.now,
-    filter: undefined,
+    matching: undefined,
     expanded,
   });
   const sentence = (row: Row) => describeRow(session.entities, row, fake.now).sentence;

@@ -63,7 +63,7 @@ test("bounds", () => {
 
 describe("slices", () => {
   test("long work leaves the others their turn, and its result comes once", async () => {
-    const slices = new Slices<number>();
+    const slices = new Slices<number>(4);
     let steps = 0;
     function* work(): Generator<void, number, void> {
       for (const until = performance.now() + 40; performance.now() < until; steps += 1) yield;
@@ -86,7 +86,7 @@ describe("slices", () => {
   });
 
   test("what is little is done at once, and what was stopped or begun anew brings nothing", async () => {
-    const slices = new Slices<string>();
+    const slices = new Slices<string>(4);
     function* endless(): Generator<void, string, void> {
       for (;;) yield;
     }
@@ -102,5 +102,25 @@ describe("slices", () => {
     slices.stop();
     await new Promise((done) => setTimeout(done, 10));
     expect([results, slices.busy]).toEqual([["short"], false]);
+  });
+
+  test("whoever cannot wait has the result at once", () => {
+    const slices = new Slices<string>(0);
+    const results: string[] = [];
+    let told = 0;
+    function* long(): Generator<void, string, void> {
+      for (let i = 0; i < 1000; i += 1) yield;
+      return "all";
+    }
+    slices.start(
+      long(),
+      (result) => results.push(result),
+      () => (told += 1),
+    );
+    expect([results, told]).toEqual([[], 1]);
+    slices.finish();
+    expect([results, told, slices.busy]).toEqual([["all"], 1, false]);
+    slices.finish();
+    expect(results).toEqual(["all"]);
   });
 });

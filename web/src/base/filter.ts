@@ -63,8 +63,12 @@ function term<S>(token: Token, fields: Fields<S>): Filter<S> {
 function anywhere<S>({ values }: Token, fields: Fields<S>): Filter<S> {
   const wanted = plain(values[0] ?? []).toLowerCase();
   const texts = Object.values(fields).flatMap((field) => ("text" in field ? [field.text] : []));
-  return (subject) =>
-    texts.some((get) => present(get(subject)).some((text) => text.toLowerCase().includes(wanted)));
+  return (subject) => {
+    for (const get of texts) {
+      for (const text of get(subject)) if (text?.toLowerCase().includes(wanted)) return true;
+    }
+    return false;
+  };
 }
 
 function keyed<S>(token: Token, key: string, fields: Fields<S>): Filter<S> {

@@ -1,9 +1,11 @@
 import { visible } from "../base/escape.ts";
 import { Frames } from "../base/frames.ts";
+import { Slices } from "../base/slices.ts";
 import { count } from "../base/time.ts";
 import { neighbour } from "../layout/changes.ts";
 import { type RowFilter, readRowFilter } from "../layout/filter.ts";
 import { layRows } from "../layout/lay.ts";
+import { Matching } from "../layout/matching.ts";
 import { type Density, type Mode, type Row, rowAt } from "../layout/rows.ts";
 import { Lesson } from "../lesson/lesson.ts";
 import type { Link } from "../net/live.ts";
@@ -29,6 +31,12 @@ const GUESS_MS = 3_000;
 /** How often the page is drawn while it is told what there is already. */
 const CATCH_UP_MS = 400;
 
+/** How long a search may keep everything else waiting. */
+const SEARCH_MS = 8;
+
+/** How often what a search has found so far is shown. */
+const FOUND_MS = 100;
+
 /** The page without its looks: data, view and what one can do with them. */
 export class App {
   readonly frames = new Frames();
@@ -45,6 +53,9 @@ export class App {
   readonly asking: Asking;
   /** The row filter; `filterProblem` says why there is none while the box has text. */
   #filter: RowFilter | undefined;
+  #matching: Matching | undefined;
+  readonly #search = new Slices<void>(SEARCH_MS);
+  #shownAt = 0;
   readonly #expanded = new Map<string, boolean>();
   #rowsDirty = true;
   #catchingUp: ReturnType<typeof setTimeout> | undefined;
@@ -179,7 +190,7 @@ export class App {
       entities: this.session.entities,
       failures: this.session.failures,
       edge: this.edge,
-      filter: this.#filter,
+      matching: this.#matching,
       expanded: this.#expanded,
       density: this.state.density.peek(),
       pinned: this.state.pinned.peek(),
@@ -227,6 +238,7 @@ export class App {
     this.#lost = this.session.status?.lost ?? 0;
     this.feed.restart();
     this.asking.restart();
+    this.#match();
     if (this.live) this.viewport.restart();
     else {
       this.viewport.reach(this.session.status?.kept_since ?? 0, this.session.now);
@@ -385,7 +397,34 @@ export class App {
     this.state.filter.value = text;
     const parsed = text.trim() ? readRowFilter(text) : undefined;
     this.#filter = typeof parsed === "function" ? parsed : undefined;
+    this.#match();
     this.changed();
+  }
+
+  /** Looks for what fits the filter; what has been found so far is shown meanwhile. */
+  #match(): void {
+    const { entities } = this.session;
+    this.#search.stop();
+    entities.watcher = undefined;
+    this.#matching = this.#filter && new Matching(entities, this.#filter);
+    if (!this.#matching) return;
+    this.#shownAt = this.now();
+    this.#search.start(
+      this.#matching.all(),
+      () => this.changed(),
+      () => this.#found(),
+    );
+  }
+
+  #found(): void {
+    if (this.now() - this.#shownAt < FOUND_MS) return;
+    this.#shownAt = this.now();
+    this.changed();
+  }
+
+  /** Whether there is more to look at for the filter than was so far. */
+  get searching(): boolean {
+    return this.#search.busy;
   }
 
   /** The row filter; none where its text is empty or cannot be read. */
@@ -478,6 +517,7 @@ export class App {
 
   /** Lays the rows at once, for whoever needs them before the next frame. */
   layNow(): void {
+    this.#search.finish();
     this.#rowsDirty = true;
     this.#refresh();
   }

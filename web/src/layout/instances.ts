@@ -15,7 +15,7 @@ interface Group {
 }
 
 /** A row is a descriptor from filled to emptied, the oldest first: what nobody closes stands at the top. */
-export function layInstances({ entities, edge, filter, expanded, density, pinned }: Question): Rows {
+export function layInstances({ entities, edge, matching, expanded, density, pinned }: Question): Rows {
   const stack = new Stack(density);
   let all = 0;
   let hidden = 0;
@@ -28,12 +28,11 @@ export function layInstances({ entities, edge, filter, expanded, density, pinned
       for (const descriptor of slot.held) {
         if (descriptor.opened > edge) continue;
         all += 1;
-        const socket = descriptor.socket ? entities.sockets.get(descriptor.socket) : undefined;
-        if (filter && !filter({ process, descriptor, socket })) hidden += 1;
+        if (matching && !matching.of(process, slot.fd).has(descriptor)) hidden += 1;
         else (isOpen(descriptor, edge) ? open : closed).push(descriptor);
       }
     }
-    if (filter && open.length + closed.length === 0) continue;
+    if (matching && open.length + closed.length === 0) continue;
     open.sort(byAge);
     closed.sort(byAge);
     const newest = closed.slice(-LISTED_CLOSED);

@@ -14,7 +14,7 @@ function draw(fake: FakeSession, until = 10e9): RecordingRenderer {
   const edge = Math.min(until, fake.now);
   const expanded = new Map<string, boolean>();
   const { entities, failures } = session;
-  const { rows } = layRows("slots", { entities, failures, edge, filter: undefined, expanded });
+  const { rows } = layRows("slots", { entities, failures, edge, matching: undefined, expanded });
   const renderer = new RecordingRenderer();
   renderer.lanes(
     layScene({

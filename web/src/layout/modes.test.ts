@@ -20,7 +20,7 @@ function seen(fake: FakeSession): Session {
 
 function lay(session: Session, edge: number, mode: Mode) {
   const { entities, failures } = session;
-  return layRows(mode, { entities, failures, edge, filter: undefined, expanded: new Map() });
+  return layRows(mode, { entities, failures, edge, matching: undefined, expanded: new Map() });
 }
 
 function marks(session: Session, edge: number, mode: Mode, span = 10e9): { x: number; y: number }[] {
@@ -122,7 +122,7 @@ test("an error is marked in every mode, however far one zooms out", () => {
     entities,
     failures,
     edge,
-    filter: undefined,
+    matching: undefined,
     expanded: new Map([[server.id, false]]),
   });
   expect(collapsed.rows.length).toBe(1);

@@ -4,27 +4,39 @@ import { FakeSession } from "../../test/fake/session.ts";
 import { Session } from "../store/session.ts";
 import { readRowFilter } from "./filter.ts";
 import { layRows } from "./lay.ts";
+import { Matching } from "./matching.ts";
 import { type Mode, type Question, type Rows, rowAt } from "./rows.ts";
 import { FEW_CHILDREN, LISTED_CHILDREN } from "./slots.ts";
 
-function lay(fake: FakeSession, more: Partial<Question> = {}, mode: Mode = "slots"): Rows {
+function told(fake: FakeSession): Session {
   const session = new Session();
   session.apply({ kind: "hello", info: fake.info, resumed: false });
   session.apply(fake.change(0, 0));
+  return session;
+}
+
+function lay(
+  fake: FakeSession,
+  more: Partial<Question> = {},
+  mode: Mode = "slots",
+  session = told(fake),
+): Rows {
   return layRows(mode, {
     entities: session.entities,
     failures: session.failures,
     edge: fake.now,
-    filter: undefined,
+    matching: undefined,
     expanded: new Map(),
     ...more,
   });
 }
 
-function filter(text: string) {
+function searched({ entities }: Session, text: string): Matching {
   const parsed = readRowFilter(text);
   if (typeof parsed === "string") throw new Error(parsed);
-  return parsed;
+  const matching = new Matching(entities, parsed);
+  for (const _ of matching.all());
+  return matching;
 }
 
 const shown = ({ rows }: Rows) =>
@@ -132,10 +144,58 @@ describe("filter", () => {
     ["error.log pid:811", ["nginx", "fd 2"]],
     ["comm:curl kind:pipe", ["curl", "fd 0"]],
   ])("%s", (text, expected) => {
-    const rows = lay(nginx().session, { filter: filter(text) });
+    const fake = nginx().session;
+    const session = told(fake);
+    const rows = lay(fake, { matching: searched(session, text) }, "slots", session);
     expect(shown(rows).filter((row) => !row?.startsWith("127"))).toEqual(expected);
     expect(rows.hidden).toBe(rows.slots - expected.length + 1);
   });
+
+  test.each(["state:connected", "port:1005,1010 fd:>4", "-comm:server", "comm:renamed", "error:*"])(
+    "%s finds the same when it goes along with what changes as when it looks at everything",
+    (text) => {
+      const fake = new FakeSession();
+      const server = fake.process(1, "server");
+      const child = fake.fork(server, 2);
+      const listener = fake.listen(server, 3, "127.0.0.1:80");
+      const session = told(fake);
+      let rev = fake.rev;
+      let lines = fake.lines.length;
+      const along = searched(session, text);
+      const open: ReturnType<FakeSession["accept"]>[] = [];
+      for (let i = 0; i < 60; i += 1) {
+        fake.pass(1);
+        const queued = fake.queue(listener, `127.0.0.1:${1000 + i}`);
+        if (i % 5 === 0) fake.step(queued, "closed", "CLOSE", "ECONNRESET");
+        open.push(fake.accept(server, listener, queued, 4 + (i % 5), 0.5));
+        const oldest = open.length === 5 ? open.shift() : undefined;
+        if (oldest) fake.close(server, oldest, "peer");
+        if (i === 40) fake.exec(child, "renamed");
+        if (i % 7 > 0) continue;
+        const change = fake.change(rev, lines);
+        expect(session.apply(change).kind).toBe("changed");
+        rev = change.to;
+        lines = fake.lines.length;
+        if (i === 49) {
+          const [gone] = [...fake.descriptors.values()].filter(({ closed }) => closed !== null);
+          session.apply({
+            kind: "evict",
+            processes: [],
+            descriptors: [gone?.id ?? ""],
+            sockets: [gone?.socket ?? ""],
+          });
+        }
+        const modes = ["slots", "instances"] as const;
+        const laid = (matching: Matching) =>
+          modes.map((mode) => {
+            const { rows, slots, hidden } = lay(fake, { matching }, mode, session);
+            return [rows.map(({ key }) => key), slots, hidden];
+          });
+        expect(laid(along)).toEqual(laid(searched(session, text)));
+        session.entities.watcher = along;
+      }
+    },
+  );
 
   test("says what it cannot read", () => {
     expect(readRowFilter("prot:443")).toMatch(/^prot:443: no field is called "prot"; .* process pid comm/);

@@ -2,7 +2,7 @@ import { upperBound } from "../base/search.ts";
 import type { Descriptor, Process, Socket } from "../protocol/types.gen.ts";
 import type { Entities, Slot } from "../store/entities.ts";
 import type { Failures } from "../store/failures.ts";
-import type { RowFilter } from "./filter.ts";
+import type { Matching } from "./matching.ts";
 
 export const DENSITIES = ["normal", "compact", "dense"] as const;
 export type Density = (typeof DENSITIES)[number];
@@ -107,7 +107,8 @@ export interface Question {
   readonly failures: Failures;
   /** Nothing after this moment is shown. */
   readonly edge: number;
-  readonly filter: RowFilter | undefined;
+  /** What the row filter lets through, as far as it is known; without one, everything. */
+  readonly matching: Matching | undefined;
   /** Whether a row is expanded, where the user said so. */
   readonly expanded: ReadonlyMap<string, boolean>;
   readonly density?: Density;

@@ -2,7 +2,6 @@ import { upperBound } from "../base/search.ts";
 import type { Descriptor, Process } from "../protocol/types.gen.ts";
 import { type Entities, joined, lastHeld, type Slot } from "../store/entities.ts";
 import type { Failures } from "../store/failures.ts";
-import type { RowFilter } from "./filter.ts";
 import {
   childKey,
   isOpen,
@@ -27,7 +26,7 @@ interface Kept {
 }
 
 /** A row is a number of a table: processes as first seen, slots by number, children as they joined. */
-export function laySlots({ entities, failures, edge, filter, expanded, density, pinned }: Question): Rows {
+export function laySlots({ entities, failures, edge, matching, expanded, density, pinned }: Question): Rows {
   const stack = new Stack(density);
   let slots = 0;
   let hidden = 0;
@@ -45,10 +44,11 @@ export function laySlots({ entities, failures, edge, filter, expanded, density, 
       if (!descriptor) continue;
       slots += 1;
       if (isOpen(descriptor, edge)) held += 1;
-      if (!filter || matches(slot, process, entities, filter, edge)) kept.push({ slot, descriptor });
+      // A slot stays in sight if anything that it held fits: what is looked for may be closed by now.
+      if (!matching || matching.anyOf(process, slot.fd, edge)) kept.push({ slot, descriptor });
       else hidden += 1;
     }
-    if (filter && kept.length === 0) continue;
+    if (matching && kept.length === 0) continue;
     groups.push({ process, kept, held });
   }
 
@@ -56,7 +56,7 @@ export function laySlots({ entities, failures, edge, filter, expanded, density, 
     const key = processKey(process.id);
     const open =
       expanded.get(key) ??
-      (filter !== undefined || isTelling(entities, failures, process, kept, at < FIRST_PROCESSES, edge));
+      (matching !== undefined || isTelling(entities, failures, process, kept, at < FIRST_PROCESSES, edge));
     stack.push({
       kind: "process",
       key,
@@ -148,15 +148,4 @@ function isTelling(
     const socket = entities.sockets.get(descriptor.socket);
     return socket?.steps.some(({ phase, t }) => phase === "listening" && t <= edge) ?? false;
   });
-}
-
-/** A slot stays in sight if anything that it held fits: what is looked for may be closed by now. */
-function matches(slot: Slot, process: Process, entities: Entities, filter: RowFilter, edge: number): boolean {
-  for (let i = slot.held.length - 1; i >= 0; i -= 1) {
-    const descriptor = slot.held[i] as Descriptor;
-    if (descriptor.opened > edge) continue;
-    const socket = descriptor.socket ? entities.sockets.get(descriptor.socket) : undefined;
-    if (filter({ process, descriptor, socket })) return true;
-  }
-  return false;
 }

@@ -6,7 +6,7 @@ import { laneKey, listenerKey, pinnedFirst, type Question, type Rows, Stack } fr
 export const LISTED_LANES = 500;
 
 /** Listeners, each with its children below it: a child takes the first row in which no other is there. */
-export function layListeners({ entities, edge, filter, expanded, density, pinned }: Question): Rows {
+export function layListeners({ entities, edge, matching, expanded, density, pinned }: Question): Rows {
   const stack = new Stack(density);
   let all = 0;
   let hidden = 0;
@@ -22,8 +22,8 @@ export function layListeners({ entities, edge, filter, expanded, density, pinned
     const process = descriptor && owners.get(descriptor.table);
     if (!descriptor || !process) continue;
     all += 1;
-    const fits = (child: Socket) => filter?.({ process, descriptor: undefined, socket: child }) ?? true;
-    const own = filter?.({ process, descriptor, socket }) ?? true;
+    const fits = (child: Socket) => matching?.fits({ process, descriptor: undefined, socket: child }) ?? true;
+    const own = matching?.fits({ process, descriptor, socket }) ?? true;
     const lanes = lanesOf(entities, socket)
       .map((lane) => lane.filter((child) => joined(child) <= edge && (own || fits(child))))
       .filter((lane) => lane.length > 0);

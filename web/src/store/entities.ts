@@ -7,6 +7,13 @@ export interface Slot {
   readonly held: Descriptor[];
 }
 
+/** Whoever has to know of each object that comes, changes or goes, after it has. */
+export interface Watcher {
+  processChanged(process: Process): void;
+  descriptorChanged(descriptor: Descriptor): void;
+  socketChanged(socket: Socket): void;
+}
+
 /** When a child joined its listener's family: when it was queued, or accepted, or first seen. */
 export function joined(child: Socket): number {
   return child.queued ?? child.accepted ?? child.steps[0]?.t ?? 0;
@@ -24,6 +31,7 @@ export function acceptedAt(child: Socket): number | undefined {
 export class Entities {
   /** Grows with every object that comes, changes or goes. */
   revision = 0;
+  watcher: Watcher | undefined;
   /** By id, in the order in which they were first seen. */
   readonly processes = new Map<string, Process>();
   readonly descriptors = new Map<string, Descriptor>();
@@ -45,6 +53,7 @@ export class Entities {
     const known = this.processes.get(process.id);
     if (known) Object.assign(known, process);
     else this.processes.set(process.id, process);
+    this.watcher?.processChanged(known ?? process);
   }
 
   putDescriptor(descriptor: Descriptor): void {
@@ -52,15 +61,18 @@ export class Entities {
     const known = this.descriptors.get(descriptor.id);
     if (known && known.socket === descriptor.socket && known.opened === descriptor.opened) {
       Object.assign(known, descriptor);
+      this.watcher?.descriptorChanged(known);
       return;
     }
     if (known) this.evictDescriptor(known.id);
     this.descriptors.set(descriptor.id, descriptor);
     insert(this.#slot(descriptor.table, descriptor.fd).held, descriptor, openedAt);
     this.#share(descriptor);
-    if (!descriptor.socket) return;
-    insert(list(this.#holders, descriptor.socket), descriptor, openedAt);
-    for (const t of this.#faulty.get(descriptor.socket) ?? []) this.#fault(descriptor, t);
+    if (descriptor.socket) {
+      insert(list(this.#holders, descriptor.socket), descriptor, openedAt);
+      for (const t of this.#faulty.get(descriptor.socket) ?? []) this.#fault(descriptor, t);
+    }
+    this.watcher?.descriptorChanged(descriptor);
   }
 
   putSocket(socket: Socket): void {
@@ -76,11 +88,14 @@ export class Entities {
       if (socket.listener) insert(list(this.#children, socket.listener), socket, joined);
     }
     this.#faults(socket);
+    this.watcher?.socketChanged(known ?? socket);
   }
 
   evictProcess(id: string): void {
     this.revision += 1;
+    const known = this.processes.get(id);
     this.processes.delete(id);
+    if (known) this.watcher?.processChanged(known);
   }
 
   evictDescriptor(id: string): void {
@@ -99,9 +114,11 @@ export class Entities {
       }
     }
     this.#unshare(known);
-    if (!known.socket) return;
-    removeFrom(this.#holders, known.socket, known, openedAt);
-    for (const t of this.#faulty.get(known.socket) ?? []) this.#unfault(known, t);
+    if (known.socket) {
+      removeFrom(this.#holders, known.socket, known, openedAt);
+      for (const t of this.#faulty.get(known.socket) ?? []) this.#unfault(known, t);
+    }
+    this.watcher?.descriptorChanged(known);
   }
 
   evictSocket(id: string): void {
@@ -114,6 +131,7 @@ export class Entities {
       for (const holder of this.holders(id)) this.#unfault(holder, t);
     this.#faulty.delete(id);
     if (known.listener) removeFrom(this.#children, known.listener, known, joined);
+    this.watcher?.socketChanged(known);
   }
 
   /** The slots of a table that hold or held something, by number. */

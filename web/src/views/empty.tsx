@@ -20,6 +20,8 @@ export function Empty() {
   }
   if (rows.length > 0) return null;
   if (hidden > 0) {
+    // What fits may be in what has not been looked at yet.
+    if (app.searching) return null;
     return (
       <div class="empty">
         <h2>The filter hides all {hidden} rows</h2>

@@ -14,6 +14,8 @@ const BUCKET_PX = 3;
 /** The whole time is counted anew at most so often, and so that counting takes a twentieth of the time at most. */
 const COUNT_MS = 50;
 const SHARE = 20;
+/** A count begins within a frame. */
+const SLICE_MS = 4;
 const NONE = new Uint32Array(1);
 const NOTHING = { changes: NONE, errors: NONE, open: NONE };
 /** How near to an edge of the window takes hold of it. */
@@ -55,7 +57,7 @@ class Strip {
   readonly #observer: ResizeObserver;
   #width = 0;
   #summary: Summary | undefined;
-  readonly #counting = new Slices<Summary>();
+  readonly #counting = new Slices<Summary>(SLICE_MS);
   /** Of the session, as it was last counted. */
   #version = -1;
   /** When the next count may begin. */

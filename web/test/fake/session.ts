@@ -110,6 +110,12 @@ export class FakeSession {
     this.#line(process, { event: "exit", via: "exit", status: 0 });
   }
 
+  exec(process: Process, comm: string): void {
+    process.comm = comm;
+    this.#touch(process.id);
+    this.#line(process, { event: "exec", via: "exec" });
+  }
+
   doubt(process: Process, why: string): void {
     Object.assign(process, { standing: "doubtful", why, since: this.now });
     this.#touch(process.id);
