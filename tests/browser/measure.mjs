@@ -1,79 +1,18 @@
 // Opens a session in Chromium, measures the page with it, and prints one line of JSON.
-// usage: node measure.mjs URL recording|live [SECONDS]
-import { createRequire } from "node:module";
+// usage: node measure.mjs URL recording|live SECONDS [SOAK_SECONDS]
 import { setTimeout as sleep } from "node:timers/promises";
+import { launch, paced, percentile, probes } from "./probes.mjs";
 
-const { chromium } = createRequire(new URL("../../web/package.json", import.meta.url))("playwright-core");
-const [url, kind, seconds = "10"] = process.argv.slice(2);
+const [url, kind, seconds, soak = "0"] = process.argv.slice(2);
 
-const browser = await chromium.launch({
-  executablePath: "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--enable-blink-features=ForceEagerMeasureMemory"],
-});
+const browser = await launch();
 const page = await browser.newPage({ viewport: { width: 1600, height: 900 } });
 const faults = [];
 page.on("pageerror", (error) => faults.push(String(error)));
 page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
-await page.addInitScript(() => {
-  // The time of every frame's own work, and the distance between two.
-  const own = [];
-  const apart = [];
-  let last;
-  const request = window.requestAnimationFrame.bind(window);
-  window.requestAnimationFrame = (run) =>
-    request((t) => {
-      if (last !== undefined) apart.push(t - last);
-      last = t;
-      const begin = performance.now();
-      run(t);
-      own.push(performance.now() - begin);
-    });
-  // Whether the lanes show anything below the ruler.
-  const blank = () => {
-    const canvas = document.querySelector(".lanes canvas");
-    const { data } = canvas.getContext("2d").getImageData(0, 40, canvas.width, canvas.height - 40);
-    const pixels = new Uint32Array(data.buffer);
-    const seen = new Set();
-    for (let i = 0; i < pixels.length && seen.size < 6; i += 7) seen.add(pixels[i]);
-    return seen.size < 6;
-  };
-  // An order-independent sum over everything that the page knows of what is there.
-  const hash = () => {
-    const { entities } = sockreel.session;
-    let sum = 0n;
-    let count = 0;
-    for (const all of [entities.processes, entities.descriptors, entities.sockets]) {
-      for (const one of all.values()) {
-        const text = JSON.stringify(one, Object.keys(one).sort());
-        let h = 0xcbf29ce484222325n;
-        for (let i = 0; i < text.length; i += 1) h = ((h ^ BigInt(text.charCodeAt(i))) * 0x100000001b3n) & 0xffffffffffffffffn;
-        sum = (sum + h) & 0xffffffffffffffffn;
-        count += 1;
-      }
-    }
-    return `${count} ${sum.toString(16)}`;
-  };
-  // The page's streams, to be cut as a network would.
-  const Real = window.WebSocket;
-  const streams = { all: [], closed: false, bytes: 0, most: 0, messages: 0 };
-  window.WebSocket = function (...args) {
-    const socket = new Real(streams.closed ? new URL("/nothing", args[0]) : args[0]);
-    socket.addEventListener("message", ({ data }) => {
-      streams.bytes += data.length;
-      streams.most = Math.max(streams.most, data.length);
-      streams.messages += 1;
-    });
-    streams.all.push(socket);
-    return socket;
-  };
-  window.measured = { own, apart, blank, hash, streams };
-});
+await page.addInitScript(probes);
+const devtools = await page.context().newCDPSession(page);
 
-const percentile = (values, part) => {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted.length === 0 ? null : Number(sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)].toFixed(2));
-};
 const until = async (what, deadline = 120_000) => {
   const end = Date.now() + deadline;
   while (!(await page.evaluate(what))) {
@@ -83,19 +22,17 @@ const until = async (what, deadline = 120_000) => {
 };
 const complete = () => until("globalThis.sockreel?.session.resume && sockreel.session.resume.rev >= sockreel.session.status.rev");
 const frame = () => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
-const memory = async () => (await page.evaluate(() => performance.measureUserAgentSpecificMemory())).bytes;
-const timings = () => page.evaluate(() => {
-  const { own, apart } = measured;
-  const taken = { own: [...own], apart: [...apart] };
-  own.length = 0;
-  apart.length = 0;
-  return taken;
-});
-const frames = async () => {
-  const { own, apart } = await timings();
-  return { count: own.length, own_p50_ms: percentile(own, 0.5), own_p99_ms: percentile(own, 0.99),
-    apart_p99_ms: percentile(apart, 0.99), over_50_ms: own.filter((ms) => ms > 50).length };
+const memory = async () => {
+  await devtools.send("HeapProfiler.collectGarbage");
+  return (await page.evaluate(() => performance.measureUserAgentSpecificMemory())).bytes;
 };
+const painted = () => page.evaluate(() => sockreel.frames.painted);
+const sizes = () => page.evaluate(() => {
+  const { entities, status, events, failures } = sockreel.session;
+  return { processes: entities.processes.size, descriptors: entities.descriptors.size, sockets: entities.sockets.size,
+    events: status.events, kept_events: events.length, kept_since: status.kept_since, lost: status.lost,
+    failures: failures.length };
+});
 
 const report = { kind };
 const begun = Date.now();
@@ -105,76 +42,118 @@ report.rows_ms = Date.now() - begun;
 report.first_paint_ms = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? null);
 if (kind === "recording") await complete();
 report.complete_ms = Date.now() - begun;
-report.sizes = await page.evaluate(() => {
-  const { entities, status, failures } = sockreel.session;
-  return { processes: entities.processes.size, descriptors: entities.descriptors.size, sockets: entities.sockets.size,
-    events: status.events, lost: status.lost, failures: failures.length };
-});
-report.largest_message_bytes = await page.evaluate(() => measured.streams.most);
+report.sizes = await sizes();
 report.isolated = await page.evaluate(() => crossOriginIsolated);
-report.load = await frames();
 report.memory_bytes = await memory();
+if (kind === "recording") {
+  // With nothing to tell, nothing is drawn: the strip is counted, and that is all.
+  await until("sockreel.frames.painted > 0");
+  for (let before = -1; before !== (before = await painted()); ) await sleep(1000);
+  const before = await painted();
+  await sleep(3000);
+  report.idle_frames = (await painted()) - before;
+}
 
-// Zoom and pan at many levels; no frame may show nothing where there is something.
+// Zoom, pan, scroll and mark out ranges: by keys, wheel and pointer.
+const KEYS = ["wwwwwwww", "aaaa", "dddd", "ssss", "wwww", "ssssssss"];
+const move = async () => {
+  for (const key of KEYS.join("")) {
+    await page.keyboard.press(key);
+    await sleep(40);
+  }
+  await page.mouse.move(900, 300);
+  for (let i = 0; i < 20; i += 1) {
+    await page.mouse.wheel(0, 400);
+    await sleep(25);
+  }
+  await page.mouse.move(1000, 500);
+  await page.mouse.down();
+  for (let i = 1; i <= 30; i += 1) {
+    await page.mouse.move(1000 - 12 * i, 500);
+    await sleep(16);
+  }
+  await page.mouse.up();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("0");
+};
+await page.keyboard.press("0");
+await frame();
+report.moving = await paced(page, async () => {
+  for (const end = Date.now() + Number(seconds) * 1000; Date.now() < end; ) await move();
+});
+
+// The same again, looking at what is drawn: no frame may show nothing where there is something. Reading pixels takes time, so
+// these frames are not measured.
 report.blank_frames = 0;
 report.looked_frames = 0;
-const look = async () => {
+for (const key of `0${KEYS.join("")}`) {
+  await page.keyboard.press(key);
   await frame();
   report.looked_frames += 1;
   if (await page.evaluate(() => measured.blank())) report.blank_frames += 1;
-};
-await page.keyboard.press("0");
-await look();
-await timings();
-for (const keys of ["wwwwwwww", "aaaa", "dddd", "ssss", "wwww", "ssssssss"]) {
-  for (const key of keys) {
-    await page.keyboard.press(key);
-    await look();
-  }
 }
-await page.mouse.move(900, 300);
-for (let i = 0; i < 20; i += 1) {
-  await page.mouse.wheel(0, 400);
-  await look();
-}
-report.moving = await frames();
 
 if (kind === "recording") {
-  const search = await page.evaluate(() => {
-    const begin = performance.now();
-    sockreel.setFilter("port:443");
-    sockreel.layNow();
-    const taken = performance.now() - begin;
-    sockreel.setFilter("");
-    sockreel.layNow();
-    return taken;
+  report.searching = await paced(page, async () => {
+    report.search = await page.evaluate(async () => {
+      const begin = performance.now();
+      sockreel.setFilter("port:443,1");
+      const next = () => new Promise((done) => requestAnimationFrame(done));
+      await next();
+      const first = performance.now() - begin;
+      while (sockreel.searching) await next();
+      await next();
+      return { first_ms: Math.round(first), all_ms: Math.round(performance.now() - begin) };
+    });
   });
-  report.search_ms = Number(search.toFixed(1));
-  // With nothing to tell, nothing is drawn.
-  await frame();
-  await sleep(500);
-  const before = await page.evaluate(() => sockreel.frames.painted);
-  await sleep(1500);
-  report.idle_frames = (await page.evaluate(() => sockreel.frames.painted)) - before;
+  await page.evaluate(() => sockreel.setFilter(""));
+  // One page of the list of events, which is all that the page asks for while one looks at it.
+  const asked = await page.evaluate(async (events) => {
+    const taken = [];
+    for (let i = 0; i < 200; i += 1) {
+      const from = Math.floor(((i * 7919) % 997) * (events / 1000));
+      const begin = performance.now();
+      const answer = await fetch(`/api/v1/events?from=${from}&limit=500`);
+      if (!answer.ok) throw new Error(`${answer.status}`);
+      await answer.text();
+      taken.push(performance.now() - begin);
+    }
+    return taken;
+  }, report.sizes.events);
+  report.page_of_events_ms = { p50: percentile(asked, 0.5), p99: percentile(asked, 0.99) };
 } else {
   await page.keyboard.press("l");
-  await timings();
   await page.evaluate(() => {
-    // How old the newest moment is that a change brings.
+    // How old the newest moment is that a change brings, and how long it takes to apply one.
     measured.ages = [];
+    measured.applied = [];
     const { session } = sockreel;
     const apply = session.apply.bind(session);
     session.apply = (message) => {
+      const begin = performance.now();
       const applied = apply(message);
+      measured.applied.push(performance.now() - begin);
       if (message.kind === "change") measured.ages.push(Date.now() - Number(session.clock.epoch(session.now) / 1000000n));
       return applied;
     };
   });
-  await sleep(Number(seconds) * 1000);
-  report.following = await frames();
+  report.following = await paced(page, () => sleep(Number(seconds) * 1000));
   report.rate = await page.evaluate(() => sockreel.rate);
   report.age_p95_ms = percentile(await page.evaluate(() => measured.ages), 0.95);
-  report.memory_after_bytes = await memory();
+  report.apply_p99_ms = percentile(await page.evaluate(() => measured.applied), 0.99);
+  // As time goes on, it takes no more than what is kept needs.
+  report.soak = [];
+  const sample = async () => {
+    const { sockets, descriptors, kept_events } = await sizes();
+    report.soak.push({ t_ms: Date.now() - begun, sockets, descriptors, kept_events, memory_bytes: await memory() });
+  };
+  for (const end = Date.now() + Number(soak) * 1000; Date.now() < end; await sleep(30_000)) await sample();
+  await sample();
+
+  // A machine six times as slow has to fall behind, and its daemon must not wait for it.
+  await devtools.send("Emulation.setCPUThrottlingRate", { rate: 6 });
+  await sleep(Math.min(20, Number(seconds)) * 1000);
+  await devtools.send("Emulation.setCPUThrottlingRate", { rate: 1 });
 
   // Hidden, the page draws nothing.
   await page.evaluate(() => {
@@ -182,9 +161,9 @@ if (kind === "recording") {
     document.dispatchEvent(new Event("visibilitychange"));
   });
   await sleep(300);
-  const painted = await page.evaluate(() => sockreel.frames.painted);
+  const before = await painted();
   await sleep(2000);
-  report.hidden_frames = (await page.evaluate(() => sockreel.frames.painted)) - painted;
+  report.hidden_frames = (await painted()) - before;
   await page.evaluate(() => {
     delete document.hidden;
     document.dispatchEvent(new Event("visibilitychange"));
@@ -196,7 +175,7 @@ if (kind === "recording") {
     for (const socket of measured.streams.all) socket.close();
   });
   await until("sockreel.state.link.value === 'away'");
-  await sleep(3000);
+  await sleep(Math.min(30, Number(seconds)) * 1000);
   await page.evaluate(() => (measured.streams.closed = false));
   const back = Date.now();
   await until("sockreel.state.link.value === 'open'");

@@ -17,6 +17,9 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
+/// Tests of the page over a real daemon.
+const PAGE: &str = "page::";
+
 /// Stops at the first stage that fails. The last line counts the tests of every stage that ran.
 pub(crate) fn run(full: bool) -> ExitCode {
     let mut count = Count::default();
@@ -81,6 +84,7 @@ fn real_servers(full: bool, cargo: &mut Command, count: &mut Count) -> Result<()
         // A failure says what was seen; where in the harness that was adds nothing.
         cargo.env("RUST_LIB_BACKTRACE", "0");
         cargo.env("SOCKREEL_BIN", build::program()).args(["--", "--test-threads=1", "--skip", "kernels::"]);
+        cargo.args(["--skip", PAGE]);
         let skipped = shell::root().join("target/skipped");
         let _ = fs::remove_file(&skipped);
         tests("real servers", cargo.env("SOCKREEL_SKIPPED", &skipped), count)?;
@@ -89,6 +93,7 @@ fn real_servers(full: bool, cargo: &mut Command, count: &mut Count) -> Result<()
             eprintln!("skipped: {why}");
             count.skipped += 1;
         }
+        budgets(full, count)?;
         return other_kernels(count);
     }
     let listed =
@@ -97,6 +102,17 @@ fn real_servers(full: bool, cargo: &mut Command, count: &mut Count) -> Result<()
     eprintln!("skipped: {number} tests on real servers: loading programs into the kernel takes root");
     count.skipped += u64::try_from(number)?;
     Ok(())
+}
+
+/// The page under load; prints what was measured beside what it is held to, also where all of it held.
+fn budgets(full: bool, count: &mut Count) -> Result<()> {
+    let mut cargo =
+        cargo(&["test", "--package", "tracer-tests", "--", "--test-threads=1", "--nocapture", PAGE]);
+    if full {
+        cargo.env("SOCKREEL_FULL", "1");
+    }
+    cargo.env("RUST_LIB_BACKTRACE", "0").env("SOCKREEL_BIN", build::program());
+    tests("the page under load", &mut cargo, count)
 }
 
 /// The core under every kernel that could be fetched; prints the table of what each attaches.
