@@ -1,6 +1,7 @@
 import { defineConfig } from "vite";
 
-const LATER = /src\/views\/(answers|details|queues|connections|findings)\b/;
+const LATER =
+  /src\/(views\/(answers|details|descriptors|queues|connections|findings|slotgrid)|layout\/(difference|slotgrid)|render\/slotgrid)\b/;
 
 export default defineConfig({
   build: {

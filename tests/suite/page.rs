@@ -124,7 +124,7 @@ fn a_large_recording() -> Result<()> {
     budgets.gate("P13 frames with nothing to tell", number(&report, "/idle_frames")?, 0.0, "");
     budgets.hold()?;
     let (processes, connections): (f64, f64) = (processes.parse()?, connections.parse()?);
-    ensure!(size("processes")? == processes + 1.0, "{report}");
+    ensure!((size("processes")? - processes - 1.0).abs() < 0.5, "{report}");
     // Both ends of each connection, and the listeners; what a process had before it ran is beside.
     ensure!(sockets >= processes * (2.0 * connections + 1.0), "{report}");
     if full() {

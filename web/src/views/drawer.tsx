@@ -1,10 +1,10 @@
 import { useRef, useState } from "preact/hooks";
 import { TABS, type Tab } from "../interact/state.ts";
 import { useApp } from "./context.ts";
-import { Descriptors } from "./descriptors.tsx";
 import { lazy } from "./lazy.tsx";
 
 const Connections = lazy(async () => (await import("./connections.tsx")).Connections);
+const Descriptors = lazy(async () => (await import("./descriptors.tsx")).Descriptors);
 const Details = lazy(async () => (await import("./details/details.tsx")).Details);
 const EventList = lazy(async () => (await import("./eventlist.tsx")).EventList);
 const Findings = lazy(async () => (await import("./findings.tsx")).Findings);
