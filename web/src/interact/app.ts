@@ -267,7 +267,7 @@ export class App {
     this.asking.changed();
   }
 
-  /** Says something in the page's one live region. */
+  /** Says something in the page's live region; what has to stay in sight is a notice. */
   say(text: string): void {
     this.state.said.value = text;
   }

@@ -3,13 +3,22 @@ import { useApp } from "./context.ts";
 /** Something that the user should know, until it is put away. */
 export function Notice() {
   const { notice } = useApp().state;
-  if (!notice.value) return null;
+  // The region stays while it is empty: of one that comes with its text, screen readers often say nothing.
   return (
-    <p class="notice" role="status">
-      <span>{notice}</span>
-      <button type="button" aria-label="Put away" title="Put away (Esc)" onClick={() => (notice.value = "")}>
-        ×
-      </button>
-    </p>
+    <div role="status">
+      {notice.value && (
+        <p class="notice">
+          <span>{notice}</span>
+          <button
+            type="button"
+            aria-label="Put away"
+            title="Put away (Esc)"
+            onClick={() => (notice.value = "")}
+          >
+            ×
+          </button>
+        </p>
+      )}
+    </div>
   );
 }

@@ -236,7 +236,7 @@ test("a broken connection is told and resumed", async () => {
       await slot(page, story, 31).waitFor();
       expect(server.hellos.map(({ resume }) => resume)).toEqual([null, { session: "fake-1", rev, seq }]);
       expect(await link(page)).toBe("open");
-      expect(await page.locator("[role=status]").textContent()).toBe("Reconnected.");
+      expect(await page.locator("p[role=status]").textContent()).toBe("Reconnected.");
     },
     CUT,
   );
@@ -325,7 +325,7 @@ test("loss is loud", async () => {
     await expect.poll(() => counter.textContent(), PATIENCE).toBe("17 lost");
     expect(await counter.getAttribute("class")).toContain("alarm");
     expect(await counter.getAttribute("title")).toBe("ring_full: 17");
-    expect(await page.locator("[role=status]").textContent()).toBe("17 events lost.");
+    expect(await page.locator("p[role=status]").textContent()).toBe("17 events lost.");
   });
 });
 

@@ -66,6 +66,70 @@ test("a link brings another page to the same place, to the nanosecond", async ()
   }
 });
 
+test("a link of a server that went on for an hour still means the same", async () => {
+  const story = nginx("hour");
+  const opened = await open(browser, story.session);
+  const { page, server } = opened;
+  try {
+    await begun(opened);
+    await page.locator('[role=row][aria-level="2"][data-fd="10"]').first().click();
+    const box = await lanes(page);
+    // Into the past, away from following, and into what is kept.
+    for (const key of "awww") await page.keyboard.press(key);
+    await page.mouse.click(box.x + box.width / 2, box.y + 10);
+    await page.keyboard.press("y");
+    await page.getByText("on the clipboard").waitFor();
+    const address = await copied(page);
+    const seen = (one: Page) =>
+      one.evaluate(() => {
+        const told = document.querySelector("[data-span]");
+        const row = document.querySelector('[role=row][aria-selected="true"]');
+        return {
+          span: told?.getAttribute("data-span"),
+          cursor: Math.round(Number(told?.getAttribute("data-cursor"))),
+          selected: row instanceof HTMLElement ? { ...row.dataset } : undefined,
+          shown: location.hash,
+        };
+      });
+    const before = await seen(page);
+    expect(before.cursor).toBeGreaterThan(0);
+    // The same numbers are used again and again meanwhile: what was selected is neither the newest nor the oldest of its slot.
+    const { session, worker, listener } = story;
+    session.pass(3_600_000);
+    for (let i = 0; i < 40; i += 1) {
+      session.pass(50);
+      const child = session.queue(listener, `127.0.0.1:${60_000 + i}`);
+      session.close(worker, session.accept(worker, listener, child, 30 + (i % 3)), "peer");
+    }
+    server.push();
+
+    const other = await browser.context.newPage();
+    await other.goto("about:blank");
+    await other.goto(address);
+    await other.locator('[role=row][aria-selected="true"][data-fd="10"]').waitFor();
+    await expect.poll(() => seen(other), PATIENCE).toEqual(before);
+    await other.bringToFront();
+    await other.keyboard.press("y");
+    await expect.poll(() => copied(other), PATIENCE).toBe(address);
+    // Followed within an open page, which looks elsewhere by now.
+    await other.getByText("on the clipboard").waitFor();
+    // The notice, then the selection.
+    await other.keyboard.press("Escape");
+    await other.keyboard.press("Escape");
+    await other.keyboard.press("l");
+    await expect.poll(async () => (await seen(other)).selected, PATIENCE).toBeUndefined();
+    await other.evaluate((hash) => {
+      location.hash = "";
+      location.hash = hash;
+    }, new URL(address).hash);
+    await expect.poll(() => seen(other), PATIENCE).toEqual(before);
+    await other.close();
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
+
 test("a link whose time or selection is gone says so", async () => {
   const story = nginx("late", "recording");
   const second = 1_000_000_000n;
@@ -141,7 +205,7 @@ test("bookmarks are set, walked along and removed", async () => {
       await page.mouse.click(box.x + x, box.y + 10);
       await page.keyboard.press("m");
       await page
-        .locator("[role=status]")
+        .locator("p[role=status]")
         .getByText(/^Bookmark at/)
         .waitFor();
       moments.push(await cursor());
@@ -153,7 +217,7 @@ test("bookmarks are set, walked along and removed", async () => {
     await expect.poll(cursor, PATIENCE).toBe(moments[1]);
     await page.keyboard.press("m");
     await page
-      .locator("[role=status]")
+      .locator("p[role=status]")
       .getByText(/removed\.$/)
       .waitFor();
     await page.keyboard.press("<");

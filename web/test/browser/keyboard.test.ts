@@ -1,0 +1,177 @@
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { busy } from "../fake/busy.ts";
+import { nginx } from "../fake/nginx.ts";
+import type { FakeSession } from "../fake/session.ts";
+import { Browser, type Opened, open } from "./browser.ts";
+
+/** The main tasks without a pointer: nothing here clicks, hovers or focuses an element by script. */
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await Browser.launch();
+});
+afterAll(() => browser.close());
+
+const PATIENCE = { timeout: 10_000, interval: 30 };
+/** More than there are stops on the page. */
+const STOPS = 60;
+
+/** Name and looks of what has the focus. */
+const focused = (page: Page) =>
+  page.evaluate(() => {
+    const one = document.activeElement;
+    if (!(one instanceof HTMLElement) || one === document.body) return undefined;
+    const { outlineStyle, outlineWidth } = getComputedStyle(one);
+    const box = one.getBoundingClientRect();
+    const label =
+      "labels" in one ? (one.labels as NodeListOf<HTMLElement> | null)?.[0]?.textContent : undefined;
+    return {
+      name: (one.getAttribute("aria-label") ?? (label || one.textContent) ?? "").trim(),
+      ring: outlineStyle === "none" ? 0 : Number.parseFloat(outlineWidth),
+      inSight:
+        box.width > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
+    };
+  });
+
+/** Goes on with Tab until something has the focus; every stop on the way is in sight and shows that it has it. */
+async function tabTo(page: Page, name: RegExp): Promise<void> {
+  const passed: string[] = [];
+  for (let i = 0; i < STOPS; i += 1) {
+    await page.keyboard.press("Tab");
+    const at = await focused(page);
+    if (!at) continue;
+    expect(at, `focus on "${at.name}"`).toMatchObject({ inSight: true });
+    expect(at.name, "a stop without a name").not.toBe("");
+    expect(at.ring, `the ring around "${at.name}"`).toBeGreaterThanOrEqual(2);
+    if (name.test(at.name)) return;
+    passed.push(at.name);
+  }
+  throw new Error(`Tab does not come to ${name}, but to: ${passed.join(" | ")}`);
+}
+
+/** Walks down the rows until one has a name. */
+async function downTo(page: Page, name: RegExp): Promise<void> {
+  for (let i = 0; i < STOPS; i += 1) {
+    const at = await focused(page);
+    if (at && name.test(at.name)) {
+      expect(at).toMatchObject({ inSight: true });
+      expect(at.ring).toBeGreaterThanOrEqual(2);
+      return;
+    }
+    await page.keyboard.press("ArrowDown");
+  }
+  throw new Error(`no row ${name}`);
+}
+
+const announced = (page: Page) => page.locator('p[role="status"][aria-live="polite"]').textContent();
+/** What stays in sight until it is put away, and is announced when it comes. */
+const noted = (page: Page) => page.locator('div[role="status"]').textContent();
+
+async function on(session: FakeSession, run: (opened: Opened) => Promise<void>): Promise<void> {
+  const opened = await open(browser, session);
+  try {
+    await opened.page.locator('[role=row][data-state="listening"]').first().waitFor();
+    await run(opened);
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+}
+
+test("another kind of rows, by the list and by its key", async () => {
+  await on(nginx().session, async ({ page }) => {
+    const rows = () => page.locator("[role=treegrid]").getAttribute("aria-rowcount");
+    const before = await rows();
+    await tabTo(page, /^Rows$/);
+    await page.keyboard.press("ArrowDown");
+    await expect.poll(() => announced(page), PATIENCE).toBe("Rows are instances now.");
+    await expect.poll(rows, PATIENCE).not.toBe(before);
+    // A list takes the keys for itself until one leaves it.
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("i");
+    await expect.poll(() => announced(page), PATIENCE).toBe("Rows are listeners now.");
+    await tabTo(page, /^tcp listener|listening on|127\.0\.0\.1:80/);
+    expect(await page.evaluate(() => document.activeElement?.getAttribute("role"))).toBe("row");
+  });
+});
+
+test("two instants of a table are compared", async () => {
+  await on(busy(), async ({ page }) => {
+    await tabTo(page, /process slow-server|process leaky/);
+    await page.keyboard.press("Home");
+    await downTo(page, /process leaky/);
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("2");
+    await page.keyboard.press("Space");
+    await expect.poll(() => announced(page), PATIENCE).toBe("Paused. Tracing goes on.");
+    await page.keyboard.press("t");
+    await expect.poll(async () => (await focused(page))?.name, PATIENCE).toMatch(/time/i);
+    await page.keyboard.type("12:00:03");
+    await page.keyboard.press("Enter");
+    await tabTo(page, /^Compare/);
+    await page.keyboard.press("Enter");
+    await tabTo(page, /^Back to now/);
+    await page.keyboard.press("Enter");
+    await expect
+      .poll(
+        async () => Number(await page.locator("[data-differences]").getAttribute("data-differences")),
+        PATIENCE,
+      )
+      .toBeGreaterThan(0);
+  });
+});
+
+test("a range is measured and saved as a file", async () => {
+  await on(nginx().session, async ({ page }) => {
+    expect(await noted(page)).toBe("");
+    await tabTo(page, /process nginx 811/);
+    await downTo(page, /listening on 127\.0\.0\.1:80/);
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("r");
+    await expect.poll(() => page.locator('[aria-label="Measured range"]').count(), PATIENCE).toBe(1);
+    const saved = page.waitForEvent("download");
+    await page.keyboard.press("x");
+    expect((await saved).suggestedFilename()).toMatch(/\.html$/);
+    await expect.poll(() => noted(page), PATIENCE).toContain("The file is in your downloads.");
+    await tabTo(page, /^Put away$/);
+    await page.keyboard.press("Enter");
+    await expect.poll(() => noted(page), PATIENCE).toBe("");
+  });
+});
+
+test("a lesson, event by event", async () => {
+  await on(nginx().session, async ({ page }) => {
+    await page.keyboard.press("e");
+    await expect.poll(() => announced(page), PATIENCE).toBe("Lesson.");
+    const sentence = () => page.locator(".sentence").first().textContent();
+    await page.locator(".sentence strong").waitFor();
+    await page.keyboard.press("Home");
+    const told = new Set<string | null>();
+    for (let i = 0; i < 6; i += 1) {
+      const before = await sentence();
+      told.add(before);
+      await page.keyboard.press(i === 0 ? "ArrowLeft" : "ArrowRight");
+      if (i > 0) await expect.poll(sentence, PATIENCE).not.toBe(before);
+    }
+    expect(told.size).toBeGreaterThan(4);
+    await tabTo(page, /accept/i);
+    await page.keyboard.press("Enter");
+    await expect.poll(sentence, PATIENCE).toMatch(/accept/i);
+    await page.keyboard.press("e");
+    await expect.poll(() => announced(page), PATIENCE).toBe("Timeline.");
+  });
+});
+
+test("why a call failed", async () => {
+  await on(busy(), async ({ page }) => {
+    await tabTo(page, /process slow-server|process leaky/);
+    await page.keyboard.press("Home");
+    await downTo(page, /process failing/);
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("1");
+    await tabTo(page, /connect on fd 7/);
+    await page.keyboard.press("Enter");
+    await page.getByText("Nobody listens on 10.9.9.9:443.").waitFor();
+  });
+});
