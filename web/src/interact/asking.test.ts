@@ -75,7 +75,7 @@ test("the longer an answer takes, the longer it rests; one question is under way
   expect(asked).toEqual(["leaks {} now", 'who {"of":"127.0.0.1:80"} now']);
   page.revision = 2;
   asking.changed();
-  await pass(9_000);
+  await pass(3_000);
   expect(asked.length).toBe(2);
   await pass(1_500);
   expect(asked.length).toBe(4);

@@ -5,7 +5,7 @@ import { Refusal } from "../net/rest.ts";
 /** Rest after an answer, at least (milliseconds). */
 const REST_MS = 2_000;
 /** Rest after an answer, as a multiple of the time that it took: asking takes the daemon little, however much there is. */
-const REST_PARTS = 50;
+const REST_PARTS = 20;
 /** A time cursor that moves is not asked about before it stands still. */
 const STILL_MS = 200;
 

@@ -21,6 +21,8 @@ export class Feed {
   /** With a filter: there are more pages than were read. */
   readonly more = signal(false);
   #filtered: EventLog | undefined;
+  /** The filter cannot be read: what comes fits it as little. */
+  #wrong = false;
   #next = 0;
   #query = 0;
   #tail: ReturnType<typeof setTimeout> | undefined;
@@ -46,7 +48,7 @@ export class Feed {
   /** The stream brought something: a filtered list asks for its part of it, at most once a second. */
   changed(): void {
     this.version.value += 1;
-    if (!this.#filtered || this.more.peek() || this.#tail !== undefined) return;
+    if (!this.#filtered || this.#wrong || this.more.peek() || this.#tail !== undefined) return;
     this.#tail = setTimeout(() => {
       this.#tail = undefined;
       if (this.#filtered && !this.loading.peek()) void this.#read(1);
@@ -57,6 +59,7 @@ export class Feed {
     this.filter.value = text;
     this.problem.value = undefined;
     this.more.value = false;
+    this.#wrong = false;
     this.#query += 1;
     this.loading.value = false;
     this.#filtered = text.trim() ? new EventLog(undefined, false) : undefined;
@@ -127,6 +130,7 @@ export class Feed {
   }
 
   #refused(error: unknown): void {
+    this.#wrong = error instanceof Refusal && error.wrong;
     this.problem.value = error instanceof Refusal ? error.message : "The answer cannot be read.";
   }
 }

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { nginx } from "../../test/fake/nginx.ts";
 import { FakeSession } from "../../test/fake/session.ts";
@@ -133,6 +134,48 @@ describe("sentences", () => {
       const { what } = tell(line({ event, fd: 3 }));
       expect(what).toMatch(/^[A-Z0-9a-z].*\.$/);
       expect(what).not.toContain("undefined");
+    }
+  });
+});
+
+describe("sentences", () => {
+  const line = (more: Partial<Line>): Line => ({ seq: 1, ts_ns: 0, via: "kernel", ...more }) as Line;
+
+  test.each<[Partial<Line>, string]>([
+    [{ event: "state", from: "CLOSE", to: "LISTEN" }, "The socket went from CLOSE to LISTEN."],
+    [
+      { event: "state", from: "SYN_RECV", to: "ESTABLISHED", peer: "127.0.0.1:7" },
+      "The connection with 127.0.0.1:7 went from SYN_RECV to ESTABLISHED.",
+    ],
+    [
+      { event: "overflow", local: "127.0.0.1:80", drops: 1, queue_len: 2 },
+      "127.0.0.1:80 dropped 1 packet, with 2 in the queue.",
+    ],
+    [
+      { event: "overflow", local: "127.0.0.1:80", peer: "127.0.0.1:7" },
+      "127.0.0.1:7 met a full queue on 127.0.0.1:80 and was turned away.",
+    ],
+    [
+      { event: "retransmit", local: "127.0.0.1:7", peer: "127.0.0.1:80" },
+      "127.0.0.1:7 got no answer from 127.0.0.1:80 and asked for the connection again.",
+    ],
+    [
+      { event: "spoken", peer: "127.0.0.1:7", app_protocol: "tls", sni: "a.example" },
+      "tls is spoken with 127.0.0.1:7, for the server name a.example.",
+    ],
+  ])("%o", (told, sentence) => {
+    expect(tell(line(told)).what).toBe(sentence);
+  });
+
+  test("every event that is no call that makes a descriptor has a sentence of its own", async () => {
+    const model = await readFile(new URL("../../../tracer-user/model/src/event.rs", import.meta.url), "utf8");
+    const [, kinds = ""] = model.match(/ EventKind \{(.*?)\n {4}\}/s) ?? [];
+    const names = [...kinds.matchAll(/[A-Z]\w+ "(\w+)"/g)].map(([, name]) => name ?? "");
+    expect(names.length).toBeGreaterThan(30);
+    const MAKES =
+      "pipe eventfd epoll timerfd signalfd inotify fanotify memfd pidfd userfaultfd perf_event io_uring mqueue landlock bpf seccomp";
+    for (const event of names.filter((name) => !MAKES.split(" ").includes(name))) {
+      expect(tell(line({ event })).what).not.toBe(`${event.replaceAll("_", " ")}.`);
     }
   });
 });

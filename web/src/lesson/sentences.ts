@@ -108,7 +108,7 @@ const TELL: Readonly<Record<string, (line: Line) => Told>> = {
         ),
   state: (line) =>
     told(
-      `The connection ${line.peer ? `with ${address(line.peer)} ` : ""}went from ${line.from ?? "?"} to ${line.to ?? "?"}${line.error ? `: ${visible(line.error)}` : ""}.`,
+      `The ${line.peer ? `connection with ${address(line.peer)}` : "socket"} went from ${line.from ?? "?"} to ${line.to ?? "?"}${line.error ? `: ${visible(line.error)}` : ""}.`,
       STATES[line.to ?? ""] ?? "",
     ),
   setsockopt: (line) =>
@@ -132,6 +132,30 @@ const TELL: Readonly<Record<string, (line: Line) => Told>> = {
     ),
   repair: (line) =>
     told(`Descriptor ${line.fd ?? "?"} was not what had been told; the kernel's table set it right.`),
+  overflow: (line) =>
+    told(
+      line.drops === undefined
+        ? `${address(line.peer)} met a full queue on ${address(line.local)} and was turned away.`
+        : `${address(line.local)} dropped ${count(line.drops)} ${line.drops === 1 ? "packet" : "packets"}, with ${line.queue_len ?? "?"} in the queue.`,
+      "A full queue lets nobody in: the kernel drops what clients send, as if it had been lost, and they send it again (listen(2), net/ipv4/tcp_input.c, tcp_conn_request).",
+    ),
+  retransmit: (line) =>
+    told(
+      `${address(line.local)} got no answer from ${address(line.peer)} and asked for the connection again.`,
+      "A first segment without an answer is sent again after about a second, and later after longer and longer (tcp(7), tcp_syn_retries; tcp_syn_linear_timeouts).",
+    ),
+  spoken: (line) =>
+    told(
+      line.app_protocol === "unknown" || line.app_protocol === undefined
+        ? `What is spoken with ${address(line.peer)} is not known.`
+        : `${visible(line.app_protocol)} is spoken with ${address(line.peer)}${line.sni === undefined ? "" : `, for the server name ${visible(line.sni)}`}.`,
+      "The first bytes of a connection tell; the kernel itself knows nothing of it.",
+    ),
+  register: (line) =>
+    told(
+      `An entry of an io_uring's own file table was ${line.new_direct === undefined ? "emptied" : "filled"}.`,
+      "Such an entry has no descriptor number (io_uring_register(2)).",
+    ),
   unshare: () => told("The thread has a descriptor table of its own now.", "unshare(2), CLONE_FILES."),
 };
 
@@ -150,6 +174,7 @@ const STATES: Readonly<Record<string, string>> = {
   LAST_ACK: "Both sides said so; the last answer is awaited.",
   TIME_WAIT:
     "The side that closed first waits, so that late segments meet nobody else (RFC 9293, section 3.6).",
+  LISTEN: "The kernel answers whoever asks for a connection now.",
   CLOSE: "Nothing is left of the connection.",
 };
 

@@ -1,4 +1,13 @@
-import type { Balance, Fds, Handovers, Leaks, Queues, Slow, Who } from "../protocol/types.gen.ts";
+import type {
+  Balance,
+  Connections,
+  Fds,
+  Handovers,
+  Leaks,
+  Queues,
+  Slow,
+  Who,
+} from "../protocol/types.gen.ts";
 
 /** What can be asked: the end of a path below `/api/v1/answers/`, and what comes back. */
 export interface Answers {
@@ -9,6 +18,7 @@ export interface Answers {
   readonly handovers: Handovers;
   readonly leaks: Leaks;
   readonly fds: Fds;
+  readonly connections: Connections;
 }
 
 export type Question = keyof Answers;

@@ -37,7 +37,7 @@ export class Replay implements Source {
 
   async events(fromSeq: number, limit: number, filter: string, before?: number): Promise<Events> {
     const fits = parseFilter(filter, lineFields(new Clock(this.capture.info.t0_ns)));
-    if (typeof fits !== "function") throw new Refusal(`filter: ${fits.token}: ${fits.reason}`);
+    if (typeof fits !== "function") throw new Refusal(`filter: ${fits.token}: ${fits.reason}`, true);
     const all = this.capture.events;
     const found: Events = { events: [], next_seq: null };
     for (let at = lowerBound(all, fromSeq, ({ seq }) => seq); at < all.length; at += 1) {

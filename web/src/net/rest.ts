@@ -2,7 +2,15 @@ import type { Events, Problem } from "../protocol/types.gen.ts";
 import type { About, Answers, Question } from "./answers.ts";
 
 /** What the server answered where it did not answer the question. */
-export class Refusal extends Error {}
+export class Refusal extends Error {
+  /** @param wrong The question itself is wrong: asked again, it gets the same answer. */
+  constructor(
+    message: string,
+    readonly wrong = false,
+  ) {
+    super(message);
+  }
+}
 
 /**
  * A page of events from a number on, oldest first.
@@ -45,5 +53,5 @@ async function get<T>(path: string): Promise<T> {
   }
   if (answer.ok) return (await answer.json()) as T;
   const problem = (await answer.json().catch(() => undefined)) as Problem | undefined;
-  throw new Refusal(problem?.error ?? `The server answered ${answer.status}.`);
+  throw new Refusal(problem?.error ?? `The server answered ${answer.status}.`, answer.status === 400);
 }

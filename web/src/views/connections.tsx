@@ -12,7 +12,9 @@ import {
   type End,
 } from "../layout/connections.ts";
 import { look } from "../layout/life.ts";
+import { ALL, useAnswer } from "./answers/answer.tsx";
 import { useApp } from "./context.ts";
+import { Moment } from "./details/facts.tsx";
 import { type Column, SortedTable } from "./sorted.tsx";
 
 /** Who is connected to whom, at the instant that is shown; the page's row filter holds here too. */
@@ -24,12 +26,15 @@ export function Connections() {
   const [ended, setEnded] = useState(false);
   const at = app.instant;
   const found = connectionsAt({ entities: session.entities, at, filter: app.filter, ended });
+  // The daemon reads the kernel's counters for its answer; they come with the stream, of all that are open.
+  useAnswer("connections", ALL);
+  const read = newestCounters(found, at);
   const columns = useMemo(() => columnsAt(at), [at]);
   return (
     <div class="connections">
       <div class="bar">
         <span>
-          <b>{count(found.length)}</b> {found.length === 1 ? "connection" : "connections"}{" "}
+          <b>{count(found.length)}</b> {found.length === 1 ? "connection" : "connections"} {ended && "until "}
           {state.cursor.value === undefined ? "now" : `at ${session.clock.timeOfDay(at, 1e3)}`}
         </span>
         <button
@@ -41,7 +46,15 @@ export function Connections() {
           Ended too
         </button>
         {state.filter.value.trim() !== "" && <span class="muted">that fit the filter of rows</span>}
-        <span class="muted">Bytes as the kernel counts them: a SYN and a FIN are one each.</span>
+        <span class="muted">
+          Bytes as the kernel counts them: a SYN and a FIN are one each
+          {read !== undefined && (
+            <>
+              ; of what is open read at <Moment t={read} />
+            </>
+          )}
+          .
+        </span>
       </div>
       {found.length === 0 ? (
         <p class="hint">{ended ? "No connection is kept." : "Nobody is connected at this instant."}</p>
@@ -56,6 +69,19 @@ export function Connections() {
       )}
     </div>
   );
+}
+
+/** When the counters of an open connection were read last. */
+function newestCounters(found: readonly Connection[], at: number): number | undefined {
+  let newest: number | undefined;
+  for (const { client, server, ended } of found) {
+    if (ended !== undefined) continue;
+    for (const end of [client, server]) {
+      const tcp = countersAt(end, at);
+      if (tcp && tcp.t > (newest ?? 0)) newest = tcp.t;
+    }
+  }
+  return newest;
 }
 
 const pidOf = (end: End | undefined) => end?.process?.pid ?? 0;
@@ -169,7 +195,7 @@ function Address({ end, other }: { readonly end: End | undefined; readonly other
           <bdi>{text}</bdi>
         </button>
       ) : (
-        <bdi class="muted" title="This end is not followed, or not on this host.">
+        <bdi class="muted" title="This end is not there any more, not followed, or not on this host.">
           {text}
         </bdi>
       )}

@@ -15,6 +15,7 @@ export function nothingOf(session: FakeSession): Answers {
     handovers: { sockets: [], basis },
     leaks: { growing: [], hung_up: [], unread: [], survived_exec: [], room: [], basis },
     fds: { tables: [], basis },
+    connections: { connections: [], left_out: 0, basis },
   };
 }
 
@@ -239,6 +240,7 @@ export function answersOf({ session, master, worker, listener, open }: Story): A
       ],
       basis,
     },
+    connections: { connections: [], left_out: 0, basis },
   };
 }
 
