@@ -39,6 +39,8 @@ interface Watch {
   users: number;
   /** Not asked before (milliseconds). */
   due: number;
+  /** How long the newest answer took (milliseconds). */
+  took: number;
   /** What the newest answer was asked for. */
   asked: { readonly at: bigint | undefined; readonly revision: number } | undefined;
 }
@@ -71,9 +73,10 @@ export class Asking {
     };
   }
 
-  /** Another instant is looked at. */
+  /** Another instant is looked at: who moved there waits for it, and does not move on at once. */
   moved(): void {
-    for (const watch of this.#watches.values()) watch.due = Math.max(watch.due, this.world.now() + STILL_MS);
+    const still = this.world.now() + STILL_MS;
+    for (const watch of this.#watches.values()) watch.due = still + watch.took;
     this.#wake(STILL_MS);
   }
 
@@ -98,7 +101,7 @@ export class Asking {
     const key = keyOf(question, about);
     let watch = this.#watches.get(key);
     if (!watch) {
-      watch = { question, about, told: signal({}), users: 0, due: 0, asked: undefined };
+      watch = { question, about, told: signal({}), users: 0, due: 0, took: 0, asked: undefined };
       this.#watches.set(key, watch);
     }
     return watch;
@@ -156,6 +159,8 @@ export class Asking {
     // What could not be answered is asked again, at the same pace.
     watch.asked = now.problem === undefined ? asked : undefined;
     const ended = this.world.now();
-    watch.due = ended + Math.max(REST_MS, REST_PARTS * (ended - began));
+    watch.took = ended - began;
+    const stays = asked.at === this.world.instant();
+    watch.due = ended + (stays ? Math.max(REST_MS, REST_PARTS * watch.took) : STILL_MS + watch.took);
   }
 }
