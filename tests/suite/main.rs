@@ -25,6 +25,7 @@ mod loss;
 mod namespaces;
 mod order;
 mod page;
+mod page_answers;
 mod pid_again;
 mod programs;
 mod queues;

@@ -64,6 +64,24 @@ describe("connections", () => {
     expect(found[0]?.server?.holder?.fd).toBe(4);
   });
 
+  test("who holds an end is who has it open, not who had a copy for a moment", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const socket = fake.socket(server, 3, { local: "127.0.0.1:1", peer: "127.0.0.1:2" });
+    fake.step(socket, "connected", "ESTABLISHED");
+    fake.pass(5);
+    const child = fake.fork(server, 2);
+    fake.pass(5);
+    const copy = [...fake.descriptors.values()].find(({ table }) => table === child.table);
+    if (!copy) throw new Error("a copy");
+    copy.closed = fake.now;
+    copy.closed_by = "close";
+    const open = fake.now;
+    const owner = (t: number) => at(seen(fake), t)[0]?.client?.process?.pid;
+    expect(owner(open)).toBe(1);
+    expect(owner(open + 1)).toBe(1);
+  });
+
   test("bytes each way are what an end received, or what was acknowledged of it", () => {
     const { session, open } = told();
     const [pair, alone] = at(session, open);

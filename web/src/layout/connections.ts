@@ -55,7 +55,9 @@ export function connectionsAt({ entities, at, filter, ended }: Question): Connec
   };
   const end = (socket: Socket): End => {
     const holders = entities.holders(socket.id);
-    const holder = holders.findLast(({ opened }) => opened <= at) ?? holders[0];
+    const there = holders.filter(({ opened }) => opened <= at);
+    // A child's copy that it closed at once is the newest, and holds nothing.
+    const holder = there.find(({ closed }) => closed === null || closed > at) ?? there.at(-1) ?? holders[0];
     const table =
       holder?.table ?? (socket.listener ? entities.holders(socket.listener)[0]?.table : undefined);
     return { socket, holder, process: table === undefined ? undefined : owners.get(table) };

@@ -102,6 +102,10 @@ test("a process's details say what it leaves behind, when it is full, and what i
     const said = await words(page, "What it leaves behind");
     expect(said).toContain("nginx 812 leaves socket descriptors open: 21 of 2,100 made by accept in 1 m");
     expect(said).toContain("thread 812 (21)");
+    expect(said).toContain("20 from ngx_event_accept, made by thread 812 (20)");
+    expect(said).toContain("/usr/sbin/nginx(ngx_event_accept+0x102) [0x4f1c2]");
+    expect(said).toContain("No more is known: /usr/sbin/nginx keeps no frame pointer there.");
+    expect(said).toContain("1 from where is not known");
     expect(said).toContain("full in 5 m 54 s");
     expect(said).toContain("8.00 s · event 52");
     await expect

@@ -201,6 +201,25 @@ export function answersOf({ session, master, worker, listener, open }: Story): A
           since: when(5e9, 20),
           threads: [{ tid: 812, left: 21 }],
           newest: [{ fd: open.descriptor.fd, made: when(open.descriptor.opened, 50) }],
+          stacks: [
+            {
+              left: 20,
+              threads: [{ tid: 812, left: 20 }],
+              stack: {
+                frames: [
+                  { file: "/usr/lib/libc.so.6", offset: "0x10e2a4", symbol: "accept4", symbol_offset: 20 },
+                  {
+                    file: "/usr/sbin/nginx",
+                    offset: "0x4f1c2",
+                    symbol: "ngx_event_accept",
+                    symbol_offset: 258,
+                  },
+                ],
+                cut: "no_frame_pointer",
+              },
+            },
+            { left: 1, threads: [] },
+          ],
         },
       ],
       hung_up: [

@@ -14,6 +14,7 @@ import type {
 import { useApp } from "../context.ts";
 import { At, Evidence, PartyLink, SocketLink } from "../details/facts.tsx";
 import { ALL, Answer, Finding, Rows, useAnswer } from "./answer.tsx";
+import { MadeFrom } from "./stack.tsx";
 
 /** What a process leaves behind. */
 export function LeaksOf({ process }: { readonly process: string }) {
@@ -89,7 +90,7 @@ export function Left({ leaks }: { readonly leaks: Leaks }) {
 
 function Grows({ growing }: { readonly growing: Growing }) {
   const app = useApp();
-  const { process, kind, by, left, made, over_ns, longest_ns, since, threads, newest } = growing;
+  const { process, kind, by, left, made, over_ns, longest_ns, since, threads, newest, stacks = [] } = growing;
   const name = `${visible(process.comm)} ${process.pid}`;
   const what = kind.replaceAll("_", " ");
   const words = `${name} leaves ${what} descriptors open: ${count(left)} of ${count(made)} made by ${by} in ${duration(over_ns)}`;
@@ -126,6 +127,7 @@ function Grows({ growing }: { readonly growing: Growing }) {
           ))}
         </dd>
       </dl>
+      <MadeFrom places={stacks} />
     </div>
   );
 }
