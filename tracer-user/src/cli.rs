@@ -43,7 +43,8 @@ pub(crate) enum Verb {
     /// Tell which sockets had several owners: inherited, handed over at a reload, activated; and who holds one by accident
     Handovers(Handovers),
     /// Tell what a server leaves behind: descriptors that only grow, connections whose peer hung up or that were never read,
-    /// sockets that survived an exec, and the time until the limit on descriptors is reached. What grows shows over time: ask a recording or a daemon
+    /// sockets that survived an exec, and the time until the limit on descriptors is reached
+    #[command(long_about = LEAKS)]
     Leaks(Leaks),
     /// Tell what waits in accept queues and since when, how long connections waited, what was dropped, and what is wrong
     Queues(Listeners),
@@ -136,6 +137,18 @@ const PEEK: &str = "\
     The bytes are in the process's memory, not in the kernel: what is told is what they say. Connections whose first bytes go \
     through io_uring, splice or sendfile, were exchanged before tracing began, or are of another protocol are unknown. Costs \
     something at every read and write of a followed process, and nothing where it is not asked for.";
+
+/// What `leaks` tells, and what it takes.
+const LEAKS: &str = "\
+    Tell what a server leaves behind: descriptors that only grow, connections in CLOSE_WAIT whose peer hung up, accepted \
+    connections from which nothing was ever read, sockets that survived an exec, and the time until the limit on descriptors \
+    (RLIMIT_NOFILE) is reached.
+
+    What grows shows over time: ask a recording or a daemon (--from), and trace with --stacks to be told from where what is left was \
+    made. Without --from one look is taken, which tells of CLOSE_WAIT and of execs that were seen, and of nothing that takes time.
+
+    Whether a connection was ever read is known of TCP alone, by the kernel's own read position, whoever reads and however; it \
+    takes two looks at the tables, some seconds apart (--check). Of unix sockets the kernel keeps no such position: it cannot be known.";
 
 /// What `--stacks` reads, and what it cannot.
 const STACKS: &str = "\

@@ -198,6 +198,10 @@ fn answer_until_closed<S: Source>(
                         until: Instant::now() + FRESH_WITHIN,
                     });
                 }
+                Ok(Question::Held(target, answer)) => {
+                    let others = engine.holders(&target);
+                    answer(engine.known(), others.as_ref());
+                }
                 Ok(question) => question.answer()(engine.known()),
                 Err(_) => break,
             }

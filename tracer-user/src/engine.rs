@@ -10,7 +10,7 @@ use std::{
     io,
     time::{Duration, Instant},
 };
-use tracer_answers::known::Known;
+use tracer_answers::{known::Known, view::Others, who::Target};
 use tracer_model::{
     ids::BootNs,
     input::Input,
@@ -80,6 +80,11 @@ impl<S: Source> Engine<S> {
     /// Asks the source for what the kernel now says of open connections; a snapshot that begins at that time or later tells it.
     pub(crate) fn reread(&mut self) -> BootNs {
         self.source.reread()
+    }
+
+    /// Asks the source who holds sockets of an address, followed or not.
+    pub(crate) fn holders(&mut self, target: &Target) -> Option<Others> {
+        self.source.holders(target)
     }
 
     /// Nothing becomes of the events any more.

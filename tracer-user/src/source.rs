@@ -1,9 +1,10 @@
 //! Where inputs come from: the kernel, or a recording. What follows cannot tell the difference.
 
 use anyhow::Result;
-use std::{io, time::Duration};
+use std::{io, net::Ipv4Addr, time::Duration};
+use tracer_answers::{view::Others, who::Target};
 use tracer_capture::{Account, Capture, CaptureError};
-use tracer_model::{ids::BootNs, input::Input};
+use tracer_model::{address::Address, ids::BootNs, input::Input};
 use tracer_recording::{Reader, RecordingError};
 
 /// Whether there may be more.
@@ -26,6 +27,11 @@ pub(crate) trait Source {
     /// Asks for what the kernel now says of open connections; a snapshot that begins at that time or later tells it.
     fn reread(&mut self) -> BootNs {
         BootNs(0)
+    }
+
+    /// Who holds sockets of an address, followed or not, where there is a kernel to ask and it has not been asked too much.
+    fn holders(&mut self, _: &Target) -> Option<Others> {
+        None
     }
 
     /// Ends the source and appends what is left.
@@ -53,6 +59,15 @@ impl Source for Capture {
 
     fn reread(&mut self) -> BootNs {
         Self::reread(self)
+    }
+
+    fn holders(&mut self, target: &Target) -> Option<Others> {
+        let address = match target {
+            Target::Port(_, port) => Address::Inet(Ipv4Addr::UNSPECIFIED, *port),
+            Target::Unix(name) => Address::Unix(name.clone()),
+        };
+        let (held, whole) = Self::holders(self, &address)?;
+        Some(Others { held, whole })
     }
 
     fn finish(&mut self, batch: &mut Vec<Input>) -> Result<()> {

@@ -37,15 +37,22 @@ pub enum Caveat {
     NotSampled,
     /// The scheduler is not traced: where waits went is not known.
     NoScheduler,
-    /// The table of a process may be wrong.
+    /// Not every process was looked at for who holds the address, since that took too long.
+    OthersCut,
+    /// What grows, and what is never read, shows over time, and this is one look or little more.
+    OneLook,
+    /// Whether anything was ever read from accepted unix connections cannot be known.
+    UnixUnread {
+        /// How many are open.
+        count: u64,
+    },
+    /// Tables of processes may be wrong.
     Doubtful {
-        /// The process.
-        process: ProcessKey,
-        /// Its name.
-        comm: String,
+        /// The processes and their names, by number.
+        processes: Vec<(ProcessKey, String)>,
         /// Why.
         why: &'static str,
-        /// Since when.
+        /// Since when the first of them is.
         since: BootNs,
     },
 }
@@ -70,13 +77,78 @@ impl View<'_> {
         let mut keys: Vec<_> = processes.into_iter().collect();
         keys.sort_unstable();
         keys.dedup();
-        caveats.extend(keys.into_iter().filter_map(|key| doubt(session.process(key)?, self.at())));
+        // Many processes that live shortly are one note.
+        let others = caveats.len();
+        for process in keys.into_iter().filter_map(|key| session.process(key)) {
+            let Some((wrong, from)) = doubt(process, self.at()) else { continue };
+            let named = (process.key, process.comm.clone());
+            let known = caveats.iter_mut().skip(others).find_map(|caveat| match caveat {
+                Caveat::Doubtful { processes, why, since } if *why == wrong => Some((processes, since)),
+                _ => None,
+            });
+            match known {
+                Some((processes, since)) => {
+                    *since = from.min(*since);
+                    processes.push(named);
+                }
+                None => {
+                    caveats.push(Caveat::Doubtful { processes: vec![named], why: wrong, since: from });
+                }
+            }
+        }
         caveats
     }
 }
 
-/// A table that is doubtful since then or earlier.
-fn doubt(process: &Process, at: BootNs) -> Option<Caveat> {
+/// Why and since when a table is doubtful, if it is then.
+fn doubt(process: &Process, at: BootNs) -> Option<(&'static str, BootNs)> {
     let Standing::Doubtful { why, since } = process.standing else { return None };
-    (since <= at).then(|| Caveat::Doubtful { process: process.key, comm: process.comm.clone(), why, since })
+    (since <= at).then_some((why, since))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Caveat;
+    use crate::{tallies::Tallies, view::View};
+    use tracer_model::{
+        ids::{BootNs, ProcessKey},
+        input::{Body, FileRef, Input, LossCause, Lost, Place, Reason, Row, Slot},
+        session::{Limits, Session},
+    };
+
+    fn row(pid: u32) -> Body {
+        let file = FileRef { file: u64::from(pid) << 8, ino: pid.into(), dev: 1, mode: 0o100_644 };
+        Body::Row(Box::new(Row {
+            process: ProcessKey { pid, start_ns: 1 },
+            parent: 1,
+            files: u64::from(pid) << 16,
+            comm: b"sh".to_vec(),
+            fd_limit: 1_024,
+            place: Place::default(),
+            slot: Slot { fd: 3, file: Some(file), cloexec: false, nonblock: false, name: Vec::new() },
+            sock: None,
+            open_flags: 0,
+            tcp: None,
+            unread: 0,
+        }))
+    }
+
+    #[test]
+    fn many_processes_of_which_the_same_is_doubtful_are_one_note() {
+        let mut session = Session::new(Limits::default());
+        let mut bodies = vec![Body::Anchor { epoch_minus_boot_ns: 0 }, Body::SnapshotBegin(Reason::Start)];
+        bodies.extend((10..15).map(row));
+        bodies.push(Body::SnapshotEnd(Reason::Start));
+        bodies.push(Body::Lost(Lost { count: 1, cause: LossCause::Unknown, cpu: None }));
+        for (ts, body) in (100..).zip(bodies) {
+            session.ingest(&Input { ts: BootNs(ts), origin: None, late: false, body });
+        }
+        let tallies = Tallies::default();
+        let view = View::new(&session, session.now(), &tallies);
+        let caveats = view.caveats(session.processes().map(|process| process.key));
+        let [Caveat::Doubtful { processes, since, .. }] = caveats.as_slice() else { panic!("{caveats:?}") };
+        let pids: Vec<u32> = processes.iter().map(|(key, _)| key.pid).collect();
+        assert_eq!((pids, *since), (vec![10, 11, 12, 13, 14], session.now()));
+        assert_eq!(view.caveats([]), []);
+    }
 }

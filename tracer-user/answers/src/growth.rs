@@ -251,3 +251,6 @@ fn most_first(counts: BTreeMap<u32, u64>) -> Vec<(u32, u64)> {
 fn made_it(event: &Event, process: &Process, fd: i32) -> bool {
     event.process == process.key && (event.new_fd == Some(fd) || event.fds.contains(&fd))
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 use tracer_model::{
+    address::family,
     entity::{Descriptor, Process, Socket, Step},
     event::{Event, EventKind},
     ids::{BootNs, ProcessKey, SocketId},
@@ -119,7 +120,12 @@ pub fn leaks<'a>(view: &View<'a>, of: &[u32]) -> Leaks<'a> {
         }
     }
     let processes = open.keys().copied();
-    let caveats = view.caveats(processes);
+    let mut caveats = view.caveats(processes);
+    let session = view.session();
+    let short = session.now().0.saturating_sub(session.t0().0) < UNREAD_NS;
+    caveats.extend(short.then_some(Caveat::OneLook));
+    let count = unix_accepted(view, &open);
+    caveats.extend((count > 0).then_some(Caveat::UnixUnread { count }));
     let hung_up = hung_up(view, &open);
     let unread = unread(view, &open);
     let survived = open.iter().flat_map(|(key, open)| survived(view, *key, open)).collect();
@@ -130,6 +136,17 @@ pub fn leaks<'a>(view: &View<'a>, of: &[u32]) -> Leaks<'a> {
 
 fn held(open: &BTreeMap<ProcessKey, Vec<&Descriptor>>) -> BTreeSet<SocketId> {
     open.values().flatten().filter_map(|descriptor| descriptor.socket).collect()
+}
+
+/// Accepted connections of unix sockets that are open. The kernel keeps what waits in them and not what was read (`struct
+/// unix_sock`, include/net/af_unix.h).
+fn unix_accepted(view: &View<'_>, open: &BTreeMap<ProcessKey, Vec<&Descriptor>>) -> u64 {
+    let held = held(open);
+    let sockets = view.session().sockets().filter(|socket| held.contains(&socket.id));
+    let accepted = |socket: &&Socket| {
+        socket.kind.family == family::UNIX && (socket.listener.is_some() || socket.accepted.is_some())
+    };
+    sockets.filter(accepted).filter(|socket| view.socket(socket).is_some()).count() as u64
 }
 
 fn unread<'a>(view: &View<'a>, open: &BTreeMap<ProcessKey, Vec<&'a Descriptor>>) -> Vec<Unread<'a>> {

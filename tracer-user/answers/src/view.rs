@@ -6,7 +6,7 @@ use tracer_model::{
     entity::{Descriptor, Phase, Process, Socket},
     event::Event,
     ids::{BootNs, TableId},
-    input::Sock,
+    input::{HeldSock, Sock},
     session::Session,
 };
 
@@ -23,6 +23,16 @@ pub struct View<'a> {
     by_table: HashMap<TableId, Vec<Use<'a>>>,
     look_ups: Cell<u32>,
     kernel: Option<&'a Kernel>,
+    others: Option<&'a Others>,
+}
+
+/// Who holds sockets of an address, followed or not: the kernel was asked, once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// Descriptors of such sockets.
+    pub held: Vec<HeldSock>,
+    /// All were looked at.
+    pub whole: bool,
 }
 
 /// What the kernel was asked beside the model, where the view is of now and that was possible.
@@ -55,7 +65,7 @@ impl<'a> View<'a> {
                 by_table.entry(table).or_default().push(Use { process, from, left });
             }
         }
-        Self { session, at, tallies, by_table, look_ups: Cell::new(LOOK_UPS), kernel: None }
+        Self { session, at, tallies, by_table, look_ups: Cell::new(LOOK_UPS), kernel: None, others: None }
     }
 
     /// The session.
@@ -74,6 +84,18 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn with_kernel(self, kernel: Option<&'a Kernel>) -> Self {
         Self { kernel, ..self }
+    }
+
+    /// The same with who holds the address in question.
+    #[must_use]
+    pub fn with_others(self, others: Option<&'a Others>) -> Self {
+        Self { others, ..self }
+    }
+
+    /// Who holds the address in question, where that was asked.
+    #[must_use]
+    pub fn others(&self) -> Option<&'a Others> {
+        self.others
     }
 
     /// What the kernel was asked beside the model.

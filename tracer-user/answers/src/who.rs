@@ -12,6 +12,7 @@ use tracer_model::{
     address::{Address, family},
     entity::{Phase, Socket},
     event::{Event, EventKind},
+    input::HeldSock,
     names::state,
 };
 
@@ -35,6 +36,8 @@ pub struct Who<'a> {
     pub ownerless: Vec<Held<'a>>,
     /// Connections of this address that the kernel keeps after their socket is gone, and that are not among those.
     pub leftovers: Vec<Leftover>,
+    /// Who listens at this address, or has it without a connection, at sockets that nobody who is followed holds.
+    pub not_followed: Vec<&'a HeldSock>,
     /// Connections that listeners of this address took in and that are open.
     pub connections: usize,
     /// What the answer cannot know.
@@ -52,6 +55,8 @@ pub struct Held<'a> {
     pub listening: Option<Moment>,
     /// Who holds it.
     pub holders: Vec<Holder<'a>>,
+    /// Who holds it and is not followed; how they came by it is not known.
+    pub others: Vec<&'a HeldSock>,
     /// Who held it before.
     pub former: Vec<Holder<'a>>,
     /// When it ended.
@@ -127,6 +132,7 @@ pub fn who<'a>(view: &View<'a>, target: &Target) -> Who<'a> {
         Held {
             bound: step(Phase::Bound),
             listening: step(Phase::Listening),
+            others: others_of(view, &socket, &now),
             holders: now,
             former,
             ended: None,
@@ -138,9 +144,15 @@ pub fn who<'a>(view: &View<'a>, target: &Target) -> Who<'a> {
         before: Vec::new(),
         ownerless: Vec::new(),
         leftovers: leftovers(view, |local, v6only| target.fits(local, v6only)),
+        not_followed: Vec::new(),
         connections: 0,
         caveats: Vec::new(),
     };
+    let known: Vec<_> = here.iter().map(|socket| (socket.netns, socket.ino)).collect();
+    answer.not_followed = others(view)
+        .filter(|held| target.fits(&held.sock.local, held.sock.options.v6only))
+        .filter(|held| held.sock.peer.is_unset() && !known.contains(&(held.sock.netns, held.ino)))
+        .collect();
     for socket in here {
         if phase(&socket) == Phase::Queued {
             continue;
@@ -162,8 +174,22 @@ pub fn who<'a>(view: &View<'a>, target: &Target) -> Who<'a> {
     let processes = answer.sockets.iter().flat_map(|held| &held.holders).map(|holder| holder.process.key);
     answer.caveats = view.caveats(processes);
     let missed = view.kernel().into_iter().flat_map(|kernel| &kernel.missed);
+    answer.caveats.extend(view.others().filter(|others| !others.whole).map(|_| Caveat::OthersCut));
     answer.caveats.extend(missed.map(|(netns, why)| Caveat::Namespace { netns: *netns, why: why.clone() }));
     answer
+}
+
+/// Descriptors that the kernel was asked for.
+fn others<'a>(view: &View<'a>) -> impl Iterator<Item = &'a HeldSock> {
+    view.others().into_iter().flat_map(|others| &others.held)
+}
+
+/// Who holds a socket beside those that are followed.
+fn others_of<'a>(view: &View<'a>, socket: &Socket, holders: &[Holder<'_>]) -> Vec<&'a HeldSock> {
+    let is_it =
+        |held: &&HeldSock| held.ino == socket.ino && held.sock.netns == socket.netns && socket.ino != 0;
+    let known = |held: &&HeldSock| holders.iter().any(|holder| holder.process.key == held.process);
+    others(view).filter(is_it).filter(|held| !known(held)).collect()
 }
 
 fn is_connected(socket: &Socket) -> bool {

@@ -29,9 +29,10 @@ use std::{
 };
 use tracer_abi::Tracked;
 use tracer_model::{
+    address::Address,
     decode,
     ids::BootNs,
-    input::{Body, Exec, Followed, Input, LossCause, Lost, Reason},
+    input::{Body, Exec, Followed, HeldSock, Input, LossCause, Lost, Reason},
     syscall::Numbering,
 };
 
@@ -210,6 +211,12 @@ impl Capture {
             Err(cause) => return Err(CaptureError::Sample(cause)),
         }
         Ok(())
+    }
+
+    /// Who holds sockets of an address now, whether or not they are followed, apart from connections, and whether all were looked
+    /// at; `None` where looks have taken their share of the time.
+    pub fn holders(&mut self, address: &Address) -> Option<(Vec<HeldSock>, bool)> {
+        self.look.holders(address, &mut self.programs)
     }
 
     /// Lists the sockets that the programs follow. An entry that is removed while it is looked at sends the walk back to its

@@ -30,6 +30,9 @@ use tracer_model::{
 const LIMIT_NS: u64 = 20_000_000;
 /// Looks take at most one part in so many of the time.
 const SHARE: u64 = 100;
+/// The same of looks that somebody asks for.
+const ASKED_LIMIT_NS: u64 = 100_000_000;
+const ASKED_SHARE: u64 = 20;
 /// A look counts as at least so long.
 const LEAST_NS: u64 = 200_000;
 /// So much of that time may be saved up.
@@ -58,6 +61,8 @@ pub(crate) struct Look {
     netns: u32,
     /// Up to when the time for looks is spent, in time that passes.
     spent: u64,
+    /// When the next look that somebody asks for may be taken.
+    next_asked: u64,
     /// The newest error that was looked after: its thread and when.
     newest: Option<(Task, BootNs)>,
 }
@@ -69,7 +74,14 @@ impl Look {
         })?;
         let netns = fs::metadata("/proc/self/ns/net").map_or(0, |namespace| namespace.ino());
         let files = File::open("/proc/sys/fs/file-nr").ok();
-        Ok(Self { wanted, files, netns: u32::try_from(netns).unwrap_or(0), spent: 0, newest: None })
+        Ok(Self {
+            wanted,
+            files,
+            netns: u32::try_from(netns).unwrap_or(0),
+            spent: 0,
+            next_asked: 0,
+            newest: None,
+        })
     }
 
     /// What is to stand before an input that tells of an error.
@@ -118,18 +130,40 @@ impl Look {
         looked
     }
 
-    fn sockets(
+    /// Who holds sockets of an address, whether or not they are followed, apart from connections; and whether all were looked at.
+    /// `None` where looks have taken their share of the time.
+    pub(crate) fn holders(
         &mut self,
-        question: &Question<'_>,
+        address: &Address,
+        programs: &mut Programs,
+    ) -> Option<(Vec<HeldSock>, bool)> {
+        let began = boot_now().0;
+        if began < self.next_asked {
+            return None;
+        }
+        let mut held = Vec::new();
+        let read = self.held(address, programs, began + ASKED_LIMIT_NS, &mut held);
+        let ended = boot_now().0;
+        self.next_asked = ended + (ended - began) * ASKED_SHARE;
+        held.retain(|held| held.sock.peer.is_unset());
+        let whole = read.is_ok() && held.len() <= KEPT;
+        held.sort_by_key(|held| held.sock.state != LISTEN);
+        held.truncate(KEPT);
+        Some((held, whole))
+    }
+
+    /// Every descriptor of a socket with that address's port or name.
+    fn held(
+        &mut self,
+        address: &Address,
         programs: &mut Programs,
         deadline: u64,
-        looked: &mut Looked,
+        held: &mut Vec<HeldSock>,
     ) -> io::Result<()> {
-        let (port, name_len) = match question.address {
+        let (port, name_len) = match address {
             // The kernel ends a path with a zero and counts it (`unix_mkname_bsd`, `net/unix/af_unix.c`).
-            Some(Address::Unix(name)) => (0, name.len() + usize::from(name.first() != Some(&0))),
-            Some(address) => (address.port().unwrap_or(0), 0),
-            None => (0, 0),
+            Address::Unix(name) => (0, name.len() + usize::from(name.first() != Some(&0))),
+            address => (address.port().unwrap_or(0), 0),
         };
         if port == 0 && name_len < 2 {
             return Ok(());
@@ -137,12 +171,21 @@ impl Look {
         let name_len = u32::try_from(name_len).unwrap_or(0);
         let wanted = LookWanted { deadline, port: port.into(), name_len };
         self.wanted.set(0, PodOf(wanted), 0).map_err(io::Error::other)?;
-        read(programs, LOOK, |found| match found {
-            Ok(held) => looked.held.push(held),
-            Err(sock) => looked.leftovers.push(sock),
-        })?;
-        looked.held.retain(|held| port != 0 || Some(&held.sock.local) == question.address);
-        if port != 0 && question.error == EADDRINUSE {
+        let read = read(programs, LOOK, |found| held.extend(found.ok()));
+        held.retain(|held| port != 0 || held.sock.local == *address);
+        read
+    }
+
+    fn sockets(
+        &mut self,
+        question: &Question<'_>,
+        programs: &mut Programs,
+        deadline: u64,
+        looked: &mut Looked,
+    ) -> io::Result<()> {
+        let Some(address) = question.address else { return Ok(()) };
+        self.held(address, programs, deadline, &mut looked.held)?;
+        if question.error == EADDRINUSE && address.port().is_some_and(|port| port != 0) {
             read(programs, LEFTOVERS, |found| looked.leftovers.extend(found.err()))?;
         }
         if looked.held.len() > KEPT {

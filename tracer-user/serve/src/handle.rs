@@ -6,7 +6,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
 };
-use tracer_answers::known::Known;
+use tracer_answers::{known::Known, view::Others, who::Target};
 use tracer_model::session::Session;
 
 /// What answers a question.
@@ -18,14 +18,33 @@ pub enum Question {
     Known(Answer),
     /// Once the kernel has been asked what it counts of open connections, where the engine has a kernel to ask.
     Fresh(Answer),
+    /// Once the kernel has been asked who holds sockets of an address, followed or not.
+    Held(Target, HeldAnswer),
 }
 
+/// What answers a question with who holds sockets of an address, where that could be asked.
+pub type HeldAnswer = Box<dyn FnOnce(&Known, Option<&Others>) + Send>;
+
 impl Question {
-    /// What answers it.
+    /// What answers it, with what is known.
     #[must_use]
     pub fn answer(self) -> Answer {
-        let (Self::Known(answer) | Self::Fresh(answer)) = self;
-        answer
+        match self {
+            Self::Known(answer) | Self::Fresh(answer) => answer,
+            Self::Held(_, answer) => Box::new(move |known| answer(known, None)),
+        }
+    }
+}
+
+/// The way back to who asked.
+struct Reply<T>(oneshot::Sender<T>);
+
+impl<T> Reply<T> {
+    fn give(self, find: impl FnOnce() -> T) {
+        // Whoever asked may have gone.
+        if !self.0.is_closed() {
+            let _ = self.0.send(find());
+        }
     }
 }
 
@@ -74,7 +93,7 @@ impl Handle {
         &self,
         question: impl FnOnce(&Known) -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
-        self.put(Question::Known, question).await
+        self.put(|reply| Question::Known(Box::new(|known| reply.give(|| question(known))))).await
     }
 
     /// The same, after the kernel has been asked for its counters of open connections.
@@ -82,21 +101,27 @@ impl Handle {
         &self,
         question: impl FnOnce(&Known) -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
-        self.put(Question::Fresh, question).await
+        self.put(|reply| Question::Fresh(Box::new(|known| reply.give(|| question(known))))).await
+    }
+
+    /// The same, after the kernel has been asked who holds sockets of an address.
+    pub(crate) async fn ask_held<T: Send + 'static>(
+        &self,
+        target: Target,
+        question: impl FnOnce(&Known, Option<&Others>) -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let form = |reply: Reply<T>| {
+            Question::Held(target, Box::new(|known, others| reply.give(|| question(known, others))))
+        };
+        self.put(form).await
     }
 
     async fn put<T: Send + 'static>(
         &self,
-        form: impl FnOnce(Answer) -> Question,
-        question: impl FnOnce(&Known) -> T + Send + 'static,
+        form: impl FnOnce(Reply<T>) -> Question,
     ) -> Result<T, Unavailable> {
         let (answer, answered) = oneshot::channel();
-        let question = form(Box::new(move |known| {
-            // Whoever asked may have gone.
-            if !answer.is_closed() {
-                let _ = answer.send(question(known));
-            }
-        }));
+        let question = form(Reply(answer));
         let exchange = async {
             self.questions.send(question).await.map_err(|_| Unavailable::Stopped)?;
             answered.await.map_err(|_| Unavailable::Stopped)

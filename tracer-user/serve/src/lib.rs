@@ -19,5 +19,5 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use handle::{Answer, Handle, Question, Unavailable, channel};
+pub use handle::{Answer, Handle, HeldAnswer, Question, Unavailable, channel};
 pub use server::{ServeError, Settings, bind, run};

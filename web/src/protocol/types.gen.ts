@@ -666,6 +666,10 @@ listening?: When,
  */
 holders: Array<Holder>,
 /**
+ * Who holds it and is not followed.
+ */
+others: Array<Other>,
+/**
  * Who held it before.
  */
 former: Array<Holder>,
@@ -1416,6 +1420,43 @@ text: string,
  * `kept_alive`: when its maker ceased to hold it.
  */
 since?: When, };
+
+/**
+ * A process that is not followed and holds a socket: found by one look at the kernel's tables.
+ */
+export type Other = {
+/**
+ * `pid@start`.
+ */
+process: string,
+/**
+ * Process.
+ */
+pid: number,
+/**
+ * Name.
+ */
+comm: string,
+/**
+ * Descriptor.
+ */
+fd: number,
+/**
+ * How it came by it: `unknown`, since it is not followed.
+ */
+how: string,
+/**
+ * Inode number of the socket.
+ */
+ino: string,
+/**
+ * Local address of the socket.
+ */
+local: string,
+/**
+ * State of the socket, where its family has one.
+ */
+state?: string, };
 
 /**
  * An owner.
@@ -2538,6 +2579,11 @@ ownerless: Array<Held>,
  * Connections of this address that the kernel keeps after their socket is gone, and that are not among those.
  */
 leftovers: Array<Leftover>,
+/**
+ * Who listens at this address, or has it without a connection, at a socket that no followed process holds. The kernel is
+ * asked for these and for `others` where a daemon answers about now.
+ */
+not_followed: Array<Other>,
 /**
  * Connections that listeners of this address took in and that are open.
  */

@@ -11,7 +11,16 @@ export function nothingOf(session: FakeSession): Answers {
     queues: { queues: [], basis },
     slow: { listeners: [], basis },
     balance: { groups: [], basis },
-    who: { target: "", sockets: [], before: [], ownerless: [], leftovers: [], connections: 0, basis },
+    who: {
+      target: "",
+      sockets: [],
+      before: [],
+      ownerless: [],
+      leftovers: [],
+      not_followed: [],
+      connections: 0,
+      basis,
+    },
     handovers: { sockets: [], basis },
     leaks: { growing: [], hung_up: [], unread: [], survived_exec: [], room: [], basis },
     fds: { tables: [], basis },
@@ -156,9 +165,19 @@ export function answersOf({ session, master, worker, listener, open }: Story): A
     },
     who: {
       target: listener.local ?? "",
-      sockets: [{ socket: listener, bound: when(1.5e9, 5), listening: when(1.5e9, 6), holders, former: [] }],
+      sockets: [
+        {
+          socket: listener,
+          bound: when(1.5e9, 5),
+          listening: when(1.5e9, 6),
+          holders,
+          others: [],
+          former: [],
+        },
+      ],
       before: [],
       ownerless: [],
+      not_followed: [],
       leftovers: [
         {
           state: "TIME_WAIT",

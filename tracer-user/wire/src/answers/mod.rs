@@ -117,6 +117,9 @@ pub struct Holder {
     pub kept_across: Vec<Kept>,
 }
 
+/// Processes that a note names.
+const NAMED: usize = 3;
+
 /// From the domain's terms to the wire's, for one view.
 pub(crate) struct Terms<'a> {
     session: &'a Session,
@@ -213,9 +216,28 @@ impl<'a> Terms<'a> {
                                     --sched"
                     .to_owned()
             }
-            Caveat::Doubtful { process, comm, why, since } => {
+            Caveat::OthersCut => "not every process that is not followed was looked at: others may hold it too".to_owned(),
+            Caveat::OneLook => "what grows, and connections that are never read, show over time, and this is one look: ask a \
+                                daemon or a recording (--from)"
+                .to_owned(),
+            Caveat::UnixUnread { count } => format!(
+                "whether anything was ever read is known of TCP alone: of unix sockets ({count} accepted and open) the kernel \
+                 keeps no read position"
+            ),
+            Caveat::Doubtful { processes, why, since } => {
                 let since = self.bare(*since).utc();
-                format!("the table of {} ({comm}) may be wrong since {since}: {why}", process.pid)
+                let party = |(key, comm): &(ProcessKey, String)| format!("{} ({comm})", key.pid);
+                let names: Vec<_> = processes.iter().take(NAMED).map(party).collect();
+                let names = names.join(", ");
+                match processes.len().checked_sub(NAMED).filter(|more| *more > 0) {
+                    None if processes.len() == 1 => {
+                        format!("the table of {names} may be wrong since {since}: {why}")
+                    }
+                    None => format!("the tables of {names} may be wrong, the first since {since}: {why}"),
+                    Some(more) => {
+                        format!("the tables of {names} and {more} more may be wrong, the first since {since}: {why}")
+                    }
+                }
             }
         }
     }

@@ -11,7 +11,7 @@ use tracer_answers::{
     view::View,
     who::{self, Target},
 };
-use tracer_model::names;
+use tracer_model::{event::SocketKind, input::HeldSock, names};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
@@ -28,10 +28,36 @@ pub struct Who {
     pub ownerless: Vec<Held>,
     /// Connections of this address that the kernel keeps after their socket is gone, and that are not among those.
     pub leftovers: Vec<Leftover>,
+    /// Who listens at this address, or has it without a connection, at a socket that no followed process holds. The kernel is
+    /// asked for these and for `others` where a daemon answers about now.
+    pub not_followed: Vec<Other>,
     /// Connections that listeners of this address took in and that are open.
     pub connections: u64,
     /// What the answer rests on.
     pub basis: Basis,
+}
+
+/// A process that is not followed and holds a socket: found by one look at the kernel's tables.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[ts(optional_fields)]
+pub struct Other {
+    /// `pid@start`.
+    pub process: String,
+    /// Process.
+    pub pid: u32,
+    /// Name.
+    pub comm: String,
+    /// Descriptor.
+    pub fd: i32,
+    /// How it came by it: `unknown`, since it is not followed.
+    pub how: String,
+    /// Inode number of the socket.
+    pub ino: String,
+    /// Local address of the socket.
+    pub local: String,
+    /// State of the socket, where its family has one.
+    pub state: Option<String>,
 }
 
 /// A connection that no process holds and that the kernel keeps an address for.
@@ -72,6 +98,8 @@ pub struct Held {
     pub listening: Option<When>,
     /// Who holds it.
     pub holders: Vec<Holder>,
+    /// Who holds it and is not followed.
+    pub others: Vec<Other>,
     /// Who held it before.
     pub former: Vec<Holder>,
     /// When it ended.
@@ -118,7 +146,8 @@ impl Who {
     /// The answer as the API gives it; `asked` is the target as it was written.
     #[must_use]
     pub fn new(view: &View<'_>, asked: &str, target: &Target, scope: &str) -> Self {
-        let who::Who { sockets, before, ownerless, leftovers, connections, caveats } = who::who(view, target);
+        let who::Who { sockets, before, ownerless, leftovers, not_followed, connections, caveats } =
+            who::who(view, target);
         let terms = Terms::new(view);
         let t0 = view.session().t0();
         let held = |held: &who::Held<'_>| Held {
@@ -126,6 +155,7 @@ impl Who {
             bound: held.bound.map(|moment| terms.when(moment)),
             listening: held.listening.map(|moment| terms.when(moment)),
             holders: held.holders.iter().map(|holder| terms.holder(holder)).collect(),
+            others: held.others.iter().map(|other| Other::new(other)).collect(),
             former: held.former.iter().map(|holder| terms.holder(holder)).collect(),
             ended: held.ended.map(|moment| terms.when(moment)),
         };
@@ -135,6 +165,7 @@ impl Who {
             before: before.iter().map(held).collect(),
             ownerless: ownerless.iter().map(held).collect(),
             leftovers: leftovers.iter().map(|leftover| Leftover::new(&terms, leftover)).collect(),
+            not_followed: not_followed.iter().map(|other| Other::new(other)).collect(),
             connections: u64::try_from(connections).unwrap_or(u64::MAX),
             basis: terms.basis(view, scope, &caveats),
         }
@@ -144,11 +175,18 @@ impl Who {
     #[must_use]
     pub fn text(&self, zone: &TimeZone) -> String {
         let mut text = String::new();
-        if self.sockets.is_empty() {
+        if self.sockets.is_empty() && !self.not_followed.is_empty() {
+            let _ = writeln!(text, "no followed process holds {}", Escaped(self.target.as_bytes()));
+        } else if self.sockets.is_empty() {
             let _ = writeln!(text, "no process holds {}", Escaped(self.target.as_bytes()));
         }
         for held in &self.sockets {
             text.push_str(&held.text(zone));
+        }
+        if !self.not_followed.is_empty() {
+            text.push_str("held by processes that are not followed\n");
+            let rows = self.not_followed.iter().map(Other::cells);
+            text.push_str(&columns(4, &["COMMAND", "PID", "FD", "STATE", "LOCAL", "INODE"], rows));
         }
         if self.connections > 0 {
             let _ = writeln!(text, "connections taken in and open: {}", self.connections);
@@ -167,6 +205,34 @@ impl Who {
             }
         }
         text + &self.basis.text(zone)
+    }
+}
+
+impl Other {
+    fn new(held: &HeldSock) -> Self {
+        let sock = &held.sock;
+        let kind = SocketKind { family: sock.family, ty: sock.ty, protocol: sock.protocol };
+        Self {
+            process: held.process.to_string(),
+            pid: held.process.pid,
+            comm: line::lossy(&held.comm),
+            fd: held.fd,
+            how: "unknown".to_owned(),
+            ino: held.ino.to_string(),
+            local: sock.local.to_string(),
+            state: Some(line::state(Some(kind), sock.state).into_owned()),
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            Escaped(self.comm.as_bytes()).to_string(),
+            self.pid.to_string(),
+            self.fd.to_string(),
+            self.state.clone().unwrap_or_default(),
+            Escaped(self.local.as_bytes()).to_string(),
+            self.ino.clone(),
+        ]
     }
 }
 
@@ -235,6 +301,11 @@ impl Held {
         let _ = writeln!(text, "    {}", facts.join(", "));
         if !self.holders.is_empty() {
             text.push_str(&Holder::table(&self.holders, 4, zone));
+        }
+        if !self.others.is_empty() {
+            text.push_str("    held too, how they came by it is unknown (not followed)\n");
+            let rows = self.others.iter().map(|other| other.cells().into_iter().take(3).collect());
+            text.push_str(&columns(4, &["COMMAND", "PID", "FD"], rows));
         }
         if !self.former.is_empty() {
             text.push_str("    held before by\n");

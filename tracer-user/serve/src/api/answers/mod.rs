@@ -13,7 +13,12 @@ pub(crate) mod who;
 use super::parameter::{moment, on_clock_of};
 use crate::{handle::Unavailable, problem::Problem, server::App};
 use serde::Deserialize;
-use tracer_answers::{known::Known, tallies::Tallies, view::View, who::Target};
+use tracer_answers::{
+    known::Known,
+    tallies::Tallies,
+    view::{Others, View},
+    who::Target,
+};
 use tracer_model::ids::BootNs;
 use tracer_wire::{answers::who::target, instant::Instant};
 
@@ -63,6 +68,25 @@ pub(crate) async fn fresh<T: Send + 'static>(
 ) -> Result<T, Problem> {
     match moment("at", at)? {
         None => Ok(app.handle.ask_fresh(move |known| now(known, answer)).await?),
+        Some(at) => Ok(past(app, at, answer).await?),
+    }
+}
+
+/// The same, where an answer about now rests on who holds sockets of an address, followed or not.
+pub(crate) async fn held<T: Send + 'static>(
+    app: &App,
+    target: Target,
+    at: Option<&str>,
+    answer: impl FnOnce(&View<'_>) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    match moment("at", at)? {
+        None => {
+            let now = move |known: &Known, others: Option<&Others>| {
+                let (session, tallies) = (known.session(), known.tallies());
+                answer(&View::new(session, session.now(), &tallies).with_others(others))
+            };
+            Ok(app.handle.ask_held(target, now).await?)
+        }
         Some(at) => Ok(past(app, at, answer).await?),
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /api/v1/answers/who`.
 
-use super::{super::parameter::Parameters, answer};
+use super::{super::parameter::Parameters, held};
 use crate::{problem::Problem, server::App};
 use axum::{Json, extract::State};
 use serde::Deserialize;
@@ -27,6 +27,7 @@ pub(crate) async fn who(
 ) -> Result<Json<Who>, Problem> {
     let wanted = target(&query.of).map_err(|error| Problem::parameter("of", error))?;
     let scope = app.settings.selection.clone();
-    let who = answer(&app, query.at.as_deref(), move |view| Who::new(view, &query.of, &wanted, &scope));
+    let of = wanted.clone();
+    let who = held(&app, of, query.at.as_deref(), move |view| Who::new(view, &query.of, &wanted, &scope));
     Ok(Json(who.await?))
 }
