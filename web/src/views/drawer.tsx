@@ -1,4 +1,4 @@
-import { useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { TABS, type Tab } from "../interact/state.ts";
 import { useApp } from "./context.ts";
 import { lazy } from "./lazy.tsx";
@@ -29,6 +29,11 @@ export function Drawer() {
   const grip = useRef<{ y: number; height: number } | undefined>(undefined);
   const most = () => Math.max(LEAST, innerHeight - 220);
   const resize = (to: number) => setHeight(Math.min(most(), Math.max(LEAST, Math.round(to))));
+
+  // In a narrow window not all tabs are in sight.
+  useLayoutEffect(() => {
+    document.getElementById(`tab-${tab.value}`)?.scrollIntoView({ inline: "nearest", block: "nearest" });
+  }, [tab.value]);
 
   const walk = (event: KeyboardEvent) => {
     const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
