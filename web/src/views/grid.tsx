@@ -80,7 +80,7 @@ export function Grid() {
     <div class="heads">
       <div class="corner">
         <label>
-          Rows:{" "}
+          <span class="word">Rows: </span>
           <select
             aria-label="Rows"
             value={app.state.mode.value}
