@@ -125,6 +125,9 @@ impl Connections {
             "CLOSED FIRST",
         ];
         let mut text = columns(0, &heads, rows);
+        if self.connections.is_empty() {
+            "no connection is open (--ended tells those that have ended, too)\n".clone_into(&mut text);
+        }
         if self.left_out > 0 {
             let _ = writeln!(text, "{} older ones are left out", self.left_out);
         }

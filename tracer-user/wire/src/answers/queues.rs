@@ -244,8 +244,12 @@ impl Queues {
 
 impl Waits {
     fn new(tally: Option<&AtListener>, terms: &Terms<'_>) -> Self {
-        let percentile = |percent| tally.and_then(|tally| tally.waits.percentile(percent));
         let slowest = tally.and_then(|tally| tally.slowest.first());
+        // What is counted is told to two digits, its end rounded up: the longest is known exactly.
+        let percentile = |percent| {
+            let ns = tally.and_then(|tally| tally.waits.percentile(percent))?;
+            Some(slowest.map_or(ns, |slowest| ns.min(slowest.ns)))
+        };
         Self {
             count: tally.map_or(0, |tally| tally.waits.count()),
             without_start: tally.map_or(0, |tally| tally.without_start),
