@@ -1,6 +1,6 @@
 //! Moments, and the events that tell of them.
 
-use tracer_model::{event::Event, history::History, ids::BootNs};
+use tracer_model::{event::Event, ids::BootNs};
 
 /// A moment, with the event that is its evidence where that is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,14 +45,4 @@ impl Moment {
     pub fn with(ts: BootNs, event: Option<&Event>) -> Self {
         event.map_or(Self::bare(ts), |event| Self::told_by(ts, event))
     }
-}
-
-/// Events that are looked at for one of a certain time: those of one moment stand together, and a late one stands a little
-/// behind its time.
-const LOOK_AHEAD: usize = 512;
-
-/// The first kept event at or soon after that time that fits.
-pub(crate) fn event_from(history: &History, ts: BootNs, fits: impl Fn(&Event) -> bool) -> Option<Event> {
-    let first = history.first_seq_at(ts);
-    history.events(first).take(LOOK_AHEAD).find(|event| event.ts >= ts && fits(event))
 }

@@ -1,18 +1,29 @@
 //! A session at an instant.
 
-use crate::{moment::event_from, tallies::Tallies};
-use std::{borrow::Cow, cell::Cell, collections::HashMap};
+use crate::tallies::Tallies;
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+};
 use tracer_model::{
     entity::{Descriptor, Phase, Process, Socket},
     event::Event,
+    history::History,
     ids::{BootNs, TableId},
     input::{HeldSock, Sock},
     session::Session,
 };
 
-/// Events that are looked for, for one answer: each costs the unpacking of some hundred kept events. What is beyond has its
-/// moments without the numbers of events.
-const LOOK_UPS: u32 = 1_000;
+/// Chunks of kept events that are unpacked for one answer, about a millisecond each, in which the engine does nothing else. What is
+/// beyond has its moments without the numbers of events.
+const UNPACKED: u32 = 200;
+/// Chunks that stay unpacked: what an answer looks for mostly stands together.
+const AT_HAND: usize = 4;
+/// Events that are looked at for one of a certain time: those of one moment stand together, and a late one stands a little
+/// behind its time.
+const LOOK_AHEAD: usize = 512;
 
 /// What there was at an instant.
 #[derive(Debug)]
@@ -21,7 +32,7 @@ pub struct View<'a> {
     at: BootNs,
     tallies: &'a Tallies,
     by_table: HashMap<TableId, Vec<Use<'a>>>,
-    look_ups: Cell<u32>,
+    unpacked: RefCell<Unpacked>,
     kernel: Option<&'a Kernel>,
     others: Option<&'a Others>,
 }
@@ -33,6 +44,31 @@ pub struct Others {
     pub held: Vec<HeldSock>,
     /// All were looked at.
     pub whole: bool,
+}
+
+/// Kept events that are unpacked, by the place of their chunk, the newest last.
+#[derive(Debug, Default)]
+struct Unpacked {
+    chunks: VecDeque<(usize, Rc<[Event]>)>,
+    count: u32,
+}
+
+impl Unpacked {
+    fn chunk(&mut self, history: &History, place: usize) -> Option<Rc<[Event]>> {
+        if let Some((_, events)) = self.chunks.iter().find(|(known, _)| *known == place) {
+            return Some(Rc::clone(events));
+        }
+        if self.count == UNPACKED {
+            return None;
+        }
+        self.count += 1;
+        let events: Rc<[Event]> = history.chunk(place)?.into();
+        if self.chunks.len() == AT_HAND {
+            self.chunks.pop_front();
+        }
+        self.chunks.push_back((place, Rc::clone(&events)));
+        Some(events)
+    }
 }
 
 /// What the kernel was asked beside the model, where the view is of now and that was possible.
@@ -65,7 +101,7 @@ impl<'a> View<'a> {
                 by_table.entry(table).or_default().push(Use { process, from, left });
             }
         }
-        Self { session, at, tallies, by_table, look_ups: Cell::new(LOOK_UPS), kernel: None, others: None }
+        Self { session, at, tallies, by_table, unpacked: RefCell::default(), kernel: None, others: None }
     }
 
     /// The session.
@@ -135,12 +171,22 @@ impl<'a> View<'a> {
     /// The first kept event at or soon after that time that fits.
     #[must_use]
     pub fn event_from(&self, ts: BootNs, fits: impl Fn(&Event) -> bool) -> Option<Event> {
-        let left = self.look_ups.get();
-        self.look_ups.set(left.saturating_sub(1));
-        if left == 0 {
-            return None;
+        let history = self.session.history();
+        let (mut begun, mut ahead) = (false, LOOK_AHEAD);
+        for place in history.chunk_at(ts).. {
+            let events = self.unpacked.borrow_mut().chunk(history, place)?;
+            for event in events.iter() {
+                begun |= event.ts >= ts;
+                if !begun {
+                    continue;
+                }
+                if event.ts >= ts && fits(event) {
+                    return Some(event.clone());
+                }
+                ahead = ahead.checked_sub(1)?;
+            }
         }
-        event_from(self.session.history(), ts, fits)
+        None
     }
 
     /// Name of a process at the instant.

@@ -36,6 +36,8 @@ pub struct Who<'a> {
     pub ownerless: Vec<Held<'a>>,
     /// Connections of this address that the kernel keeps after their socket is gone, and that are not among those.
     pub leftovers: Vec<Leftover>,
+    /// How many of them are left out: beyond [`LEFTOVERS`], the oldest.
+    pub leftovers_left_out: usize,
     /// Who listens at this address, or has it without a connection, at sockets that nobody who is followed holds.
     pub not_followed: Vec<&'a HeldSock>,
     /// Connections that listeners of this address took in and that are open.
@@ -63,6 +65,8 @@ pub struct Held<'a> {
     pub ended: Option<Moment>,
 }
 
+/// Leftovers of an address that are told: a busy server that closes first has tens of thousands, each for a minute.
+pub const LEFTOVERS: usize = 1_000;
 /// Ended sockets of an address that are told.
 const BEFORE: usize = 16;
 
@@ -139,11 +143,15 @@ pub fn who<'a>(view: &View<'a>, target: &Target) -> Who<'a> {
             socket,
         }
     };
+    let mut leftovers = leftovers(view, |local, v6only| target.fits(local, v6only));
+    let leftovers_left_out = leftovers.len().saturating_sub(LEFTOVERS);
+    leftovers.drain(..leftovers_left_out);
     let mut answer = Who {
         sockets: Vec::new(),
         before: Vec::new(),
         ownerless: Vec::new(),
-        leftovers: leftovers(view, |local, v6only| target.fits(local, v6only)),
+        leftovers,
+        leftovers_left_out,
         not_followed: Vec::new(),
         connections: 0,
         caveats: Vec::new(),

@@ -81,9 +81,21 @@ impl History {
     /// `seq` of the first kept event at or after `ts`; one more than [`Self::last_seq`] where there is none.
     #[must_use]
     pub fn first_seq_at(&self, ts: BootNs) -> u64 {
-        let start = self.chunks.partition_point(|chunk| chunk.newest < ts);
-        let mut events = self.chunks.range(start..).flat_map(Chunk::events);
+        let mut events = self.chunks.range(self.chunk_at(ts)..).flat_map(Chunk::events);
         events.find(|event| event.ts >= ts).map_or(self.last_seq + 1, |event| event.seq)
+    }
+
+    /// Place of the chunk that the first kept event at or after `ts` is in. Chunks of kept events have places in their order, until
+    /// the next event comes.
+    #[must_use]
+    pub fn chunk_at(&self, ts: BootNs) -> usize {
+        self.chunks.partition_point(|chunk| chunk.newest < ts)
+    }
+
+    /// The events of the chunk at a place, unpacked: a thousand or so. `None` beyond the newest.
+    #[must_use]
+    pub fn chunk(&self, place: usize) -> Option<Vec<Event>> {
+        Some(self.chunks.get(place)?.events().collect())
     }
 
     #[cfg(test)]

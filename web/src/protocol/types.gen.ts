@@ -2576,9 +2576,14 @@ before: Array<Held>,
  */
 ownerless: Array<Held>,
 /**
- * Connections of this address that the kernel keeps after their socket is gone, and that are not among those.
+ * Connections of this address that the kernel keeps after their socket is gone, and that are not among those; beyond a
+ * thousand the newest.
  */
 leftovers: Array<Leftover>,
+/**
+ * How many of them are left out.
+ */
+leftovers_left_out?: number,
 /**
  * Who listens at this address, or has it without a connection, at a socket that no followed process holds. The kernel is
  * asked for these and for `others` where a daemon answers about now.

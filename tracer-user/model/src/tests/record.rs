@@ -27,7 +27,13 @@ fn events_come_back_as_they_were_told() {
     assert_eq!(history.events(3001).count(), 0);
     for (ts, seq) in [(0, 1), (1000, 1), (1001, 2), (11_240, 1025), (30_990, 3000), (30_991, 3001)] {
         assert_eq!(history.first_seq_at(BootNs(ts)), seq, "at {ts}");
+        let from: Vec<Event> =
+            (history.chunk_at(BootNs(ts))..).map_while(|place| history.chunk(place)).flatten().collect();
+        let first = from.iter().find(|event| event.ts >= BootNs(ts));
+        assert_eq!(first.map_or(3001, |event| event.seq), seq, "in the chunks at {ts}");
+        assert_eq!(from.last().map_or(3000, |event| event.seq), 3000, "at {ts}");
     }
+    assert!(history.chunk(3).is_none());
 }
 
 #[test]

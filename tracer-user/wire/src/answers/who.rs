@@ -26,8 +26,13 @@ pub struct Who {
     pub before: Vec<Held>,
     /// Sockets with this address that no process holds: the kernel brings their connections to an end.
     pub ownerless: Vec<Held>,
-    /// Connections of this address that the kernel keeps after their socket is gone, and that are not among those.
+    /// Connections of this address that the kernel keeps after their socket is gone, and that are not among those; beyond a
+    /// thousand the newest.
     pub leftovers: Vec<Leftover>,
+    /// How many of them are left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[ts(as = "Option<u64>", optional)]
+    pub leftovers_left_out: u64,
     /// Who listens at this address, or has it without a connection, at a socket that no followed process holds. The kernel is
     /// asked for these and for `others` where a daemon answers about now.
     pub not_followed: Vec<Other>,
@@ -142,12 +147,25 @@ fn unix(name: &str) -> Option<Target> {
     (!name.is_empty()).then_some(Target::Unix(name))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Who {
     /// The answer as the API gives it; `asked` is the target as it was written.
     #[must_use]
     pub fn new(view: &View<'_>, asked: &str, target: &Target, scope: &str) -> Self {
-        let who::Who { sockets, before, ownerless, leftovers, not_followed, connections, caveats } =
-            who::who(view, target);
+        let who::Who {
+            sockets,
+            before,
+            ownerless,
+            leftovers,
+            leftovers_left_out,
+            not_followed,
+            connections,
+            caveats,
+        } = who::who(view, target);
         let terms = Terms::new(view);
         let t0 = view.session().t0();
         let held = |held: &who::Held<'_>| Held {
@@ -165,6 +183,7 @@ impl Who {
             before: before.iter().map(held).collect(),
             ownerless: ownerless.iter().map(held).collect(),
             leftovers: leftovers.iter().map(|leftover| Leftover::new(&terms, leftover)).collect(),
+            leftovers_left_out: u64::try_from(leftovers_left_out).unwrap_or(u64::MAX),
             not_followed: not_followed.iter().map(|other| Other::new(other)).collect(),
             connections: u64::try_from(connections).unwrap_or(u64::MAX),
             basis: terms.basis(view, scope, &caveats),
@@ -195,6 +214,9 @@ impl Who {
             text.push_str("kept by the kernel after their socket is gone\n");
             let heads = ["STATE", "LOCAL", "PEER", "NETNS", ""];
             text.push_str(&columns(4, &heads, self.leftovers.iter().map(|leftover| leftover.cells(zone))));
+        }
+        if self.leftovers_left_out > 0 {
+            let _ = writeln!(text, "{} older ones are left out", self.leftovers_left_out);
         }
         for (head, sockets) in [("without an owner", &self.ownerless), ("before", &self.before)] {
             if !sockets.is_empty() {
