@@ -83,6 +83,7 @@ test("a listener's details say who holds it and who accepts", async () => {
     expect(said).toContain("still holds it, though nginx 813 of its generation gave it up for nginx 814");
     expect(said).toContain("Open connections 4");
     expect(said).toContain("1 × TIME_WAIT");
+    expect(said).toContain("Held, not followed fd 3 of elsewhere 77");
     await expect.poll(() => words(page, "Who accepts"), PATIENCE).toContain("nginx 812 812 14 7 0.50");
     expect(server.asked).toContain("who?of=127.0.0.1%3A80");
     // A hostile name is text.

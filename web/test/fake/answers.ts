@@ -171,7 +171,17 @@ export function answersOf({ session, master, worker, listener, open }: Story): A
           bound: when(1.5e9, 5),
           listening: when(1.5e9, 6),
           holders,
-          others: [],
+          others: [
+            {
+              process: "77@1",
+              pid: 77,
+              comm: "elsewhere",
+              fd: 3,
+              how: "unknown",
+              ino: "9",
+              local: "127.0.0.1:80",
+            },
+          ],
           former: [],
         },
       ],

@@ -30,6 +30,13 @@ export function WhoHolds({ socket }: { readonly socket: Socket }) {
               )}
               {socket.options.length > 0 && <Fact name="Options">{visible(socket.options.join(", "))}</Fact>}
               <Fact name="Open connections">{count(connections)}</Fact>
+              {own && own.others.length > 0 && (
+                <Fact name="Held, not followed">
+                  <bdi>
+                    {own.others.map(({ comm, pid, fd }) => `fd ${fd} of ${visible(comm)} ${pid}`).join(", ")}
+                  </bdi>
+                </Fact>
+              )}
               {others.length > 0 && (
                 <Fact name="Also has the address">
                   <Sockets all={others} />
