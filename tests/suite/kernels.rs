@@ -316,8 +316,8 @@ fn same_waits(log: &[Value], written: &[Value]) -> Result<usize> {
         let [_, Some(runnable), _, Some(blocked)] = parts else { anyhow::bail!("no parts: {line}") };
         ensure!(line["wait_ns"] == parts.iter().flatten().sum::<u64>(), "{line}");
         ensure!(part("unknown_ns") == Some(0) && line["blocked_in"] == "clock_nanosleep", "{line}");
-        // It read its clock before it slept and when it ran again.
-        ensure!(blocked >= slept / 2 && blocked + runnable <= slept, "{entry}, but {line}");
+        // It read its clock before it slept and when it ran again; others may have run in its place at any time.
+        ensure!(blocked <= slept && blocked + runnable >= slept / 2, "{entry}, but {line}");
         compared += 1;
     }
     ensure!(compared == 2, "{compared} waits were compared");

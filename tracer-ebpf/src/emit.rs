@@ -1,6 +1,7 @@
 //! The only way into the ring buffer.
 
 use crate::{
+    kread::clear,
     maps::{EVENTS, count},
     task,
 };
@@ -35,18 +36,36 @@ pub(crate) fn current_header() -> Header {
     }
 }
 
-/// Data in the buffer from which on the reader is woken.
+/// The same, written to a place in a map.
+#[inline(always)]
+pub(crate) fn fill_current_header(header: &mut Header) {
+    clear(header);
+    let pid_tgid = bpf_get_current_pid_tgid();
+    header.ts = now();
+    (header.pid, header.tid) = ((pid_tgid >> 32) as u32, pid_tgid as u32);
+    (header.start, header.files) = task::current_start_and_files();
+}
+
+/// Data in the buffer at which the reader is woken, and again at each multiple.
 const WAKE_BYTES: u64 = 1 << 20;
 
-/// The reader looks by itself every few milliseconds; waking it for every record would cost more than the record.
+/// The reader looks by itself every few milliseconds; waking it for every record would cost more than the record, and where
+/// interrupts are virtual several times as much. So the record wakes it that takes the buffer over a mark.
 #[inline(always)]
-fn wakeup() -> u64 {
-    let flag = if EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) >= WAKE_BYTES {
-        BPF_RB_FORCE_WAKEUP
-    } else {
-        BPF_RB_NO_WAKEUP
-    };
+fn wakeup(before: u64, after: u64) -> u64 {
+    let flag = if before / WAKE_BYTES == after / WAKE_BYTES { BPF_RB_NO_WAKEUP } else { BPF_RB_FORCE_WAKEUP };
     u64::from(flag)
+}
+
+/// Data in the buffer that the reader has not taken yet.
+#[inline(always)]
+fn waiting() -> u64 {
+    EVENTS.query(u64::from(BPF_RB_AVAIL_DATA))
+}
+
+/// Room that a record of that many bytes takes, its length before it (`BPF_RINGBUF_HDR_SZ`, kernel/bpf/ringbuf.c).
+const fn room(len: usize) -> u64 {
+    (len as u64).next_multiple_of(8) + 8
 }
 
 /// Numbers a record and writes it. The number is given before the room, so that a record without room leaves a gap that
@@ -106,7 +125,8 @@ fn write<T: 'static>(kind: Kind, header: &Header, cpu_seq: u64, fill: impl FnOnc
         (*head).start = header.start;
         (*head).files = header.files;
     }
-    entry.submit(wakeup());
+    let after = waiting();
+    entry.submit(wakeup(after.saturating_sub(room(size_of::<T>())), after));
     true
 }
 
@@ -124,7 +144,8 @@ pub(crate) unsafe fn bytes(kind: Kind, record: *mut u8, len: usize) {
         (*head).len = len as u16;
         (*head).cpu = bpf_get_smp_processor_id();
         (*head).cpu_seq = count(Counter::SEQ);
-        EVENTS.output::<[u8]>(core::slice::from_raw_parts(record, len), wakeup())
+        let before = waiting();
+        EVENTS.output::<[u8]>(core::slice::from_raw_parts(record, len), wakeup(before, before + room(len)))
     };
     if sent.is_err() {
         count(Counter::RING_FULL);

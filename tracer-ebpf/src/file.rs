@@ -2,7 +2,7 @@
 
 use crate::{
     globals::offset,
-    kread::{Block, copy_kernel, field, pointer, string, zero},
+    kread::{Block, clear, field, pointer, string},
     probes::fanotify,
     sock,
 };
@@ -30,7 +30,7 @@ pub(crate) fn mqueue(file: u64) -> u32 {
 /// Makes a slot one that was not read.
 #[inline(always)]
 pub(crate) fn clear_slot(slot: &mut Slot) {
-    zero((&raw mut *slot).cast(), size_of::<Slot>());
+    clear(slot);
     slot.fd = -1;
 }
 
@@ -42,18 +42,19 @@ const INODE: usize = 96;
 /// Bytes of a `struct fdtable` likewise (include/linux/fdtable.h).
 pub(crate) const FDTABLE: usize = 32;
 
-/// Reads what identifies an open file.
+/// Reads what identifies an open file, and returns its status flags.
 // A function of its own, as are `read_slot` and `sock::read`: inlined everywhere, the programs would outgrow the stack
 // (512 bytes with everything that is called) and the verifier.
 #[inline(never)]
-pub(crate) fn file_ref(file: u64, to: &mut FileRef) {
-    let address = pointer(file, offset!(file_inode)).unwrap_or(0);
+pub(crate) fn file_ref(file: u64, to: &mut FileRef) -> u32 {
+    let (address, status) = inode_and_status(file);
     let inode = Block::<INODE>::read(address);
     let sb: u64 = inode.get(address, offset!(inode_sb)).unwrap_or(0);
     to.file = file;
     to.ino = inode.get(address, offset!(inode_ino)).unwrap_or(0);
     to.dev = field(sb, offset!(sb_dev)).unwrap_or(0);
     to.mode = u32::from(inode.get::<u16>(address, offset!(inode_mode)).unwrap_or(0));
+    status
 }
 
 /// Whether a file is a fanotify group, by the first eight bytes of its own name (`SYSCALL_DEFINE2(fanotify_init)`,
@@ -106,10 +107,10 @@ pub(crate) fn read_slot(files: u64, fd: i32, slot: &mut Slot, with_name: bool) {
     }
     let array: u64 = fdt.get(address, offset!(fdt_fd)).unwrap_or(0);
     let Some(file) = pointer(array + u64::from(index) * 8, 0) else { return };
+    let status = file_ref(file, &mut slot.file);
     slot.flags = SLOT_PRESENT
         | cloexec_in(fdt.get(address, offset!(fdt_cloexec)).unwrap_or(0), index)
-        | nonblock(file);
-    file_ref(file, &mut slot.file);
+        | nonblock(status);
     if with_name {
         name(file, &mut slot.name);
     }
@@ -230,20 +231,28 @@ pub(crate) fn read_direct(ring: u64, index: u32, slot: &mut Slot, with_name: boo
     if file == 0 {
         return;
     }
-    slot.flags = SLOT_PRESENT | nonblock(file);
-    file_ref(file, &mut slot.file);
+    slot.flags = SLOT_PRESENT | nonblock(file_ref(file, &mut slot.file));
     if with_name {
         name(file, &mut slot.name);
     }
 }
 
-/// `SLOT_NONBLOCK` where the open file has `O_NONBLOCK`: one bit after the other, without a branch that the verifier would
-/// walk twice.
+/// Address of an open file's inode, and its status flags: one read where they lie side by side (Linux 6.12 and later). The
+/// verifier knows the offsets, and walks one of the two ways.
 #[inline(always)]
-fn nonblock(file: u64) -> u32 {
-    let mut flags = 0_u32;
-    copy_kernel((&raw mut flags).cast(), size_of::<u32>(), file + u64::from(offset!(file_flags)));
-    flags / O_NONBLOCK % 2 * SLOT_NONBLOCK
+fn inode_and_status(file: u64) -> (u64, u32) {
+    let (inode, status) = (offset!(file_inode), offset!(file_flags));
+    if status == inode.wrapping_add(8) {
+        let [inode, both]: [u64; 2] = field(file, inode).unwrap_or([0; 2]);
+        return (inode, both as u32);
+    }
+    (field(file, inode).unwrap_or(0), field(file, status).unwrap_or(0))
+}
+
+/// `SLOT_NONBLOCK` where status flags have `O_NONBLOCK`: without a branch that the verifier would walk twice.
+#[inline(always)]
+fn nonblock(status: u32) -> u32 {
+    status / O_NONBLOCK % 2 * SLOT_NONBLOCK
 }
 
 /// `SLOT_CLOEXEC` where the slot's bit is set in the array at `bits`.

@@ -2,14 +2,14 @@
 
 use crate::{
     globals::{config, offset},
-    kread::{Block, copy, copy_kernel, field, pointer, zero},
+    kread::{Block, clear, copy, copy_kernel, field, pointer, zero},
     maps::{SOCKETS, count},
     task,
 };
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_probe_read_kernel};
 use tracer_abi::{
-    Change, Counter, Header, OPTION_LINGER, OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY, Offsets,
-    SELECT_PORT, Sock, Tcp, Tracked, UNIX_PATH_LEN, UnixName,
+    Counter, Header, OPTION_LINGER, OPTION_REUSEADDR, OPTION_REUSEPORT, OPTION_V6ONLY, Offsets, SELECT_PORT,
+    Sock, Tcp, Tracked, UNIX_PATH_LEN, UnixName,
 };
 
 /// `AF_UNIX`, `AF_INET`, `AF_INET6` and so on (include/linux/socket.h).
@@ -38,7 +38,7 @@ const COMMON: usize = 104;
 /// Reads the socket at `sk`.
 #[inline(never)]
 pub(crate) fn read(sk: u64, to: &mut Sock) {
-    zero((&raw mut *to).cast(), size_of::<Sock>());
+    clear(to);
     to.sk = sk;
     if sk == 0 {
         return;
@@ -274,7 +274,7 @@ fn read_queue(sk: u64) -> u64 {
 /// A connection's counters, as far as the kernel has them; `to` may be a place in a record.
 #[inline(always)]
 pub(crate) fn read_tcp(sk: u64, to: *mut Tcp) {
-    zero(to.cast(), size_of::<Tcp>());
+    clear(to);
     // SAFETY: every caller passes a place of a whole `Tcp`.
     let (acked, received, srtt, retransmits) = unsafe {
         (&raw mut (*to).acked, &raw mut (*to).received, &raw mut (*to).srtt_us8, &raw mut (*to).retransmits)
@@ -298,7 +298,7 @@ pub(crate) fn unread(sk: u64) -> u32 {
 /// Counters of what is no connection, or of one that goes on.
 #[inline(always)]
 pub(crate) fn no_tcp(to: *mut Tcp) {
-    zero(to.cast(), size_of::<Tcp>());
+    clear(to);
 }
 
 /// Whether a file has the socket: one that waits in an accept queue has none.
@@ -361,7 +361,7 @@ pub(crate) fn track(sock: &Sock, pid: u32, start: u64, queued: u64) {
         (*place).told = u32::from(sock.state);
         (*place).start = start;
         (*place).queued = queued;
-        (*place).waits = Change { ts: 0, error: 0, from: 0, to: 0 };
+        clear(&raw mut (*place).waits);
         copy(&raw mut (*place).sock, sock);
         tracked.assume_init_ref()
     };

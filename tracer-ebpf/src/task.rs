@@ -10,7 +10,7 @@ use aya_ebpf::helpers::{
     bpf_get_current_task,
     generated::{bpf_get_current_ancestor_cgroup_id, bpf_get_current_task_btf},
 };
-use tracer_abi::{Counter, Follow, Place, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT};
+use tracer_abi::{Counter, Follow, Offsets, Place, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT};
 
 /// Place of `RLIMIT_NOFILE` in `signal_struct.rlim` (include/uapi/asm-generic/resource.h); an entry is two words, the
 /// soft limit first.
@@ -47,6 +47,14 @@ pub(crate) fn current_start_and_files() -> (u64, u64) {
         let leader = task.add(leader).cast::<*const u8>().read_volatile();
         (leader.add(start).cast::<u64>().read_volatile(), task.add(files).cast::<u64>().read_volatile())
     }
+}
+
+/// Address of the current task's descriptor table.
+#[inline(always)]
+pub(crate) fn current_files() -> u64 {
+    let files = offset!(task_files) as usize;
+    // SAFETY: as in `current_start_and_files`.
+    unsafe { bpf_get_current_task_btf().cast::<u8>().add(files).cast::<u64>().read_volatile() }
 }
 
 /// How often the current task has gone to sleep of its own accord.
@@ -139,7 +147,13 @@ const TS_COMPAT: u32 = 2;
 /// Whether the current task is in a system call of the 32-bit table, whose numbers mean other calls.
 #[inline(always)]
 pub(crate) fn in_compat_call() -> bool {
-    field::<u32>(current(), offset!(task_status)).is_some_and(|status| status & TS_COMPAT != 0)
+    let status = offset!(task_status);
+    // SAFETY: the helper has no preconditions and gives a valid task; the kernel guards the load against faults.
+    status != Offsets::ABSENT
+        && unsafe {
+            bpf_get_current_task_btf().cast::<u8>().add(status as usize).cast::<u32>().read_volatile()
+        } & TS_COMPAT
+            != 0
 }
 
 /// Whether a thread group is the tracer's.

@@ -6,7 +6,7 @@
 use crate::{
     emit, file,
     globals::config,
-    kread::{copy, opaque, user, user_bytes, zero},
+    kread::{clear, copy, opaque, user, user_bytes, zero},
     maps::{ASKED, ASKED_SCRATCH, IN_FLIGHT, SCRATCH, SYSCALLS, Work, count},
     probes::{addfd, found, outcome, passed, queue, wanted},
     sock, table,
@@ -153,8 +153,10 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     if let Some(kept) = IN_FLIGHT.get_ptr_mut(tid) {
         // Only this thread removes the entry. What a softirq tells after the copy must not go into it.
         // SAFETY: the map gave a valid pointer; volatile, because the mark is for who interrupts this program.
-        unsafe { (&raw mut (*kept).returned).write_volatile(1) };
-        copy(call, kept);
+        unsafe {
+            (&raw mut (*kept).returned).write_volatile(1);
+            take(call, &*kept);
+        }
         let _ = IN_FLIGHT.remove(tid);
     } else {
         // The call was running when tracing began. Its arguments are still in place; what it named then is gone.
@@ -181,7 +183,7 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     }
     let now = emit::now();
     call.call.header.ts = now;
-    let files = task::files(task::current());
+    let files = task::current_files();
     if files != call.call.header.files {
         // The call gave its thread a table of its own (`unshare`, `close_range` with `CLOSE_RANGE_UNSHARE`).
         let before = core::mem::replace(&mut call.call.header.files, files);
@@ -218,6 +220,19 @@ pub(super) fn pointer_argument(entry: Entry, Arguments([a, b, c, d]): &Arguments
     }
 }
 
+/// Copies what was kept of a call; what its socket did, only where it did something.
+#[inline(always)]
+fn take(call: &mut InFlight, kept: &InFlight) {
+    copy(&raw mut call.call, &raw const kept.call);
+    (call.pointer, call.sk, call.shared) = (kept.pointer, kept.sk, kept.shared);
+    call.count = kept.count;
+    if call.count > 0 {
+        copy(&raw mut call.changes, &raw const kept.changes);
+        copy(&raw mut call.sock, &raw const kept.sock);
+        copy(&raw mut call.tcp, &raw const kept.tcp);
+    }
+}
+
 /// The table's row for a call's number; `None` where it is not traced.
 #[inline(always)]
 pub(super) fn traced(number: u64) -> Option<Entry> {
@@ -229,18 +244,16 @@ pub(super) fn traced(number: u64) -> Option<Entry> {
 #[inline(always)]
 fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) {
     let Arguments([a, b, c, d]) = *arguments;
-    call.call.header = emit::current_header();
-    call.call.enter = 0;
-    call.call.ret = 0;
+    emit::fill_current_header(&mut call.call.header);
+    clear(&raw mut call.call.enter);
+    clear(&raw mut call.call.ret);
     call.call.args = [a as u32, b as u32, c as u32, d as u32];
     call.call.nr = number as u32;
     call.call.class = u32::from(entry.class);
     file::clear_slot(&mut call.call.result);
-    call.sk = 0;
-    call.returned = 0;
-    call.count = 0;
-    call.shared = 0;
-    call.reserved = 0;
+    clear(&raw mut call.sk);
+    (call.returned, call.count) = (0, 0);
+    (call.shared, call.reserved) = (0, 0);
     call.pointer = pointer_argument(entry, arguments);
     match Class(entry.class) {
         Class::BIND

@@ -246,7 +246,7 @@ fn owner_header(tracked: &Tracked, in_own_call: bool, ts: u64) -> Header {
     };
     if in_own_call {
         header.tid = bpf_get_current_pid_tgid() as u32;
-        header.files = task::files(task::current());
+        header.files = task::current_files();
     }
     header
 }

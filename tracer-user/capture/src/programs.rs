@@ -5,7 +5,7 @@ use crate::{
     pod::PodOf,
 };
 use aya::{
-    Btf, Ebpf, EbpfLoader, include_bytes_aligned,
+    Btf, BtfError, Ebpf, EbpfLoader, include_bytes_aligned,
     maps::{Array, HashMap, Map, MapError},
     programs::{BtfTracePoint, Iter, Program, ProgramError, tp_btf::BtfTracePointLinkId},
 };
@@ -190,21 +190,20 @@ fn open(settings: &Settings, opener: u32) -> Result<(Ebpf, Btf, Vec<String>), At
     if OBJECT.is_empty() {
         return Err(AttachError::NoPrograms);
     }
-    let offsets::Types { offsets, missing: absent, overflow_reason } = offsets::resolve()?;
+    let (mut loader, btf, types) = kernels_types();
+    let btf = btf.map_err(|cause| AttachError::NoBtf(cause.to_string()))?;
+    let offsets::Types { offsets, missing: absent, overflow_reason } = types?;
     let config = Config {
         overflow_reason,
         sched: settings.sched.into(),
         opener_pid: opener,
         ..config(&settings.selection)?
     };
-    let btf = Btf::from_sys_fs().map_err(|cause| AttachError::NoBtf(cause.to_string()))?;
     let (offsets, config) = (PodOf(offsets), PodOf(config));
-    let mut loader = EbpfLoader::new();
     if !settings.peek {
         peek::leave_out(&mut loader);
     }
     let mut ebpf = loader
-        .btf(Some(&btf))
         .override_global("OFFSETS", &offsets, true)
         .override_global("CONFIG", &config, true)
         .map_max_entries("EVENTS", settings.ring_bytes)
@@ -212,6 +211,18 @@ fn open(settings: &Settings, opener: u32) -> Result<(Ebpf, Btf, Vec<String>), At
         .map_err(|cause| refused("load the kernel programs", &cause))?;
     follow_pids(&mut ebpf, &settings.selection).map_err(|cause| refused("select processes", &cause))?;
     Ok((ebpf, btf, absent.iter().map(|name| format!("this kernel has no {name}")).collect()))
+}
+
+/// The kernel's types, for everyone who wants them: the loader reads them for itself, programs are loaded with another
+/// copy, and the offsets have a reader of their own. Side by side: each takes as long as a program's verification.
+fn kernels_types<'a>() -> (EbpfLoader<'a>, Result<Btf, BtfError>, Result<offsets::Types, AttachError>) {
+    thread::scope(|scope| {
+        let btf = scope.spawn(Btf::from_sys_fs);
+        let (loader, types) = (EbpfLoader::new(), offsets::resolve());
+        // A thread that cannot tell what it read is as good as one that could not read.
+        let btf = btf.join().unwrap_or_else(|_| Btf::from_sys_fs());
+        (loader, btf, types)
+    })
 }
 
 /// Iterators alone: nothing is attached.
