@@ -208,7 +208,7 @@ impl Client {
         line.send(&ServerMessage::Hello { info, resumed: place.is_some() }).await?;
         // A recording is all past, also what is not read yet.
         let caught_up = if self.app.settings.source == Source::Recording { u64::MAX } else { rev };
-        Ok((place.unwrap_or_default(), caught_up))
+        Ok((place.unwrap_or(Place { rev: 0, seq: 0, began: rev }), caught_up))
     }
 }
 
@@ -243,12 +243,15 @@ impl From<Unavailable> for End {
 }
 
 /// Where a client stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     /// Revision that it has.
     rev: u64,
     /// Newest event that it has or was told to be left out.
     seq: u64,
+    /// Revision at which it began: what was evicted up to then it was never told of, however far back the revision is that
+    /// it has.
+    began: u64,
 }
 
 impl Place {
@@ -257,7 +260,7 @@ impl Place {
         let resume = resume?;
         let (rev, seq) = (resume.rev, resume.seq.unwrap_or_default());
         let known = rev >= session.changes_since(rev, 0).complete_from && rev <= session.rev();
-        (known && seq <= session.history().last_seq()).then_some(Self { rev, seq })
+        (known && seq <= session.history().last_seq()).then_some(Self { rev, seq, began: rev })
     }
 }
 
@@ -274,7 +277,7 @@ impl Portion {
     fn take(session: &Session, place: Place, objects: usize) -> Option<Self> {
         let t0 = session.t0();
         let changes = session.changes_since(place.rev, objects);
-        if place.rev != 0 && place.rev < changes.complete_from {
+        if place.rev != 0 && place.rev.max(place.began) < changes.complete_from {
             return None;
         }
         let history = session.history();
@@ -287,12 +290,14 @@ impl Portion {
             sockets: strings(&changes.evicted_sockets),
             processes: strings(&changes.evicted_processes),
         };
-        let evicts = !(changes.evicted_descriptors.is_empty()
-            && changes.evicted_sockets.is_empty()
-            && changes.evicted_processes.is_empty());
+        // What was gone when the client came is news to nobody.
+        let evicts = changes.to > place.began
+            && !(changes.evicted_descriptors.is_empty()
+                && changes.evicted_sockets.is_empty()
+                && changes.evicted_processes.is_empty());
         Some(Self {
             evict: evicts.then_some(evict),
-            next: Place { rev: changes.to, seq: last_seq.max(place.seq) },
+            next: Place { rev: changes.to, seq: last_seq.max(place.seq), began: place.began },
             more: changes.more,
             change: ServerMessage::Change {
                 from: place.rev,

@@ -38,6 +38,9 @@ pub(super) const OWN: &str = "127.0.0.1:4711";
 
 type Feed = (Vec<Input>, oneshot::Sender<()>);
 
+/// Closed descriptors that the engine's session keeps.
+const KEPT: usize = 1_000;
+
 /// The engine with its session, and a handle to it.
 pub(super) struct Engine {
     pub(super) handle: Handle,
@@ -49,7 +52,8 @@ impl Engine {
         let (handle, mut questions) = channel();
         let (inputs, mut fed) = mpsc::channel::<Feed>(1);
         tokio::spawn(async move {
-            let mut known = Known::new(Limits::default());
+            // Little of what was closed is kept, so that tests can reach the limit.
+            let mut known = Known::new(Limits { kept_descriptors: KEPT, ..Limits::default() });
             known.ingest(&at(0, Body::Anchor { epoch_minus_boot_ns: EPOCH_MINUS_BOOT_NS }));
             loop {
                 tokio::select! {

@@ -3,7 +3,7 @@
 use super::bench::{Engine, TOKEN, accept, close, failure, listener, open, settings};
 use crate::{live::Pace, server};
 use futures_util::{SinkExt as _, StreamExt as _};
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
@@ -267,6 +267,34 @@ async fn a_large_beginning_comes_in_portions_that_wait_for_nothing_but_the_clien
     // 3,000 descriptors and their process.
     let all = [&first, &second, &third, &fourth].map(|change| change.descriptors.len());
     assert_eq!(all.iter().sum::<usize>(), 3_000);
+}
+
+#[tokio::test]
+async fn however_much_was_forgotten_before_a_client_came_it_is_told_what_there_is() {
+    let running = Running::start(Pace::default()).await;
+    let file = |n: u64, fd: u64| open(1_000 + n * 10, i32::try_from(fd).unwrap(), 100 + n);
+    running.feed((0..3_000).map(|n| file(n, n)).collect()).await;
+    let (mut early, _) = running.greet(None).await;
+    let before = early.change().await;
+    assert!(before.more);
+    drop(early);
+    // One number is used again and again: more is forgotten than evictions are remembered (65,536).
+    running.feed((3_000..80_000).map(|n| file(n, 5_000)).collect()).await;
+
+    // Who was told something before has to start anew; who starts now gets everything, the old part first.
+    let resume = Some(Resume { session: "a".to_owned(), rev: before.to, seq: Some(0) });
+    let (mut client, resumed) = running.greet(resume).await;
+    assert!(!resumed);
+    let mut told = BTreeSet::new();
+    loop {
+        let change = client.change().await;
+        told.extend(change.descriptors.iter().copied());
+        client.ack(&change).await;
+        if !change.more {
+            break;
+        }
+    }
+    assert_eq!(told, (0..3_000).chain([5_000]).collect());
 }
 
 #[tokio::test]
