@@ -1,6 +1,6 @@
 //! Operations that tell nothing of their success: what they came to stands under `then`, from the socket itself.
 
-use super::{Server, local, loopback, peer, sockaddr, text};
+use super::{Server, borrowed, local, loopback, peer, sockaddr, text};
 use anyhow::{Result, ensure};
 use io_uring::{
     opcode,
@@ -8,7 +8,7 @@ use io_uring::{
     types::Fd,
 };
 use serde_json::{Value, json};
-use std::mem;
+use std::{io::Read as _, mem};
 
 impl Server {
     /// Closes descriptors, and one that is none: that it fails is told.
@@ -46,13 +46,15 @@ impl Server {
         let fields = json!({"event": "connect", "fd": client, "asked": text(to)});
         self.silently("IORING_OP_CONNECT", connect, fields)?;
         let place = self.log.len() - 1;
-        self.accept(listener)?;
+        let accepted = self.accept(listener)?;
         let ends = json!({"local": local(client)?.to_string(), "peer": peer(client)?.to_string()});
         self.log[place]["then"] = ends.clone();
         let shutdown = opcode::Shutdown::new(Fd(client), libc::SHUT_WR).build();
         let fields = json!({"event": "shutdown", "fd": client, "how": "SHUT_WR"});
         self.silently("IORING_OP_SHUTDOWN", shutdown, fields)?;
         self.add("then", ends);
+        // A worker runs it, which the ring's end would cancel.
+        ensure!(borrowed(accepted).read(&mut [0])? == 0, "the end of what was sent did not come");
         Ok(())
     }
 
