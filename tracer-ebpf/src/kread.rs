@@ -83,7 +83,7 @@ pub(crate) fn zero(to: *mut u8, len: usize) {
 /// that the compiler makes of zeros side by side.
 #[inline(always)]
 pub(crate) fn clear<T: Copy>(to: *mut T) {
-    const { assert!(size_of::<T>() % 8 == 0 && align_of::<T>() == 8, "no whole words") };
+    const { assert!(size_of::<T>().is_multiple_of(8) && align_of::<T>() == 8, "no whole words") };
     let mut at = 0;
     while at < size_of::<T>() / 8 {
         // SAFETY: `to` is valid for a `T`, which is that many words. Volatile, so that they stay words.
@@ -104,7 +104,7 @@ pub(crate) fn copy_kernel(to: *mut u8, len: usize, from: u64) {
 /// kernel memory checks each. Written by the compiler, it would be a loop of single bytes.
 #[inline(always)]
 pub(crate) fn copy<T: Copy>(to: *mut T, from: *const T) {
-    if size_of::<T>() % 8 != 0 || align_of::<T>() != 8 {
+    if !size_of::<T>().is_multiple_of(8) || align_of::<T>() != 8 {
         copy_kernel(to.cast(), size_of::<T>(), from as u64);
         return;
     }
