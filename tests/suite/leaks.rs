@@ -58,6 +58,23 @@ impl Watched {
         ensure!(ended.err.contains(" attempted, "), "{}", ended.err);
         Ok(dir)
     }
+
+    /// Ends it; what grows is told from its recording as the daemon told it at that instant.
+    pub(crate) fn replays(self, answer: &Value, at: &str) -> Result<()> {
+        let dir = self.end()?;
+        for json in [true, false] {
+            let mut leaks = Command::new(Sockreel::program()?);
+            leaks.args(["leaks", "--from"]).arg(dir.path().join("r.mcap")).args(["--at", at]);
+            let out = leaks.args(json.then_some("--json")).output()?.stdout;
+            if json {
+                let replayed: Value = serde_json::from_slice(&out)?;
+                ensure!(replayed["growing"] == answer["growing"], "{replayed}\nwas {answer}");
+            } else {
+                println!("{}", String::from_utf8(out)?);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a server wrote of itself: the values of one field.
@@ -150,18 +167,7 @@ fn one_descriptor_left_in_a_hundred_requests_is_found() -> Result<()> {
     let at = answer["basis"]["at"]["ts_ns"].to_string();
     let past = watched.api.get(&format!("answers/leaks?pid={pid}&at={at}"))?;
     ensure!(past["growing"] == answer["growing"], "{past}\nwas {answer}");
-    let dir = watched.end()?;
-    for json in [true, false] {
-        let mut leaks = Command::new(Sockreel::program()?);
-        leaks.args(["leaks", "--from"]).arg(dir.path().join("r.mcap")).args(["--at", &at]);
-        let out = leaks.args(json.then_some("--json")).output()?.stdout;
-        if json {
-            let replayed: Value = serde_json::from_slice(&out)?;
-            ensure!(replayed["growing"] == answer["growing"], "{replayed}\nwas {answer}");
-        } else {
-            println!("{}", String::from_utf8(out)?);
-        }
-    }
+    watched.replays(&answer, &at)?;
     Ok(fs::remove_file(log)?)
 }
 

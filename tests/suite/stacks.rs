@@ -49,18 +49,7 @@ fn growing(dir: &Path, flag: &str, options: &[&str]) -> Result<Value> {
     ensure!((reads == 1) == options.contains(&"--stacks"), "{info}");
 
     let at = answer["basis"]["at"]["ts_ns"].to_string();
-    let dir = watched.end()?;
-    for json in [true, false] {
-        let mut leaks = Command::new(Sockreel::program()?);
-        leaks.args(["leaks", "--from"]).arg(dir.path().join("r.mcap")).args(["--at", &at]);
-        let out = leaks.args(json.then_some("--json")).output()?.stdout;
-        if json {
-            let replayed: Value = serde_json::from_slice(&out)?;
-            ensure!(replayed["growing"] == answer["growing"], "{replayed}\nwas {answer}");
-        } else {
-            println!("{}", String::from_utf8(out)?);
-        }
-    }
+    watched.replays(&answer, &at)?;
     Ok(growing.clone())
 }
 

@@ -36,7 +36,8 @@ pub(crate) fn current_header() -> Header {
     }
 }
 
-/// The same, written to a place in a map.
+/// The same, written to a place in a map. One way for both would have the verifier walk more of the programs that keep it on the
+/// stack (`exec`: 7,098 instructions in place of 4,254).
 #[inline(always)]
 pub(crate) fn fill_current_header(header: &mut Header) {
     clear(header);

@@ -16,6 +16,7 @@ mod order;
 mod peek;
 mod pending;
 mod pod;
+mod probes;
 mod programs;
 mod sampler;
 mod selection;
