@@ -28,6 +28,15 @@ describe("viewport", () => {
     expect(one.span).toBe(120e9);
   });
 
+  test("a span that is given, as by a link, stays while more comes", () => {
+    const one = viewport(5e9);
+    one.follow(17e9);
+    expect(one.span).toBe(17e9);
+    one.reach(0, 500e9);
+    expect(one.span).toBe(17e9);
+    expect(one.end).toBe(500e9 + 17e9 * 0.02);
+  });
+
   test("a step into the past ends following, the right edge brings it back", () => {
     const one = viewport();
     one.pan(-10e9, true);

@@ -42,9 +42,12 @@ export class Viewport {
     this.following = true;
   }
 
-  follow(span = this.span): void {
+  /** Follows the newest moment; a span that is given is the user's choice. */
+  follow(span?: number): void {
+    if (span !== undefined) this.#untouched = false;
     this.following = true;
-    this.#place(this.#edge + span * LEAD - span, span);
+    const chosen = span ?? this.span;
+    this.#place(this.#edge + chosen * LEAD - chosen, chosen);
   }
 
   /** Zooms so that the moment `at` stays where it is; while following, the right end stays. */
