@@ -200,9 +200,11 @@ fn workers_that_are_all_woken_for_each_connection() -> Result<()> {
 #[test]
 fn a_thundering_herd_is_told() -> Result<()> {
     let ([accepted, idle, empty], told) = told_as_counted(&format!("TOGETHER = True\n{HERD}"))?;
-    // Each connection woke four, of which one took it; what a worker's first accept found says nothing of a wake-up.
+    // Each connection woke four, of which one took it.
     ensure!(accepted == 200 && empty == 600, "{accepted} accepted, {empty} found nothing");
-    ensure!((597..600).contains(&idle), "{idle} of {empty} after a sleep");
+    // What is told is what each worker counted, see above. A worker's first accept says nothing of a wake-up, nor does one
+    // before which it had no time to fall asleep: how often that is, is the scheduler's.
+    ensure!(idle < empty && idle > 2 * accepted, "{idle} of {empty} after a sleep");
     ensure!(told == ["herd"], "{told:?}");
     Ok(())
 }
