@@ -179,6 +179,7 @@ if (kind === "recording") {
   await page.evaluate(() => (measured.streams.closed = false));
   const back = Date.now();
   await until("sockreel.state.link.value === 'open'");
+  await complete();
   report.resumed_ms = Date.now() - back;
   report.resumed = await page.evaluate(() => sockreel.state.said.value);
   console.log(JSON.stringify({ quiet: true }));

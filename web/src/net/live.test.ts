@@ -77,7 +77,7 @@ describe("live", () => {
       wires[i]?.close();
       await turn();
     }
-    expect(waits.map(({ ms }) => ms)).toEqual([250, 500, 1000, 2000, 4000, 8000, 8000, 8000]);
+    expect(waits.map(({ ms }) => ms)).toEqual([250, 500, 800, 800, 800, 800, 800, 800]);
     waits[7]?.then();
     wires[8]?.onopen?.();
     wires[8]?.receive({ kind: "hello" });
@@ -116,6 +116,6 @@ describe("live", () => {
   });
 
   test("leaves half of the wait to chance", () => {
-    expect([backOff(0, 0), backOff(0, 1), backOff(10, 0), backOff(10, 1)]).toEqual([125, 250, 4000, 8000]);
+    expect([backOff(0, 0), backOff(0, 1), backOff(10, 0), backOff(10, 1)]).toEqual([125, 250, 400, 800]);
   });
 });

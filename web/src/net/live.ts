@@ -33,7 +33,8 @@ export interface Owner {
 }
 
 const FIRST_MS = 250;
-const LONGEST_MS = 8000;
+/** A daemon that is there again is on the page within a second; few pages watch one daemon, and a try is one small request. */
+const LONGEST_MS = 800;
 
 /** Time until the next try after `failures` failures in a row: doubling, with up to half of it left to chance. */
 export function backOff(failures: number, random: number): number {
