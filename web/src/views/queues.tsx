@@ -2,9 +2,16 @@ import { processName } from "../a11y/sentences.ts";
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
+import type { RowFilter } from "../layout/filter.ts";
 import { levels, peaks, percentile, type QueueState, queueAt } from "../layout/queue.ts";
 import { TimeScale } from "../layout/timescale.ts";
-import type { Queue as Known, Queues as KnownQueues, Process, Socket } from "../protocol/types.gen.ts";
+import type {
+  Descriptor,
+  Queue as Known,
+  Queues as KnownQueues,
+  Process,
+  Socket,
+} from "../protocol/types.gen.ts";
 import { ALL, isAboutNow, useAnswer } from "./answers/answer.tsx";
 import { between, QueueOf } from "./answers/queue.tsx";
 import { useApp } from "./context.ts";
@@ -14,6 +21,8 @@ import { SortedTable } from "./sorted.tsx";
 interface Queue {
   readonly listener: Socket;
   readonly process: Process | undefined;
+  /** What holds the listener at the instant. */
+  readonly holder: Descriptor | undefined;
   readonly state: QueueState;
   /** What the server knows of it at that instant. */
   readonly known: Known | undefined;
@@ -27,18 +36,24 @@ export function Queues() {
   state.cursor.value;
   const at = app.instant;
   const { answer } = useAnswer("queues", ALL);
-  const queues = listeners(app, at, answer && isAboutNow(app, answer.basis) ? answer : undefined);
+  const all = listeners(app, at, answer && isAboutNow(app, answer.basis) ? answer : undefined);
+  const queues = all.filter((queue) => fits(app.filter, queue));
   const chosen = state.selection.value?.socket;
   const parent =
     chosen === undefined ? undefined : (session.entities.sockets.get(chosen)?.listener ?? chosen);
   const shown = queues.find(({ listener }) => listener.id === parent) ?? queues[0];
+  const hidden = all.length - queues.length;
+  const note = `${count(hidden)} of ${count(all.length)} do not fit the filter of rows.`;
   if (!shown)
-    return (
+    return hidden > 0 ? (
+      <p class="hint">{note}</p>
+    ) : (
       <p class="hint">Nothing listens at this instant. A listener appears here with its first listen call.</p>
     );
   return (
     <div class="queues">
       <div class="all">
+        {hidden > 0 && <p class="hint">{note}</p>}
         <Chart queue={shown} at={at} />
         <SortedTable
           label="Accept queues"
@@ -76,12 +91,19 @@ function listeners(app: App, at: number, known: KnownQueues | undefined): Queue[
     const holder = entities.holders(listener.id).findLast(({ closed }) => closed === null || closed > at);
     found.push({
       listener,
+      holder,
       process: holder && app.selecting.owner(holder.table),
       state: queueAt(entities.children(listener.id), at),
       known: told.get(listener.id),
     });
   }
   return found;
+}
+
+/** A listener stays in sight if it fits, or a connection that waits in its queue. */
+function fits(filter: RowFilter | undefined, { listener, process, holder, state }: Queue): boolean {
+  if (!filter || filter({ process, descriptor: holder, socket: listener })) return true;
+  return state.waiting.some((socket) => filter({ process, descriptor: undefined, socket }));
 }
 
 function oldest({ state }: Queue, at: number): number | undefined {
