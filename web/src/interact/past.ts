@@ -19,8 +19,6 @@ export class Past {
   #session = 0;
   /** The number before which the first look goes. */
   #looked = 0;
-  /** Whether failed calls older than the ones here are kept by the server, and not read since there are so many. */
-  unread = false;
 
   constructor(readonly app: App) {}
 
@@ -29,7 +27,6 @@ export class Past {
     this.#session += 1;
     this.#wanted = [];
     this.#looked = 0;
-    this.unread = false;
     const { status } = this.app.session;
     if (!status || status.kept === 0) return;
     if (status.lost > 0) void this.#losses();
@@ -65,7 +62,7 @@ export class Past {
     while (this.#wanted.length > 0 && session === this.#session) {
       const last = this.#newest();
       if (failures.length >= failures.limit) {
-        this.unread = true;
+        failures.partial = true;
         this.#wanted = [];
         break;
       }
@@ -75,7 +72,7 @@ export class Past {
         await this.#through(from, last.before);
       } catch {
         // Without an answer the marks of that time are missing; the list of events still has its lines.
-        this.unread = true;
+        failures.partial = true;
       }
       await new Promise((rest) => setTimeout(rest, this.app.live ? REST_MS : 0));
     }

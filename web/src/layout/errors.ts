@@ -1,6 +1,6 @@
 import { lowerBound, upperBound } from "../base/search.ts";
 import type { Socket } from "../protocol/types.gen.ts";
-import { type Entities, joined } from "../store/entities.ts";
+import { type Entities, holding, joined } from "../store/entities.ts";
 import type { Failure, Failures } from "../store/failures.ts";
 import type { Strip } from "./life.ts";
 import type { ProcessRow, Row } from "./rows.ts";
@@ -22,7 +22,10 @@ export function errorsOf(entities: Entities, failures: Failures, row: Row, scale
       return ofProcess(entities, failures, row);
     case "slot":
       return {
-        times: [entities.errors(row.process.table, row.slot.fd)],
+        times: [
+          entities.errors(row.process.table, row.slot.fd),
+          row.socket && row.expanded === false ? entities.lostFaults(row.socket.id) : [],
+        ],
         failed: [failures.ofSlot(row.process.id, row.slot.fd)],
       };
     case "instance": {
@@ -38,10 +41,15 @@ export function errorsOf(entities: Entities, failures: Failures, row: Row, scale
       return { times: [entities.faults(row.socket.id)], failed: [] };
     case "lane":
       return { times: inSight(row.children, scale).map(({ id }) => entities.faults(id)), failed: [] };
-    case "listener":
-      return { times: [], failed: [failures.ofSlot(row.process.id, row.descriptor.fd)] };
+    case "listener": {
+      const { id } = row.socket;
+      return {
+        times: [entities.faults(id), row.expanded === false ? entities.childFaults(id) : []],
+        failed: [failures.ofSlot(row.process.id, row.descriptor.fd)],
+      };
+    }
     case "more":
-      return { times: [], failed: [] };
+      return { times: row.times ?? [], failed: row.failed ? [row.failed] : [] };
   }
 }
 
@@ -49,10 +57,21 @@ function ofProcess(entities: Entities, failures: Failures, row: ProcessRow): Err
   const { process, expanded } = row;
   const failed = failures.ofProcess(process.id);
   if (expanded) {
-    const numbers = new Set(row.slots.map(({ fd }) => fd));
-    return { times: [], failed: [failed.filter(({ fd }) => fd === undefined || !numbers.has(fd))] };
+    const numbers = new Map(row.slots.map((slot) => [slot.fd, slot]));
+    const shown = ({ fd, t }: Failure) => {
+      const slot = fd === undefined ? undefined : numbers.get(fd);
+      return slot !== undefined && (!row.single || holding(slot, t) !== undefined);
+    };
+    return { times: [], failed: [failed.filter((failure) => !shown(failure))] };
   }
-  return { times: row.slots.map(({ fd }) => entities.errors(process.table, fd)), failed: [failed] };
+  const listens = row.slots.flatMap(({ held }) => held.at(-1)?.socket ?? []);
+  return {
+    times: [
+      ...row.slots.map(({ fd }) => entities.errors(process.table, fd)),
+      ...listens.map((socket) => entities.lostFaults(socket)),
+    ],
+    failed: [failed],
+  };
 }
 
 /** Children of a lane come one after another: the one before the time in sight may reach into it. */

@@ -1,4 +1,6 @@
 import type { Descriptor, Process } from "../protocol/types.gen.ts";
+import { type Entities, holding } from "../store/entities.ts";
+import type { Failures } from "../store/failures.ts";
 import { instanceKey, isOpen, pinnedFirst, processKey, type Question, type Rows, Stack } from "./rows.ts";
 
 /** Rows of a process: what is open always has one, of what was closed the newest. */
@@ -11,11 +13,12 @@ interface Group {
   readonly shown: readonly Descriptor[];
   readonly open: number;
   /** Closed ones that have no row. */
-  readonly more: number;
+  readonly more: readonly Descriptor[];
 }
 
 /** A row is a descriptor from filled to emptied, the oldest first: what nobody closes stands at the top. */
-export function layInstances({ entities, edge, matching, expanded, density, pinned }: Question): Rows {
+export function layInstances(question: Question): Rows {
+  const { entities, failures, edge, matching, expanded, density, pinned } = question;
   const stack = new Stack(density);
   let all = 0;
   let hidden = 0;
@@ -40,7 +43,7 @@ export function layInstances({ entities, edge, matching, expanded, density, pinn
       process,
       shown: [...open, ...newest],
       open: open.length,
-      more: closed.length - newest.length,
+      more: closed.slice(0, -LISTED_CLOSED),
     });
   }
   pinnedFirst(groups, ({ process }) => process, pinned).forEach(({ process, shown, open, more }, at) => {
@@ -56,9 +59,10 @@ export function layInstances({ entities, edge, matching, expanded, density, pinn
       expanded: isExpanded,
       slots: entities.slots(process.table),
       open,
+      single: true,
     });
     if (!isExpanded) return;
-    const setSize = shown.length + (more > 0 ? 1 : 0);
+    const setSize = shown.length + (more.length > 0 ? 1 : 0);
     shown.forEach((descriptor, place) => {
       stack.push({
         kind: "instance",
@@ -71,7 +75,7 @@ export function layInstances({ entities, edge, matching, expanded, density, pinn
         socket: descriptor.socket ? entities.sockets.get(descriptor.socket) : undefined,
       });
     });
-    if (more === 0) return;
+    if (more.length === 0) return;
     stack.push({
       kind: "more",
       key: `${key}/more`,
@@ -80,10 +84,24 @@ export function layInstances({ entities, edge, matching, expanded, density, pinn
       place: setSize,
       process,
       fd: undefined,
-      count: more,
+      count: more.length,
+      ...errorsBeyond(entities, failures, process, more),
     });
   });
   return stack.done(all, hidden);
+}
+
+/** The errors of descriptors that have no row. */
+function errorsBeyond(entities: Entities, failures: Failures, process: Process, more: readonly Descriptor[]) {
+  const beyond = new Set(more);
+  const slots = new Map(entities.slots(process.table).map((slot) => [slot.fd, slot]));
+  const times = more.map(({ socket }) => (socket ? entities.faults(socket) : []));
+  const failed = failures.ofProcess(process.id).filter(({ fd, t }) => {
+    const slot = slots.get(fd ?? -1);
+    const held = slot && holding(slot, t);
+    return held !== undefined && beyond.has(held);
+  });
+  return { times: times.filter((list) => list.length > 0), failed };
 }
 
 function byAge(a: Descriptor, b: Descriptor): number {

@@ -4,6 +4,8 @@ import type { Socket } from "../protocol/types.gen.ts";
 import { RecordingRenderer } from "../render/recording.ts";
 import { joined } from "../store/entities.ts";
 import { Session } from "../store/session.ts";
+import { errorsOf } from "./errors.ts";
+import { LISTED_CLOSED } from "./instances.ts";
 import { layRows } from "./lay.ts";
 import { layLinks } from "./links.ts";
 import type { Mode } from "./rows.ts";
@@ -127,6 +129,77 @@ test("an error is marked in every mode, however far one zooms out", () => {
   });
   expect(collapsed.rows.length).toBe(1);
   expect(failures.counts.get(server.id)).toBe(2);
+});
+
+test("an error of a child is marked where the child has no row of its own", () => {
+  const fake = new FakeSession();
+  const server = fake.process(1, "server");
+  const listener = fake.listen(server, 3, "127.0.0.1:80");
+  fake.pass(100);
+  fake.step(listener, "listening", "LISTEN", "ENETDOWN");
+  const reset = fake.queue(listener, "127.0.0.1:1001");
+  fake.pass(100);
+  fake.step(reset, "closed", "CLOSE", "ECONNRESET");
+  const accepted = fake.queue(listener, "127.0.0.1:1002");
+  fake.pass(100);
+  fake.accept(server, listener, accepted, 4);
+  fake.step(accepted, "closed", "CLOSE", "ECONNRESET");
+  const session = seen(fake);
+  const { entities, failures } = session;
+  const drawn = (mode: Mode, closed: readonly string[]) => {
+    const expanded = new Map(closed.map((key) => [key, false]));
+    const { rows } = layRows(mode, { entities, failures, edge: fake.now, matching: undefined, expanded });
+    return rows.map((row) => {
+      const { times, failed } = errorsOf(entities, failures, row, new TimeScale(0, 1e15, 1000));
+      return `${row.kind} ${[...times, ...failed].flat().length}`;
+    });
+  };
+  expect(drawn("listeners", [])).toEqual(["listener 1", "lane 1", "lane 1"]);
+  expect(drawn("listeners", [listener.id])).toEqual(["listener 3"]);
+  expect(drawn("slots", [])).toEqual(["process 0", "slot 1", "child 1", "child 1", "slot 1"]);
+  expect(drawn("slots", [`${server.id}/3`])).toEqual(["process 0", "slot 2", "slot 1"]);
+  expect(drawn("slots", [server.id])).toEqual(["process 3"]);
+  // Accepted since: its number's row has it.
+  const before = fake.rev;
+  fake.accept(server, listener, reset, 5);
+  session.apply(fake.change(before, fake.lines.length));
+  expect(entities.lostFaults(listener.id)).toEqual([]);
+  expect(entities.childFaults(listener.id).length).toBe(2);
+  entities.evictSocket(reset.id);
+  expect(entities.childFaults(listener.id).length).toBe(1);
+});
+
+test("beyond the closed descriptors that have rows, one row has their errors", () => {
+  const fake = new FakeSession();
+  const server = fake.process(1, "server");
+  for (let i = 0; i < LISTED_CLOSED + 3; i += 1) {
+    fake.pass(1);
+    const socket = fake.socket(server, 3);
+    const held = [...fake.descriptors.values()].at(-1);
+    if (i < 5) fake.fail(server, { event: "bind", call: "bind", fd: 3, ret: -98, error: "EADDRINUSE" });
+    if (i < 4) fake.step(socket, "closed", "CLOSE", "ECONNREFUSED");
+    fake.pass(1);
+    if (held) fake.close(server, held, "local");
+  }
+  fake.fail(server, { event: "bind", call: "bind", fd: 3, ret: -9, error: "EBADF" });
+  const session = seen(fake);
+  const { entities, failures } = session;
+  const { rows } = layRows("instances", {
+    entities,
+    failures,
+    edge: fake.now,
+    matching: undefined,
+    expanded: new Map([[server.id, true]]),
+  });
+  const counts = rows.map((row) => {
+    const { times, failed } = errorsOf(entities, failures, row, new TimeScale(0, 1e15, 1000));
+    return [times.flat().length, failed.flat().length];
+  });
+  expect(counts[0]).toEqual([0, 1]);
+  expect(rows.at(-1)?.kind).toBe("more");
+  expect(counts.at(-1)).toEqual([3, 3]);
+  expect(counts[1]).toEqual([1, 1]);
+  expect(counts.flat().reduce((sum, n) => sum + n, 0)).toBe(10);
 });
 
 test("links: a listener's children, both ends of a connection, and who shares an open file", () => {

@@ -1,7 +1,7 @@
 import { upperBound } from "../base/search.ts";
 import type { Descriptor, Process, Socket } from "../protocol/types.gen.ts";
 import type { Entities, Slot } from "../store/entities.ts";
-import type { Failures } from "../store/failures.ts";
+import type { Failure, Failures } from "../store/failures.ts";
 import type { Matching } from "./matching.ts";
 
 export const DENSITIES = ["normal", "compact", "dense"] as const;
@@ -40,6 +40,8 @@ export interface ProcessRow extends Common {
   readonly slots: readonly Slot[];
   /** Descriptors that are open. */
   readonly open: number;
+  /** Whether its other rows are descriptors: what failed while a number held nothing stands in none of them. */
+  readonly single?: true;
 }
 
 export interface SlotRow extends Common {
@@ -64,6 +66,10 @@ export interface MoreRow extends Common {
   readonly kind: "more";
   readonly fd: number | undefined;
   readonly count: number;
+  /** When sockets met errors that have no row. */
+  readonly times?: readonly (readonly number[])[];
+  /** Failed calls on what has no row. */
+  readonly failed?: readonly Failure[];
 }
 
 /** One descriptor, from filled to emptied. */

@@ -107,6 +107,11 @@ export function laySlots({ entities, failures, edge, matching, expanded, density
           process,
           fd: slot.fd,
           count: first,
+          times: children
+            .slice(0, first)
+            .filter(({ accepted }) => accepted === null)
+            .map(({ id }) => entities.faults(id))
+            .filter((list) => list.length > 0),
         });
       }
       for (const child of children.slice(first, known)) {

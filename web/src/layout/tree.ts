@@ -72,6 +72,11 @@ export function layListeners({ entities, edge, matching, expanded, density, pinn
         process,
         fd: undefined,
         count: more,
+        times: lanes
+          .slice(LISTED_LANES)
+          .flat()
+          .map(({ id }) => entities.faults(id))
+          .filter((list) => list.length > 0),
       });
     },
   );

@@ -45,6 +45,12 @@ export class Entities {
   /** When the sockets behind a slot met an error, by table and number; how many steps of a socket are among them. */
   readonly #errors = new Map<string, Map<number, number[]>>();
   readonly #faulty = new Map<string, number[]>();
+  /** When children met errors: by listener, and by `lostKey` of those that were never accepted; and what of a child is among them. */
+  readonly #childFaults = new Map<string, number[]>();
+  readonly #ofChild = new Map<
+    string,
+    { readonly keys: readonly string[]; readonly times: readonly number[] }
+  >();
   /** When sockets were accepted, in order. */
   readonly #accepts: number[] = [];
 
@@ -130,6 +136,7 @@ export class Entities {
     for (const t of this.#faulty.get(id) ?? [])
       for (const holder of this.holders(id)) this.#unfault(holder, t);
     this.#faulty.delete(id);
+    this.#childFault(known, []);
     if (known.listener) removeFrom(this.#children, known.listener, known, joined);
     this.watcher?.socketChanged(known);
   }
@@ -185,6 +192,16 @@ export class Entities {
     return this.#faulty.get(socket) ?? [];
   }
 
+  /** When children of a listener met errors, in order. */
+  childFaults(listener: string): readonly number[] {
+    return this.#childFaults.get(listener) ?? NO_TIMES;
+  }
+
+  /** The same of those that were never accepted: nothing ever held them. */
+  lostFaults(listener: string): readonly number[] {
+    return this.#childFaults.get(lostKey(listener)) ?? NO_TIMES;
+  }
+
   /** What a table held at an instant, by number. */
   tableAt(table: string, at: number): Descriptor[] {
     const found: Descriptor[] = [];
@@ -221,6 +238,7 @@ export class Entities {
   #faults(socket: Socket): void {
     const known = this.#faulty.get(socket.id);
     const times = socket.steps.filter(({ error }) => error !== null).map(({ t }) => t);
+    this.#childFault(socket, times);
     if (times.length === (known?.length ?? 0)) return;
     if (times.length > 0) this.#faulty.set(socket.id, times);
     else this.#faulty.delete(socket.id);
@@ -228,6 +246,18 @@ export class Entities {
       for (const t of known ?? []) this.#unfault(holder, t);
       for (const t of times) this.#fault(holder, t);
     }
+  }
+
+  #childFault({ id, listener, accepted }: Socket, times: readonly number[]): void {
+    const known = this.#ofChild.get(id);
+    if (listener === null || (known === undefined && times.length === 0)) return;
+    for (const key of known?.keys ?? [])
+      for (const t of known?.times ?? []) removeFrom(this.#childFaults, key, t, (at) => at);
+    this.#ofChild.delete(id);
+    if (times.length === 0) return;
+    const keys = accepted === null ? [listener, lostKey(listener)] : [listener];
+    for (const key of keys) for (const t of times) insert(list(this.#childFaults, key), t, (at) => at);
+    this.#ofChild.set(id, { keys, times });
   }
 
   /** An error after the descriptor's end still belongs to its slot: a reset often comes then. */
@@ -289,6 +319,10 @@ export function childEnd(entities: Entities, child: Socket): number | undefined 
 
 function openedAt(descriptor: Descriptor): number {
   return descriptor.opened;
+}
+
+function lostKey(listener: string): string {
+  return `${listener}/lost`;
 }
 
 const NO_TIMES: readonly number[] = [];

@@ -42,6 +42,8 @@ export class Failures {
   readonly #slots = new Map<string, Failure[]>();
   /** Processes' failed calls so far, also those that are not kept any more. */
   readonly counts = new Map<string, number>();
+  /** Whether there were more than are kept, or some that could not be read. */
+  partial = false;
 
   constructor(readonly limit = MOST) {}
 
@@ -56,12 +58,13 @@ export class Failures {
 
   clear(): void {
     this.#all.length = 0;
+    this.partial = false;
     for (const index of [this.#processes, this.#slots, this.counts]) index.clear();
   }
 
   add(lines: readonly Line[]): void {
     for (const line of lines) if (isFailure(line) && place(this.#all, line)) this.#index(line);
-    while (this.#all.length > this.limit) this.#drop(this.#all[0] as Failure);
+    for (; this.#all.length > this.limit; this.partial = true) this.#drop(this.#all[0] as Failure);
   }
 
   evictProcess(id: string): void {

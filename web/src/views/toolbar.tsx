@@ -93,6 +93,20 @@ function Counters() {
       >
         <b>{count(status.lost)}</b> lost
       </span>
+      {app.session.failures.partial && (
+        <button
+          type="button"
+          class="link"
+          data-counter="marked"
+          title="Of failed calls the newest are marked in the lanes; the list of events has all of them."
+          onClick={() => {
+            app.feed.setFilter("error:*");
+            app.state.tab.value = "events";
+          }}
+        >
+          errors marked since {app.session.clock.timeOfDay(app.session.failures.all[0]?.t ?? 0, 1e9)}
+        </button>
+      )}
       <span data-counter="doubtful" class={status.doubtful > 0 ? "doubt" : ""}>
         <b>{count(status.doubtful)}</b> doubtful
       </span>
