@@ -1,3 +1,4 @@
+import { signal } from "@preact/signals";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Refusal } from "../net/rest.ts";
 import { EventLog } from "../store/events.ts";
@@ -14,6 +15,7 @@ afterEach(() => {
 function refusing(refusal: Refusal) {
   const asked: string[] = [];
   const app = {
+    state: { cursor: signal<number | undefined>(undefined) },
     session: { events: new EventLog(), status: { first_seq: 1, kept: 1 } },
     events: 1,
     source: {

@@ -50,6 +50,11 @@ export class Replay implements Source {
     return found;
   }
 
+  async numberAt(at: bigint): Promise<number | undefined> {
+    const moment = new Clock(this.capture.info.t0_ns).offset(at);
+    return this.capture.events.find(({ t }) => (t ?? 0) >= moment)?.seq;
+  }
+
   /** What was asked when the file was made: whatever instant is wanted, these are about the end of its range. */
   async answer<Q extends Question>(question: Q, about: About): Promise<Answers[Q]> {
     const key = keyOf(question, about);

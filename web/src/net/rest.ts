@@ -30,6 +30,16 @@ export async function fetchEvents(
 }
 
 /**
+ * The number of the first event at or after a moment.
+ * @param at Nanoseconds since the Unix epoch.
+ * @throws {Refusal} as `fetchEvents`.
+ */
+export async function fetchNumberAt(at: bigint): Promise<number | undefined> {
+  const { events } = await get<Events>(`/api/v1/events?from=${at}&limit=1`);
+  return events[0]?.seq;
+}
+
+/**
  * An answer about now, or about an instant.
  * @param at Nanoseconds since the Unix epoch.
  * @throws {Refusal} as `fetchEvents`.

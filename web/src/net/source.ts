@@ -1,7 +1,7 @@
 import type { Events } from "../protocol/types.gen.ts";
 import type { About, Answers, Question } from "./answers.ts";
 import { browserWorld, Live, type Owner } from "./live.ts";
-import { fetchAnswer, fetchEvents } from "./rest.ts";
+import { fetchAnswer, fetchEvents, fetchNumberAt } from "./rest.ts";
 
 /** The element that holds a capture, packed. */
 export const CAPTURE_ID = "sockreel-capture";
@@ -12,6 +12,8 @@ export interface Source {
   start(owner: Owner): void;
   /** A page of events, as `fetchEvents`. */
   events(fromSeq: number, limit: number, filter: string, before?: number): Promise<Events>;
+  /** The number of the first event at or after a moment (nanoseconds since the Unix epoch); `undefined` where none is. */
+  numberAt(at: bigint): Promise<number | undefined>;
   /** An answer, as `fetchAnswer`; its `basis` says which instant it is about. */
   answer<Q extends Question>(question: Q, about: About, at: bigint | undefined): Promise<Answers[Q]>;
 }
@@ -21,6 +23,7 @@ export function daemon(): Source {
   return {
     start: (owner) => new Live(browserWorld(), owner).start(),
     events: fetchEvents,
+    numberAt: fetchNumberAt,
     answer: fetchAnswer,
   };
 }

@@ -132,6 +132,12 @@ class Chunk {
   }
 
   find(seq: number): EventRow | undefined {
+    const at = this.place(seq);
+    return at < this.length && this.#columns.seq[at] === seq ? this.row(at) : undefined;
+  }
+
+  /** Index of the first event from a number on. */
+  place(seq: number): number {
     let low = 0;
     let high = this.length;
     while (low < high) {
@@ -139,7 +145,7 @@ class Chunk {
       if ((this.#columns.seq[middle] ?? 0) < seq) low = middle + 1;
       else high = middle;
     }
-    return low < this.length && this.#columns.seq[low] === seq ? this.row(low) : undefined;
+    return low;
   }
 
   #text(name: Text, at: number, value: string | undefined): void {
@@ -200,7 +206,7 @@ export interface Gap {
 
 /**
  * Events by `seq`, in chunks of columns; no object is kept for an event. Lines may come in any order and twice. Beyond
- * `limit` the oldest chunks are dropped.
+ * `limit` chunks are dropped at one end.
  */
 export class EventLog {
   #chunks: Chunk[] = [];
@@ -229,14 +235,15 @@ export class EventLog {
     this.#length = 0;
   }
 
-  /** Adds lines that are sorted by `seq`. Returns how many of them were new. */
-  add(lines: readonly Line[]): number {
-    let added = 0;
-    for (const line of lines) if (this.#add(line)) added += 1;
-    while (this.#length > this.limit && this.#chunks.length > 1) {
-      this.#length -= this.#chunks.shift()?.length ?? 0;
+  /** Adds lines that are sorted by `seq`. Returns whether others, at the end that is not kept, had to go for them. */
+  add(lines: readonly Line[], keeps: "oldest" | "newest" = "newest"): boolean {
+    for (const line of lines) this.#add(line);
+    let dropped = false;
+    for (; this.#length > this.limit && this.#chunks.length > 1; dropped = true) {
+      const gone = keeps === "newest" ? this.#chunks.shift() : this.#chunks.pop();
+      this.#length -= gone?.length ?? 0;
     }
-    return added;
+    return dropped;
   }
 
   /** Number of rows: events, and one for every hole. */
@@ -260,6 +267,17 @@ export class EventLog {
     return undefined;
   }
 
+  /** The row of the first event from a number on; the number of rows where there is none. */
+  rowOf(seq: number): number {
+    let before = 0;
+    for (let i = 0; i < this.#chunks.length; i += 1) {
+      const chunk = this.#chunks[i] as Chunk;
+      if (seq <= chunk.last) return before + chunk.place(seq);
+      before += chunk.length + (this.#holeAfter(i) ? 1 : 0);
+    }
+    return before;
+  }
+
   /** The event with a number. */
   find(seq: number): EventRow | undefined {
     const chunk = this.#chunks[upperBound(this.#chunks, seq, ({ first }) => first) - 1];
@@ -280,20 +298,20 @@ export class EventLog {
     return Float64Array.from(keys, ({ seq }) => seq);
   }
 
-  #add(line: Line): boolean {
+  #add(line: Line): void {
     const last = this.#chunks.at(-1);
     if (!last || line.seq > last.last) {
       const follows = last && !last.full && (!this.dense || line.seq === last.last + 1);
       if (follows) last.push(line);
       else this.#chunks.push(started(line));
       this.#length += 1;
-      return true;
+      return;
     }
-    return this.#addOlder(line);
+    this.#addOlder(line);
   }
 
   /** Older lines come page by page, so they mostly continue the chunk that the line before them went to. */
-  #addOlder(line: Line): boolean {
+  #addOlder(line: Line): void {
     let low = 0;
     let high = this.#chunks.length;
     while (low < high) {
@@ -302,14 +320,13 @@ export class EventLog {
       else low = middle + 1;
     }
     const before = this.#chunks[low - 1];
-    if (before && line.seq <= before.last) return false;
+    if (before && line.seq <= before.last) return;
     if (before && !before.full && (!this.dense || line.seq === before.last + 1)) {
       before.push(line);
     } else {
       this.#chunks.splice(low, 0, started(line));
     }
     this.#length += 1;
-    return true;
   }
 
   #holeAfter(index: number): Gap | undefined {

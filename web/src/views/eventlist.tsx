@@ -1,11 +1,14 @@
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
+import type { App } from "../interact/app.ts";
 import { type EventLog, type EventRow, type Gap, NONE } from "../store/events.ts";
 import { useApp } from "./context.ts";
 import { VirtualTable } from "./virtual.tsx";
 
 const TYPING_MS = 300;
+/** A time cursor that moves is not followed before it stands still. */
+const STILL_MS = 200;
 
 const known = (n: number) => (n === NONE || Number.isNaN(n) ? Number.NEGATIVE_INFINITY : n);
 
@@ -28,7 +31,7 @@ interface Ordered {
   readonly numbers: Float64Array;
 }
 
-/** The list of events: the tail as it comes, older ones on demand, the server's filter. */
+/** The list of events: the tail as it comes, or what is around the time cursor; more on demand; the server's filter. */
 export function EventList() {
   const app = useApp();
   const { feed, state } = app;
@@ -38,6 +41,16 @@ export function EventList() {
   const paused = state.paused.value;
   const rows = paused ? rowsUntil(log, paused.t) : log.rows;
   const filtered = feed.filter.value.trim() !== "";
+  const at = feed.at.value;
+  const cursor = state.cursor.value;
+  useEffect(() => {
+    if (cursor === undefined) {
+      if (feed.at.peek() !== undefined || feed.hasNewer) void feed.newest();
+      return undefined;
+    }
+    const waiting = setTimeout(() => void feed.around(cursor), STILL_MS);
+    return () => clearTimeout(waiting);
+  }, [cursor, feed]);
   const [order, setOrder] = useState<Ordered | undefined>(undefined);
   // An ordered list stands still: it is of the log that was there when it was asked for.
   const ordered = order?.log === log ? order : undefined;
@@ -65,26 +78,32 @@ export function EventList() {
             typing.current = setTimeout(() => feed.setFilter(text), TYPING_MS);
           }}
         />
-        <span class="muted">
-          {filtered
-            ? `${count(log.length)} that fit`
-            : `${count(log.length)} of ${count(app.session.status?.kept ?? 0)} kept`}
-        </span>
+        <span class="muted">{told(app, filtered)}</span>
         {feed.hasOlder && (
           <button type="button" disabled={feed.loading.value} onClick={() => void feed.older()}>
             Load older
           </button>
         )}
-        {feed.more.value && (
-          <button type="button" disabled={feed.loading.value} onClick={() => void feed.next()}>
-            Load more
+        {feed.hasNewer && (
+          <button type="button" disabled={feed.loading.value} onClick={() => void feed.newer()}>
+            Load newer
+          </button>
+        )}
+        {cursor !== undefined && (
+          <button type="button" title="Leave the time cursor" onClick={() => app.setCursor(undefined)}>
+            Newest
           </button>
         )}
         {paused && <span class="muted">paused</span>}
         {ordered && (
-          <button type="button" onClick={() => setOrder(undefined)}>
-            Back to their own order
-          </button>
+          <>
+            <span class="muted" data-sorted={ordered.numbers.length}>
+              sorted: the {count(ordered.numbers.length)} that were read
+            </span>
+            <button type="button" onClick={() => setOrder(undefined)}>
+              Back to their own order
+            </button>
+          </>
         )}
         {feed.problem.value !== undefined && (
           <span class="problem" role="alert">
@@ -102,6 +121,8 @@ export function EventList() {
         </p>
       ) : (
         <VirtualTable
+          // Another list begins at its end, another order at its beginning, whatever was in sight before.
+          key={ordered ? `${ordered.column} ${ordered.down}` : at === undefined ? feed.list : "led"}
           label="Events"
           className="eventrows"
           count={ordered ? ordered.numbers.length : rows}
@@ -109,15 +130,41 @@ export function EventList() {
           columns={COLUMNS.map(({ title }) => title)}
           order={ordered}
           onSort={sort}
-          sticky={!paused && !ordered}
+          sticky={!paused && !ordered && at === undefined && !feed.hasNewer}
+          {...(ordered ? {} : { names: namesOf(log) })}
+          {...(ordered || at === undefined ? {} : { shows: log.rowOf(at), showsId: at })}
           onTop={() => {
             if (!ordered && feed.hasOlder && !feed.loading.peek()) void feed.older();
+          }}
+          onEnd={() => {
+            if (!ordered && feed.hasNewer && !feed.loading.peek()) void feed.newer();
           }}
           row={(index) => <Line row={ordered ? log.find(ordered.numbers[index] ?? -1) : log.row(index)} />}
         />
       )}
     </div>
   );
+}
+
+/** How much of what is kept the list holds. */
+function told(app: App, filtered: boolean): string {
+  const { feed, session } = app;
+  const { log } = feed;
+  if (!filtered) return `${count(log.length)} of ${count(session.status?.kept ?? 0)} kept`;
+  const first = log.length === 0 ? undefined : log.row(0);
+  const since = first && "t" in first ? ` since ${session.clock.timeOfDay(first.t, 1e9)}` : "";
+  return `${count(log.length)} that fit${feed.hasOlder ? since : ""}${feed.loading.value ? ", reading…" : ""}`;
+}
+
+/** Rows by their numbers; a hole by that of the first event in it. */
+function namesOf(log: EventLog) {
+  return {
+    of: (index: number) => {
+      const row = log.row(index);
+      return row && ("seq" in row ? row.seq : row.from);
+    },
+    find: (name: number) => log.rowOf(name),
+  };
 }
 
 function Line({ row }: { readonly row: EventRow | Gap | undefined }) {
@@ -138,7 +185,7 @@ function Line({ row }: { readonly row: EventRow | Gap | undefined }) {
   const { clock } = app.session;
   return (
     <>
-      <span role="cell" class="num">
+      <span role="cell" class="num" data-now={row.seq === app.feed.at.value ? "" : undefined}>
         {socket ? (
           <button type="button" class="link" onClick={() => app.selecting.jump(socket, row.text("process"))}>
             {row.seq}

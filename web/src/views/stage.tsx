@@ -11,7 +11,9 @@ import { Canvas2dRenderer } from "../render/canvas2d.ts";
 import { useApp } from "./context.ts";
 import { Empty } from "./empty.tsx";
 import { Grid } from "./grid.tsx";
-import { Measured } from "./measured.tsx";
+import { lazy } from "./lazy.tsx";
+
+const Measured = lazy(async () => (await import("./measured.tsx")).Measured);
 
 /** The timeline: rows' headers at the left, their lives at the right. */
 export function Stage() {
@@ -46,7 +48,7 @@ export function Stage() {
         </div>
         <Tooltip hover={hover} />
       </div>
-      <Measured />
+      {app.state.range.value && <Measured />}
       <Empty />
       <Scroller />
     </section>

@@ -14,19 +14,28 @@ interface Props {
   readonly onSort?: (column: number) => void;
   /** Stays at the last row when rows come, if it was there. */
   readonly sticky?: boolean;
-  /** A row that is brought into sight when it is another one than before. */
+  /** A row that is brought into sight when it is another one than before; `showsId` tells it from others if rows may come above. */
   readonly shows?: number;
-  /** Called when the first row comes into sight. */
+  readonly showsId?: number | undefined;
+  /** Called when the first row comes into sight, and the last. */
   readonly onTop?: () => void;
+  readonly onEnd?: () => void;
+  /** Gives rows names and finds them again: what is in sight stays there when rows come or go above it. */
+  readonly names?: {
+    readonly of: (index: number) => number | undefined;
+    readonly find: (name: number) => number;
+  };
 }
 
 const OVERSCAN = 8;
 
 /** A table of rows of one height, of which only those in sight are in the document. */
 export function VirtualTable(props: Props) {
-  const { label, className, count, rowHeight, columns, row, order, onSort, sticky, shows, onTop } = props;
+  const { label, className, count, rowHeight, columns, row, order, onSort, sticky } = props;
+  const { shows, showsId = shows, onTop, onEnd, names } = props;
   const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
+  const held = useRef<{ name: number; index: number } | undefined>(undefined);
   const [top, setTop] = useState(0);
   const [height, setHeight] = useState(200);
 
@@ -45,20 +54,34 @@ export function VirtualTable(props: Props) {
 
   useLayoutEffect(() => {
     const element = box.current;
+    const top = held.current;
+    if (!element || !top || !names || (sticky && atEnd.current)) return;
+    const index = names.find(top.name);
+    if (index === top.index) return;
+    element.scrollTop += (index - top.index) * rowHeight;
+    held.current = { ...top, index };
+  });
+
+  useLayoutEffect(() => {
+    const element = box.current;
     if (!element || shows === undefined || shows < 0) return;
     // The head covers the first row's height.
     const at = shows * rowHeight;
     const room = element.clientHeight - 2 * rowHeight;
     if (at < element.scrollTop) element.scrollTop = at;
     else if (at > element.scrollTop + room) element.scrollTop = at - room;
-  }, [shows, rowHeight]);
+  }, [showsId, rowHeight]);
 
   const scrolled = () => {
     const element = box.current;
     if (!element) return;
     atEnd.current = element.scrollTop + element.clientHeight >= element.scrollHeight - rowHeight;
     setTop(element.scrollTop);
-    if (element.scrollTop < rowHeight && onTop) onTop();
+    const index = Math.floor(element.scrollTop / rowHeight);
+    const name = names?.of(index);
+    held.current = name === undefined ? undefined : { name, index };
+    if (element.scrollTop < rowHeight) onTop?.();
+    else if (atEnd.current) onEnd?.();
   };
   const first = Math.max(0, Math.floor(top / rowHeight) - OVERSCAN);
   const last = Math.min(count, Math.ceil((top + height) / rowHeight) + OVERSCAN);

@@ -161,12 +161,16 @@ export class FakeServer {
     const from = Number(url.searchParams.get("from_seq") ?? 0);
     const before = Number(url.searchParams.get("to_seq") ?? Number.POSITIVE_INFINITY);
     const limit = Number(url.searchParams.get("limit") ?? 100);
+    const moment = url.searchParams.get("from");
+    const since = moment === null ? 0 : new Clock(T0_NS).offset(BigInt(moment));
     const filter = parseFilter(url.searchParams.get("filter") ?? "", lineFields(new Clock(T0_NS)));
     if (typeof filter !== "function") {
       json(400, { error: `filter: ${filter.token}: ${filter.reason}` });
       return;
     }
-    const fits = this.session.lines.filter((line) => line.seq >= from && line.seq < before && filter(line));
+    const fits = this.session.lines.filter(
+      (line) => line.seq >= from && line.seq < before && (line.t ?? 0) >= since && filter(line),
+    );
     const events = fits.slice(0, limit);
     const next = fits.length > limit ? (events.at(-1)?.seq ?? 0) + 1 : null;
     json(200, { events, next_seq: next });
