@@ -188,3 +188,8 @@ export function failureSentence({ call, fd, asked, path, error }: Failure): stri
   const to = asked ?? path;
   return `${call}${on}${to === undefined ? "" : ` to ${visible(to)}`} failed: ${visible(error)}`;
 }
+
+/** What a listener dropped, where that is marked. */
+export function dropSentence(drops: number): string {
+  return `dropped ${count(drops)} ${drops === 1 ? "packet" : "packets"} of clients`;
+}

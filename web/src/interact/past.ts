@@ -1,4 +1,5 @@
 import { FAILED } from "../store/failures.ts";
+import { OVERFLOWN } from "../store/overflows.ts";
 import type { App } from "./app.ts";
 
 /** Lines of one answer. */
@@ -9,8 +10,8 @@ const WINDOW = 50_000;
 const REST_MS = 100;
 
 /**
- * What the stream does not bring and the lanes must not miss: losses and failed calls before the page was opened, and
- * failed calls among events that the stream left out.
+ * What the stream does not bring and the lanes must not miss: losses, failed calls and overflows before the page was
+ * opened, and those among events that the stream left out.
  */
 export class Past {
   /** Numbers that are still to be looked through: from, and before which. */
@@ -91,11 +92,13 @@ export class Past {
   }
 
   async #through(from: number, before: number): Promise<void> {
-    for (let next: number | null | undefined = from; next !== null && next !== undefined; ) {
-      const page = await this.app.source.events(next, PAGE, FAILED, before);
-      this.app.session.addFailures(page.events);
-      if (page.events.length > 0) this.app.changed();
-      next = page.next_seq;
+    for (const filter of [FAILED, OVERFLOWN]) {
+      for (let next: number | null | undefined = from; next !== null && next !== undefined; ) {
+        const page = await this.app.source.events(next, PAGE, filter, before);
+        this.app.session.addMarked(page.events);
+        if (page.events.length > 0) this.app.changed();
+        next = page.next_seq;
+      }
     }
   }
 }

@@ -2,8 +2,11 @@ import { lowerBound, upperBound } from "../base/search.ts";
 import type { Descriptor, Socket } from "../protocol/types.gen.ts";
 import { childEnd, type Entities, joined } from "../store/entities.ts";
 import type { Failure, Failures } from "../store/failures.ts";
+import type { Overflow, Overflows } from "../store/overflows.ts";
 import { errorsOf, failureAt } from "./errors.ts";
+import { overflowAt } from "./listener.ts";
 import { type Row, rowAt } from "./rows.ts";
+import { overflowsOf } from "./timeline.ts";
 import type { TimeScale } from "./timescale.ts";
 
 export interface Hit {
@@ -13,25 +16,34 @@ export interface Hit {
   /** For an accept mark, and on a lane: the child. */
   readonly child: Socket | undefined;
   readonly failure: Failure | undefined;
+  /** What a listener dropped there. */
+  readonly overflow?: Overflow | undefined;
 }
 
 /** How near counts as on it (pixels). */
 const NEAR = 5;
-/** Accept marks stand in the lower part of a listener's row. */
+/** Accept marks stand in the lower part of a listener's row, marks of what it dropped in the upper. */
 const MARKS = 11;
 
 interface Lanes {
   readonly rows: readonly Row[];
   readonly entities: Entities;
   readonly failures: Failures;
+  readonly overflows: Overflows;
   readonly scale: TimeScale;
   readonly edge: number;
 }
 
 /** What lies at a point of the lanes (`y` counts from the first row's top). */
-export function hit({ rows, entities, failures, scale, edge }: Lanes, x: number, y: number): Hit | undefined {
-  const row = rows[rowAt(rows, y)];
-  if (!row) return undefined;
+export function hit(lanes: Lanes, x: number, y: number): Hit | undefined {
+  const row = lanes.rows[rowAt(lanes.rows, y)];
+  const found = row && inRow(lanes, row, x, y);
+  if (!found || y > row.y + MARKS) return found;
+  const { overflows, scale } = lanes;
+  return { ...found, overflow: overflowAt(overflowsOf(overflows, row), scale.t(x), NEAR * scale.nsPerPx) };
+}
+
+function inRow({ entities, failures, scale, edge }: Lanes, row: Row, x: number, y: number): Hit {
   const errors = errorsOf(entities, failures, row, scale);
   const failure = failureAt(errors, scale.t(x), NEAR * scale.nsPerPx);
   const low = y > row.y + row.height - MARKS;

@@ -20,6 +20,7 @@ function draw(fake: FakeSession, until = 10e9): RecordingRenderer {
     layScene({
       entities,
       failures,
+      overflows: session.overflows,
       rows: rows.filter((row) => row.kind !== "child"),
       scale: new TimeScale(0, 10e9, 1000),
       scroll: 0,
@@ -136,6 +137,92 @@ describe("a listener's row", () => {
     expect(drawn.bars().filter((bar) => bar.includes("queue"))).toEqual([
       "connecting queue 100..150 @136+24",
     ]);
+  });
+});
+
+describe("what stands on a row beside its bars", () => {
+  const shapes = (drawn: RecordingRenderer, ...wanted: string[]) =>
+    drawn.scene?.marks
+      .filter(({ shape }) => wanted.includes(shape))
+      .map(({ shape, x, y }) => `${shape} ${Math.round(x)} @${y}`);
+
+  test("a queue's length with its limit, and where it was full", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    Object.assign(listener, { queue_limit: 1 });
+    fake.pass(996);
+    const first = fake.queue(listener, "127.0.0.1:1000");
+    fake.pass(1000);
+    fake.queue(listener, "127.0.0.1:1001");
+    fake.pass(1000);
+    fake.accept(server, listener, first, 4, 3);
+    fake.pass(1000);
+    const drawn = draw(fake);
+    // One of two, which is half of 16 pixels; both, which is all of them; one again.
+    expect(drawn.bars().filter((bar) => / (level|limit) /.test(bar))).toEqual([
+      "connecting level 100..200 @76+8",
+      "connecting level 200..300 @68+16",
+      "connecting level 300..400 @76+8",
+      "error limit 100..400 @67+1",
+    ]);
+    expect(shapes(drawn, "full")).toEqual(["full 250 @64"]);
+  });
+
+  test("clients that were turned away, once where the marks are close, never while nothing is known of them", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    fake.pass(996);
+    fake.overflow(server, listener, 3);
+    fake.pass(10);
+    fake.overflow(server, listener, 4);
+    fake.pass(990);
+    fake.overflow(server, listener, 1);
+    fake.pass(3000);
+    expect(shapes(draw(fake), "overflow")).toEqual(["overflow 100 @64", "overflow 200 @64"]);
+    expect(shapes(draw(fake, 1.5e9), "overflow")).toEqual(["overflow 100 @64"]);
+  });
+
+  test("accepts that are close are one mark", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    fake.pass(996);
+    for (let i = 0; i < 5; i += 1) {
+      const child = fake.queue(listener, `127.0.0.1:${1000 + i}`);
+      fake.pass(1);
+      fake.accept(server, listener, child, 4 + i, 3);
+    }
+    fake.pass(3000);
+    expect(shapes(draw(fake), "accept", "accepts")).toEqual(["accepts 100 @64"]);
+  });
+
+  test("how a descriptor came: accepted, inherited, duplicated or passed", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    fake.pass(996);
+    const child = fake.queue(listener, "127.0.0.1:1000");
+    fake.accept(server, listener, child, 4, 3);
+    fake.pass(1000);
+    fake.open(server, 5, "file", "/a", "dup");
+    fake.pass(1000);
+    fake.open(server, 6, "file", "/b", "pass");
+    fake.pass(1000);
+    fake.fork(server, 2);
+    fake.pass(1000);
+    const drawn = draw(fake);
+    expect(shapes(drawn, "notch", "inherited", "passed")?.slice(0, 3)).toEqual([
+      "notch 100 @112",
+      "inherited 200 @136",
+      "passed 300 @160",
+    ]);
+    expect(
+      shapes(drawn, "inherited")
+        ?.slice(1)
+        .map((one) => one.split(" @")[0]),
+    ).toEqual(Array.from({ length: 4 }, () => "inherited 400"));
   });
 });
 

@@ -1,6 +1,7 @@
 import { lowerBound, upperBound } from "../base/search.ts";
 import type { Socket } from "../protocol/types.gen.ts";
 import { acceptedAt, type Entities, joined } from "../store/entities.ts";
+import type { Overflow } from "../store/overflows.ts";
 import type { Strip } from "./life.ts";
 import { type Levels, levels, peaks } from "./queue.ts";
 import type { TimeScale } from "./timescale.ts";
@@ -45,6 +46,29 @@ function drawAccepts(
     i = many ? Math.max(i + 1, next) : i + 1;
   }
 }
+
+/** Marks what was dropped; what lies close together is one mark. */
+export function drawOverflows(
+  { scene, scale, edge, y, height }: Strip,
+  overflows: readonly Overflow[],
+): void {
+  for (let i = lowerBound(overflows, scale.t(-6), time); i < overflows.length; ) {
+    const { t } = overflows[i] as Overflow;
+    const x = scale.x(t);
+    if (t > edge || x > scale.width + 6) return;
+    scene.marks.push({ x, y, height, shape: "overflow", role: "error" });
+    i = Math.max(i + 1, lowerBound(overflows, scale.t(x + FOLD_PX), time));
+  }
+}
+
+/** What was dropped near a place: all that one mark may stand for. */
+export function overflowAt(overflows: readonly Overflow[], t: number, near: number): Overflow | undefined {
+  const found = overflows.slice(lowerBound(overflows, t - near, time), upperBound(overflows, t + near, time));
+  const [first] = found;
+  return first && { ...first, drops: found.reduce((sum, { drops }) => sum + drops, 0) };
+}
+
+const time = ({ t }: Overflow) => t;
 
 /** The queue's length as an area whose full height is a full queue. */
 function drawQueue(strip: Strip, listener: Socket, children: readonly Socket[]): void {

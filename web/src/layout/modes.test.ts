@@ -31,6 +31,7 @@ function marks(session: Session, edge: number, mode: Mode, span = 10e9): { x: nu
     layScene({
       ...session,
       entities: session.entities,
+      overflows: session.overflows,
       rows: lay(session, edge, mode).rows,
       scale: new TimeScale(0, span, 1000),
       scroll: 0,

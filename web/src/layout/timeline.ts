@@ -3,10 +3,11 @@ import type { Socket } from "../protocol/types.gen.ts";
 import { Scene } from "../render/scene.ts";
 import type { Entities } from "../store/entities.ts";
 import type { Failures } from "../store/failures.ts";
+import type { Overflow, Overflows } from "../store/overflows.ts";
 import type { Loss } from "../store/session.ts";
 import { drawErrors, errorsOf } from "./errors.ts";
 import { drawChild, drawDescriptor, drawLane, drawSlot, type Strip } from "./life.ts";
-import { drawListener } from "./listener.ts";
+import { drawListener, drawOverflows } from "./listener.ts";
 import { LEGIBLE, type ProcessRow, type Row } from "./rows.ts";
 import { type TimeScale, ticks } from "./timescale.ts";
 
@@ -20,6 +21,7 @@ const LOSS_PX = 80;
 export interface View {
   readonly entities: Entities;
   readonly failures: Failures;
+  readonly overflows: Overflows;
   readonly rows: readonly Row[];
   readonly scale: TimeScale;
   readonly scroll: number;
@@ -51,6 +53,7 @@ export function layScene(view: View): Scene {
     });
     const strip: Strip = { scene, entities, scale, edge, y, height: row.height, bare: row.height < LEGIBLE };
     drawRow(strip, row);
+    if (!strip.bare) drawOverflows(strip, overflowsOf(view.overflows, row));
     drawErrors(strip, errorsOf(entities, view.failures, row, scale));
   }
   drawBands(scene, view);
@@ -82,6 +85,13 @@ function drawRow(strip: Strip, row: Row): void {
       return;
     case "more":
   }
+}
+
+/** What the listener of a row dropped. */
+export function overflowsOf(overflows: Overflows, row: Row): readonly Overflow[] {
+  return row.kind === "slot" || row.kind === "instance" || row.kind === "listener"
+    ? overflows.of(row.socket?.id ?? "")
+    : [];
 }
 
 /** @param table Children that other tables hold are marked as those of others; without one, all are alike. */

@@ -1,12 +1,11 @@
-import { type Palette, ROLES, type Role, textOn } from "./palette.ts";
+import { drawBars, Patterns } from "./bars.ts";
+import { drawMark, flag, INSET } from "./marks.ts";
+import { type Palette, textOn } from "./palette.ts";
 import type { Renderer } from "./renderer.ts";
-import { FORMS, type Form, type Label, type Mark, type Overlay, type Scene, type Tie } from "./scene.ts";
+import type { Label, Overlay, Scene, Tie } from "./scene.ts";
 
 const FONT = "11px system-ui, sans-serif";
 const SMALL = "10px system-ui, sans-serif";
-/** Space above and below a bar in its row. */
-const INSET = 4;
-
 /** What ties two rows together, in the curve between them. */
 const DASHES: Readonly<Record<Tie, number[]>> = { accept: [], pair: [7, 4], shared: [2, 3] };
 
@@ -14,7 +13,7 @@ const DASHES: Readonly<Record<Tie, number[]>> = { accept: [], pair: [7, 4], shar
 export class Canvas2dRenderer implements Renderer {
   readonly #lanes: CanvasRenderingContext2D;
   readonly #overlay: CanvasRenderingContext2D;
-  readonly #patterns = new Map<string, CanvasPattern | string>();
+  readonly #patterns: Patterns;
   #widths = new Map<string, number>();
   #ratio = 1;
 
@@ -23,6 +22,7 @@ export class Canvas2dRenderer implements Renderer {
     const above = overlay.getContext("2d");
     if (!below || !above) throw new Error("This browser gives no 2D canvas.");
     this.#lanes = below;
+    this.#patterns = new Patterns(below);
     this.#overlay = above;
   }
 
@@ -55,7 +55,7 @@ export class Canvas2dRenderer implements Renderer {
     to.beginPath();
     to.rect(0, scene.top, scene.width, scene.height - scene.top);
     to.clip();
-    this.#bars(scene, palette);
+    drawBars(this.#patterns, scene.bars, palette);
     for (const mark of scene.marks) drawMark(to, mark, palette);
     for (const label of scene.labels) this.#label(label, palette);
     to.restore();
@@ -143,117 +143,6 @@ export class Canvas2dRenderer implements Renderer {
     this.#tag(to, range.label, (range.x0 + range.x1) / 2, top + 12, palette.accent, palette.onAccent, width);
   }
 
-  #bars(scene: Scene, palette: Palette): void {
-    const { bars } = scene;
-    for (let i = 0; i < bars.length; i += 1) {
-      const role = ROLES[bars.role[i] ?? 0] as Role;
-      const form = FORMS[bars.form[i] ?? 0] as Form;
-      const full = bars.height[i] ?? 0;
-      // A queue's level says how high it is itself.
-      const inset = form === "level" || full < 12 ? 0 : full < 20 ? INSET / 2 : INSET;
-      this.#bar(
-        bars.x0[i] ?? 0,
-        (bars.y[i] ?? 0) + inset,
-        Math.max(1, (bars.x1[i] ?? 0) - (bars.x0[i] ?? 0)),
-        full - 2 * inset - (full >= 5 && form !== "level" ? 1 : 0),
-        palette.roles[role],
-        form,
-        palette,
-      );
-    }
-  }
-
-  #bar(
-    x: number,
-    y: number,
-    width: number,
-    height: number,
-    colour: string,
-    form: Form,
-    palette: Palette,
-  ): void {
-    const to = this.#lanes;
-    to.fillStyle = colour;
-    if (form === "level") {
-      to.globalAlpha = 0.45;
-      to.fillRect(x, y, width, height);
-      to.globalAlpha = 1;
-      to.fillStyle = this.#pattern("strokes", colour);
-      to.fillRect(x, y, width, height);
-      to.fillStyle = colour;
-      to.fillRect(x, y, width, 1);
-      return;
-    }
-    if (form === "limit") {
-      for (let at = x; at < x + width; at += 8) to.fillRect(at, y, Math.min(5, x + width - at), 1.5);
-      return;
-    }
-    if (height < 6) {
-      // A strip of a collapsed process: only the colour is left, and other things than sockets stay thin.
-      to.fillRect(
-        x,
-        y,
-        width,
-        form === "line" || form === "tail" || form === "queue" ? Math.min(1, height) : height,
-      );
-      return;
-    }
-    switch (form) {
-      case "solid":
-        to.fillRect(x, y, width, height);
-        // A gap of one pixel keeps neighbours of one colour apart.
-        to.fillStyle = palette.ground;
-        to.fillRect(x + width - 0.5, y, 0.5, height);
-        return;
-      case "outline":
-      case "tick":
-        frame(to, x, y + 2, width, height - 4);
-        if (form === "tick") to.fillRect(x, y, Math.min(3, width), height);
-        return;
-      case "double":
-        to.fillRect(x, y - 2, width, 1);
-        to.fillRect(x, y, width, height);
-        to.fillStyle = textOn(colour);
-        to.globalAlpha = 0.75;
-        to.fillRect(x, y + 1, width, 1);
-        to.globalAlpha = 1;
-        return;
-      case "hatch":
-        to.fillStyle = this.#pattern("hatch", colour);
-        to.fillRect(x, y, width, height);
-        to.fillStyle = colour;
-        frame(to, x, y, width, height);
-        return;
-      case "upper":
-        to.fillRect(x, y, width, height / 2);
-        to.fillRect(x, y + height - 1, width, 1);
-        return;
-      case "lower":
-        to.fillRect(x, y, width, 1);
-        to.fillRect(x, y + height / 2, width, height / 2);
-        return;
-      case "queue":
-        to.fillStyle = this.#pattern("strokes", colour);
-        to.fillRect(x, y + height - 6, width, 6);
-        to.fillStyle = colour;
-        to.fillRect(x, y + height - 1, width, 1);
-        return;
-      case "tail":
-        to.fillRect(x, y + height / 2 - 2, width, 4);
-        return;
-      case "line":
-        to.fillRect(x, y + height / 2 - 1, width, 2);
-        return;
-      case "fold":
-        to.globalAlpha = 0.35;
-        to.fillRect(x, y, width, height);
-        to.globalAlpha = 1;
-        to.fillStyle = this.#pattern("strokes", colour);
-        to.fillRect(x, y, width, height);
-        return;
-    }
-  }
-
   #label(label: Label, palette: Palette): void {
     const to = this.#lanes;
     to.font = label.on ? FONT : SMALL;
@@ -279,7 +168,7 @@ export class Canvas2dRenderer implements Renderer {
     const width = Math.max(band.kind === "lost" ? 6 : 0, band.x1 - band.x0);
     const height = scene.height - scene.top;
     if (band.kind === "lost") {
-      to.fillStyle = this.#pattern("hatch", palette.lost);
+      to.fillStyle = this.#patterns.of("hatch", palette.lost);
       to.globalAlpha = 0.55;
       to.fillRect(band.x0, scene.top, width, height);
       to.globalAlpha = 1;
@@ -290,7 +179,7 @@ export class Canvas2dRenderer implements Renderer {
       this.#tag(to, band.label, band.x0 + width / 2, scene.top + 10, palette.bad, palette.onBad, scene.width);
     } else {
       to.globalAlpha = 0.5;
-      to.fillStyle = this.#pattern("sparse", palette.line);
+      to.fillStyle = this.#patterns.of("sparse", palette.line);
       to.fillRect(band.x0, scene.top, width, height);
       to.globalAlpha = 1;
     }
@@ -352,167 +241,4 @@ export class Canvas2dRenderer implements Renderer {
     }
     return width;
   }
-
-  #pattern(kind: "hatch" | "strokes" | "sparse", colour: string): CanvasPattern | string {
-    const key = `${kind} ${colour}`;
-    let pattern = this.#patterns.get(key);
-    if (pattern === undefined) {
-      pattern = drawPattern(this.#lanes, kind, colour);
-      this.#patterns.set(key, pattern);
-    }
-    return pattern;
-  }
-}
-
-/** A bookmark: a pennant on the ruler with a dotted line below. */
-function flag(to: CanvasRenderingContext2D, x: number, { top, height }: Overlay): void {
-  to.beginPath();
-  to.moveTo(x, top - 14);
-  to.lineTo(x + 9, top - 10);
-  to.lineTo(x, top - 6);
-  to.fill();
-  for (let y = top - 14; y < height; y += 4) to.fillRect(x, y, 1, 2);
-}
-
-function frame(to: CanvasRenderingContext2D, x: number, y: number, width: number, height: number): void {
-  if (width < 3) {
-    to.fillRect(x, y, width, height);
-    return;
-  }
-  to.fillRect(x, y, width, 1.5);
-  to.fillRect(x, y + height - 1.5, width, 1.5);
-  to.fillRect(x, y, 1.5, height);
-  to.fillRect(x + width - 1.5, y, 1.5, height);
-}
-
-function drawPattern(
-  to: CanvasRenderingContext2D,
-  kind: "hatch" | "strokes" | "sparse",
-  colour: string,
-): CanvasPattern | string {
-  const size = kind === "strokes" ? 4 : kind === "hatch" ? 8 : 12;
-  const tile = document.createElement("canvas");
-  tile.width = size;
-  tile.height = size;
-  const on = tile.getContext("2d");
-  if (!on) return colour;
-  on.strokeStyle = colour;
-  on.fillStyle = colour;
-  if (kind === "strokes") {
-    on.fillRect(0, 0, 2, size);
-  } else {
-    on.lineWidth = kind === "hatch" ? 2.5 : 1.5;
-    on.beginPath();
-    for (const shift of [-size, 0, size]) {
-      on.moveTo(shift, size);
-      on.lineTo(shift + size, 0);
-    }
-    on.stroke();
-  }
-  return to.createPattern(tile, "repeat") ?? colour;
-}
-
-function drawMark(to: CanvasRenderingContext2D, mark: Mark, palette: Palette): void {
-  const { x, y, height, shape } = mark;
-  const top = y + INSET;
-  const bottom = y + height - INSET - 1;
-  to.fillStyle = palette.roles[mark.role];
-  switch (shape) {
-    case "accept":
-    case "accepts": {
-      const wide = shape === "accepts" ? 6 : 4;
-      // A frame in the ground's colour lifts the mark off the listener's bar.
-      triangle(to, x, bottom + 4, wide + 1.5, 9, palette.ground);
-      triangle(to, x, bottom + 3, wide, 7, palette.roles[mark.role]);
-      return;
-    }
-    case "notch":
-      to.fillStyle = palette.ground;
-      to.beginPath();
-      to.moveTo(x - 0.5, top);
-      to.lineTo(x + 5, (top + bottom) / 2);
-      to.lineTo(x - 0.5, bottom);
-      to.fill();
-      return;
-    case "inherited":
-      // A hook from above: it came from elsewhere.
-      to.fillStyle = palette.text;
-      to.fillRect(x - 1, y + 1, 1.5, bottom - y - 1);
-      to.fillRect(x - 5, y + 1, 5, 1.5);
-      return;
-    case "passed":
-      for (const [half, colour] of [
-        [6, palette.ground],
-        [4.5, palette.text],
-      ] as const) {
-        to.fillStyle = colour;
-        to.beginPath();
-        const middle = (top + bottom) / 2;
-        to.moveTo(x - half, middle);
-        to.lineTo(x, middle - half);
-        to.lineTo(x + half, middle);
-        to.lineTo(x, middle + half);
-        to.fill();
-      }
-      return;
-    case "full":
-      to.fillStyle = palette.ground;
-      to.beginPath();
-      to.moveTo(x - 6.5, y);
-      to.lineTo(x + 6.5, y);
-      to.lineTo(x, y + 10.5);
-      to.fill();
-      to.fillStyle = palette.roles.error;
-      to.beginPath();
-      to.moveTo(x - 5, y + 1);
-      to.lineTo(x + 5, y + 1);
-      to.lineTo(x, y + 9);
-      to.fill();
-      return;
-    case "cap":
-      to.fillRect(x - 1, top, 1.5, bottom - top);
-      return;
-    case "arrow":
-      to.strokeStyle = palette.roles[mark.role];
-      to.lineWidth = 1.5;
-      to.beginPath();
-      to.moveTo(x, top + 2);
-      to.lineTo(x + 5, (top + bottom) / 2);
-      to.lineTo(x, bottom - 2);
-      to.stroke();
-      return;
-    case "cross": {
-      const middle = (top + bottom) / 2;
-      for (const [colour, width] of [
-        [palette.ground, 5],
-        [palette.roles.error, 2.5],
-      ] as const) {
-        to.strokeStyle = colour;
-        to.lineWidth = width;
-        to.beginPath();
-        to.moveTo(x - 4, middle - 4);
-        to.lineTo(x + 4, middle + 4);
-        to.moveTo(x + 4, middle - 4);
-        to.lineTo(x - 4, middle + 4);
-        to.stroke();
-      }
-    }
-  }
-}
-
-/** A triangle that points up to `y - height` from its base at `y`. */
-function triangle(
-  to: CanvasRenderingContext2D,
-  x: number,
-  y: number,
-  half: number,
-  height: number,
-  colour: string,
-): void {
-  to.fillStyle = colour;
-  to.beginPath();
-  to.moveTo(x, y - height);
-  to.lineTo(x + half, y);
-  to.lineTo(x - half, y);
-  to.fill();
 }

@@ -44,6 +44,8 @@ export const SHAPES = [
   "passed",
   /** A queue that is full. */
   "full",
+  /** Clients that a listener turned away. */
+  "overflow",
   /** The end of a descriptor that was closed. */
   "cap",
   /** The end of a descriptor that lived until its process ended. */

@@ -3,6 +3,7 @@ import type { Info, Line, Resume, ServerMessage, Status } from "../protocol/type
 import { Entities } from "./entities.ts";
 import { EventLog } from "./events.ts";
 import { Failures } from "./failures.ts";
+import { Overflows } from "./overflows.ts";
 
 /** A place in time where records were lost. */
 export interface Loss {
@@ -45,6 +46,7 @@ export class Session {
   /** Places of loss, oldest first; the newest thousand. */
   losses: Loss[] = [];
   readonly failures = new Failures();
+  readonly overflows = new Overflows();
   /** The last change's revision, and what the next one has to build on; `undefined` right after a fresh start. */
   #rev: number | undefined;
   /** `seq` of the newest event that was told. */
@@ -85,6 +87,7 @@ export class Session {
         this.events.add(message.events);
         this.addLosses(message.events);
         this.failures.add(message.events);
+        this.overflows.add(message.events);
         this.status = message.status;
         this.behind = message.more;
         this.#rev = message.to;
@@ -98,15 +101,19 @@ export class Session {
           this.failures.evictProcess(id);
         }
         for (const id of message.descriptors) this.entities.evictDescriptor(id);
-        for (const id of message.sockets) this.entities.evictSocket(id);
+        for (const id of message.sockets) {
+          this.entities.evictSocket(id);
+          this.overflows.evict(id);
+        }
         return { kind: "evicted" };
       }
     }
   }
 
-  /** Takes note of failed calls of the past, which may come twice. */
-  addFailures(lines: readonly Line[]): void {
+  /** Takes note of failed calls and overflows of the past, which may come twice. */
+  addMarked(lines: readonly Line[]): void {
     this.failures.add(lines);
+    this.overflows.add(lines);
     if (lines.length > 0) this.version += 1;
   }
 
@@ -123,6 +130,7 @@ export class Session {
 
   #restart(): void {
     this.failures.clear();
+    this.overflows.clear();
     this.entities = new Entities();
     this.events.clear();
     this.losses = [];

@@ -257,6 +257,20 @@ export class FakeSession {
     this.#line(process, { event: "bind", ...line });
   }
 
+  /** A listener turns clients away. */
+  overflow(process: Process, listener: Socket, drops: number): void {
+    this.#line(process, {
+      event: "overflow",
+      via: "kernel",
+      listener: listener.id,
+      socket: listener.id,
+      local: listener.local ?? "",
+      queue_len: listener.queue_len ?? 0,
+      queue_limit: listener.queue_limit ?? 0,
+      drops,
+    });
+  }
+
   lose(count: number): void {
     this.#lost += count;
     this.#push({ event: "lost", via: "kernel", count, cause: "ring_full" });

@@ -1,0 +1,135 @@
+import type { Palette } from "./palette.ts";
+import type { Mark, Overlay } from "./scene.ts";
+
+/** Space above and below a bar in its row. */
+export const INSET = 4;
+
+/** A bookmark: a pennant on the ruler with a dotted line below. */
+export function flag(to: CanvasRenderingContext2D, x: number, { top, height }: Overlay): void {
+  to.beginPath();
+  to.moveTo(x, top - 14);
+  to.lineTo(x + 9, top - 10);
+  to.lineTo(x, top - 6);
+  to.fill();
+  for (let y = top - 14; y < height; y += 4) to.fillRect(x, y, 1, 2);
+}
+
+export function drawMark(to: CanvasRenderingContext2D, mark: Mark, palette: Palette): void {
+  const { x, y, height, shape } = mark;
+  const top = y + INSET;
+  const bottom = y + height - INSET - 1;
+  to.fillStyle = palette.roles[mark.role];
+  switch (shape) {
+    case "accept":
+    case "accepts": {
+      const wide = shape === "accepts" ? 6 : 4;
+      // A frame in the ground's colour lifts the mark off the listener's bar.
+      triangle(to, x, bottom + 4, wide + 1.5, 9, palette.ground);
+      triangle(to, x, bottom + 3, wide, 7, palette.roles[mark.role]);
+      return;
+    }
+    case "notch":
+      to.fillStyle = palette.ground;
+      to.beginPath();
+      to.moveTo(x - 0.5, top);
+      to.lineTo(x + 5, (top + bottom) / 2);
+      to.lineTo(x - 0.5, bottom);
+      to.fill();
+      return;
+    case "inherited":
+      // A hook from above: it came from elsewhere.
+      to.fillStyle = palette.text;
+      to.fillRect(x - 1, y + 1, 1.5, bottom - y - 1);
+      to.fillRect(x - 5, y + 1, 5, 1.5);
+      return;
+    case "passed":
+      for (const [half, colour] of [
+        [6, palette.ground],
+        [4.5, palette.text],
+      ] as const) {
+        to.fillStyle = colour;
+        to.beginPath();
+        const middle = (top + bottom) / 2;
+        to.moveTo(x - half, middle);
+        to.lineTo(x, middle - half);
+        to.lineTo(x + half, middle);
+        to.lineTo(x, middle + half);
+        to.fill();
+      }
+      return;
+    case "full":
+      to.fillStyle = palette.ground;
+      to.beginPath();
+      to.moveTo(x - 6.5, y);
+      to.lineTo(x + 6.5, y);
+      to.lineTo(x, y + 10.5);
+      to.fill();
+      to.fillStyle = palette.roles.error;
+      to.beginPath();
+      to.moveTo(x - 5, y + 1);
+      to.lineTo(x + 5, y + 1);
+      to.lineTo(x, y + 9);
+      to.fill();
+      return;
+    case "overflow":
+      // An arrow that a bar keeps out.
+      for (const [frame, colour] of [
+        [1.5, palette.ground],
+        [0, palette.roles.error],
+      ] as const) {
+        to.fillStyle = colour;
+        to.fillRect(x - 5 - frame, y + 8 - frame, 10 + 2 * frame, 2.5 + 2 * frame);
+        to.beginPath();
+        to.moveTo(x - 4 - frame, y + 1 - frame);
+        to.lineTo(x + 4 + frame, y + 1 - frame);
+        to.lineTo(x, y + 7 + frame);
+        to.fill();
+      }
+      return;
+    case "cap":
+      to.fillRect(x - 1, top, 1.5, bottom - top);
+      return;
+    case "arrow":
+      to.strokeStyle = palette.roles[mark.role];
+      to.lineWidth = 1.5;
+      to.beginPath();
+      to.moveTo(x, top + 2);
+      to.lineTo(x + 5, (top + bottom) / 2);
+      to.lineTo(x, bottom - 2);
+      to.stroke();
+      return;
+    case "cross": {
+      const middle = (top + bottom) / 2;
+      for (const [colour, width] of [
+        [palette.ground, 5],
+        [palette.roles.error, 2.5],
+      ] as const) {
+        to.strokeStyle = colour;
+        to.lineWidth = width;
+        to.beginPath();
+        to.moveTo(x - 4, middle - 4);
+        to.lineTo(x + 4, middle + 4);
+        to.moveTo(x + 4, middle - 4);
+        to.lineTo(x - 4, middle + 4);
+        to.stroke();
+      }
+    }
+  }
+}
+
+/** A triangle that points up to `y - height` from its base at `y`. */
+function triangle(
+  to: CanvasRenderingContext2D,
+  x: number,
+  y: number,
+  half: number,
+  height: number,
+  colour: string,
+): void {
+  to.fillStyle = colour;
+  to.beginPath();
+  to.moveTo(x, y - height);
+  to.lineTo(x + half, y);
+  to.lineTo(x - half, y);
+  to.fill();
+}
