@@ -6,16 +6,16 @@ import { neighbour } from "../layout/changes.ts";
 import { type RowFilter, readRowFilter } from "../layout/filter.ts";
 import { layRows } from "../layout/lay.ts";
 import { Matching } from "../layout/matching.ts";
-import { type Density, type Mode, type Row, rowAt } from "../layout/rows.ts";
+import type { Density, Mode, Row } from "../layout/rows.ts";
 import { Lesson } from "../lesson/lesson.ts";
 import type { Link } from "../net/live.ts";
 import type { Source } from "../net/source.ts";
 import type { Process, ServerMessage } from "../protocol/types.gen.ts";
 import { Rate } from "../store/rate.ts";
 import { Session } from "../store/session.ts";
+import { Arrivals, heldAt, holdingOn } from "./anchor.ts";
 import { Asking } from "./asking.ts";
 import { Exporting } from "./exporting.ts";
-import { Feed } from "./feed.ts";
 import { Past } from "./past.ts";
 import { Ranging } from "./range.ts";
 import { Selecting } from "./select.ts";
@@ -37,13 +37,18 @@ const SEARCH_MS = 8;
 /** How often what a search has found so far is shown. */
 const FOUND_MS = 100;
 
+/** Whoever has to know that the stream brought something, and that another session begins. */
+interface Listing {
+  changed(): void;
+  restart(): void;
+}
+
 /** The page without its looks: data, view and what one can do with them. */
 export class App {
   readonly frames = new Frames();
   readonly session = new Session();
   readonly state = new State();
   readonly viewport = new Viewport();
-  readonly feed = new Feed(this);
   readonly past = new Past(this);
   readonly selecting = new Selecting(this);
   readonly ranging = new Ranging(this);
@@ -51,6 +56,8 @@ export class App {
   readonly lesson = new Lesson(this);
   readonly exporting = new Exporting(this);
   readonly asking: Asking;
+  /** The list of events, once somebody looked at it. */
+  listing: Listing | undefined;
   /** The row filter; `filterProblem` says why there is none while the box has text. */
   #filter: RowFilter | undefined;
   #matching: Matching | undefined;
@@ -69,6 +76,8 @@ export class App {
   #lost = 0;
   /** Height of the lanes without the ruler, told by the view. */
   #room = 400;
+  #pointed: number | undefined;
+  readonly #arrivals = new Arrivals();
 
   constructor(
     readonly source: Source,
@@ -114,7 +123,7 @@ export class App {
         this.#rate.add(this.session.now, this.events);
         this.#tellLoss();
         this.past.skipped(applied.skipped.count, applied.skipped.before);
-        this.feed.changed();
+        this.listing?.changed();
         this.asking.changed();
         break;
       case "evicted":
@@ -186,7 +195,9 @@ export class App {
     if (!this.#rowsDirty && second === this.#laidSecond) return;
     this.#rowsDirty = false;
     this.#laidSecond = second;
-    this.state.rows.value = layRows(this.state.mode.peek(), {
+    const scroll = this.state.scroll.peek();
+    const held = holdingOn(this.state.rows.peek(), scroll, this.#pointed);
+    const rows = layRows(this.state.mode.peek(), {
       entities: this.session.entities,
       failures: this.session.failures,
       edge: this.edge,
@@ -195,9 +206,28 @@ export class App {
       density: this.state.density.peek(),
       pinned: this.state.pinned.peek(),
     });
-    this.scrollTo(this.state.scroll.peek());
+    this.state.rows.value = rows;
+    // At the very top what comes above is wanted in sight, unless the pointer is at something.
+    this.scrollTo(scroll > 0 || this.#pointed !== undefined ? heldAt(rows, held, scroll) : 0);
+    this.#arrivals.look(rows, this.#bottom, !this.#begun || this.session.behind || !this.live);
     this.#begin();
+    this.#tellArrivals();
     this.state.version.value += 1;
+  }
+
+  /** The end of what is in sight, from the first row's top on. */
+  get #bottom(): number {
+    return this.state.scroll.peek() + this.#room;
+  }
+
+  #tellArrivals(): void {
+    const unseen = this.#arrivals.unseen(this.state.rows.peek(), this.#bottom);
+    this.state.arrived.value = { count: unseen.length, first: unseen[0] };
+  }
+
+  /** Where the pointer rests over the rows, below their first in sight: what is there does not move away under it. */
+  pointAt(y: number | undefined): void {
+    this.#pointed = y;
   }
 
   /** The first look is at what tells something, not at a start-up's helpers that are gone. */
@@ -231,12 +261,13 @@ export class App {
     this.state.pinned.value = new Set();
     this.#expanded.clear();
     this.#begun = false;
+    this.#arrivals.clear();
     this.#rate.clear();
     this.#edge = 0;
     this.#toldAt = this.now();
     this.#heard = true;
     this.#lost = this.session.status?.lost ?? 0;
-    this.feed.restart();
+    this.listing?.restart();
     this.asking.restart();
     this.#match();
     if (this.live) this.viewport.restart();
@@ -369,10 +400,15 @@ export class App {
     this.viewport.reveal(next);
   }
 
+  /** Shows the events that fit a filter. */
+  listEvents(filter: string): void {
+    this.state.eventFilter.value = filter;
+    this.state.tab.value = "events";
+  }
+
   /** Shows the list of events around one of them. */
   showEvent(seq: number): void {
-    this.feed.setFilter(`seq:>=${Math.max(0, seq - 20)} seq:<=${seq + 20}`);
-    this.state.tab.value = "events";
+    this.listEvents(`seq:>=${Math.max(0, seq - 20)} seq:<=${seq + 20}`);
   }
 
   toggleLesson(): void {
@@ -447,16 +483,9 @@ export class App {
     this.say(`Rows are ${mode} now.`);
   }
 
-  /** How high rows are; what stands at the top stays there. */
   setDensity(density: Density): void {
     if (this.state.density.peek() === density) return;
-    const { rows } = this.state.rows.peek();
-    const top = rows[rowAt(rows, this.state.scroll.peek())]?.key;
     this.state.density.value = density;
-    this.layNow();
-    const laid = this.state.rows.peek();
-    const y = top === undefined ? undefined : laid.rows[laid.index.get(top) ?? -1]?.y;
-    if (y !== undefined) this.scrollTo(y);
     this.changed();
     this.say(`Rows are ${density} now.`);
   }
@@ -501,6 +530,7 @@ export class App {
     const next = Math.round(Math.min(most, Math.max(0, y)));
     if (next === this.state.scroll.peek()) return;
     this.state.scroll.value = next;
+    this.#tellArrivals();
     this.frames.request();
   }
 

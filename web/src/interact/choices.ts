@@ -3,7 +3,7 @@ import { visible } from "../base/escape.ts";
 import { MODES } from "../layout/rows.ts";
 import type { App } from "./app.ts";
 import { KEYS } from "./keys.ts";
-import { chooseTheme } from "./theme.ts";
+import { chooseShortcuts, chooseTheme } from "./theme.ts";
 
 /** Something that one can do, or go to. */
 export interface Choice {
@@ -52,6 +52,11 @@ function commands(app: App): Choice[] {
       hint: "view",
       run: () => chooseTheme(app, theme),
     })),
+    {
+      title: `Single keys as commands: ${app.state.shortcuts.peek() ? "switch off" : "switch on"}`,
+      hint: "keyboard",
+      run: () => chooseShortcuts(app, !app.state.shortcuts.peek()),
+    },
     {
       title: "Save the events of the measured range, or of everything, as JSON Lines",
       hint: "share",

@@ -15,7 +15,7 @@ afterEach(() => {
 function refusing(refusal: Refusal) {
   const asked: string[] = [];
   const app = {
-    state: { cursor: signal<number | undefined>(undefined) },
+    state: { cursor: signal<number | undefined>(undefined), eventFilter: signal("") },
     session: { events: new EventLog(), status: { first_seq: 1, kept: 1 } },
     events: 1,
     source: {
@@ -25,12 +25,12 @@ function refusing(refusal: Refusal) {
       },
     },
   } as unknown as App;
-  return { feed: new Feed(app), asked };
+  return { feed: new Feed(app), filter: app.state.eventFilter, asked };
 }
 
 test("a filter that cannot be read is asked for once, whatever comes", async () => {
-  const { feed, asked } = refusing(new Refusal('no field is called "evnt"', true));
-  feed.setFilter("evnt:accept");
+  const { feed, filter, asked } = refusing(new Refusal('no field is called "evnt"', true));
+  filter.value = "evnt:accept";
   await vi.advanceTimersByTimeAsync(0);
   expect(feed.problem.value).toBe('no field is called "evnt"');
   for (let i = 0; i < 5; i += 1) {
@@ -38,13 +38,13 @@ test("a filter that cannot be read is asked for once, whatever comes", async () 
     await vi.advanceTimersByTimeAsync(2_000);
   }
   expect(asked).toEqual(["evnt:accept"]);
-  feed.setFilter("event:accept");
+  filter.value = "event:accept";
   expect(asked).toEqual(["evnt:accept", "event:accept"]);
 });
 
 test("a server that had no time is asked again when something comes", async () => {
-  const { feed, asked } = refusing(new Refusal("The session is busy; ask again."));
-  feed.setFilter("event:accept");
+  const { feed, filter, asked } = refusing(new Refusal("The session is busy; ask again."));
+  filter.value = "event:accept";
   await vi.advanceTimersByTimeAsync(0);
   feed.changed();
   await vi.advanceTimersByTimeAsync(2_000);

@@ -11,7 +11,6 @@ const TAIL_MS = 1000;
  * stream. Behind a filter, and around another moment, it is read from the server: what is nearest to the moment first.
  */
 export class Feed {
-  readonly filter = signal("");
   readonly problem = signal<string | undefined>(undefined);
   readonly loading = signal(false);
   /** Grows whenever rows were added. */
@@ -24,7 +23,10 @@ export class Feed {
   #query = 0;
   #tail: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(readonly app: App) {}
+  constructor(readonly app: App) {
+    app.listing = this;
+    this.app.state.eventFilter.subscribe(() => this.restart());
+  }
 
   /** Grows whenever the list becomes another one. */
   get list(): number {
@@ -53,8 +55,11 @@ export class Feed {
     return this.#reading !== undefined && (this.#reading.reached || unanswered);
   }
 
+  /** Another session, or another filter. */
   restart(): void {
-    this.setFilter(this.filter.peek());
+    const at = this.app.state.cursor.peek();
+    if (at === undefined) void this.newest();
+    else void this.around(at, true);
   }
 
   /** The stream brought something: a list that is read asks for its part of it, at most once a second. */
@@ -67,23 +72,16 @@ export class Feed {
     }, TAIL_MS);
   }
 
-  setFilter(text: string): void {
-    this.filter.value = text;
-    const at = this.app.state.cursor.peek();
-    if (at === undefined) void this.newest();
-    else void this.around(at, true);
-  }
-
   /** Leads the list to the newest events. */
   async newest(): Promise<void> {
-    const filter = this.filter.peek().trim();
+    const filter = this.app.state.eventFilter.peek().trim();
     this.#begin(undefined);
     if (filter) await this.#readAround(filter, this.#end(), false);
   }
 
   /** Leads the list to a moment. @param anew Whether what it holds is not what is looked for. */
   async around(t: number, anew = false): Promise<void> {
-    const filter = this.filter.peek().trim();
+    const filter = this.app.state.eventFilter.peek().trim();
     this.#begin(anew ? undefined : this.#reading);
     let seq: number | undefined;
     await this.#ask(async (goesOn) => {
@@ -164,4 +162,13 @@ export class Feed {
     }
     if (goesOn()) this.loading.value = false;
   }
+}
+
+const feeds = new WeakMap<App, Feed>();
+
+/** The list of a page's events; it goes on while it is not shown. */
+export function feedOf(app: App): Feed {
+  const feed = feeds.get(app) ?? new Feed(app);
+  feeds.set(app, feed);
+  return feed;
 }

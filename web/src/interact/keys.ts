@@ -162,6 +162,8 @@ export function press(app: App, event: KeyboardEvent): void {
     if (event.code === "Escape") (event.target as HTMLElement).blur();
     return;
   }
+  // Who speaks to the computer says letters that are no commands.
+  if (!app.state.shortcuts.peek() && event.key.length === 1) return;
   // Space presses a focused button; the arrows and digits belong to tabs, separators and the like.
   const owner =
     event.target instanceof HTMLElement

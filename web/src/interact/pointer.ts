@@ -62,8 +62,8 @@ export function startPointer(
     if (y < RULER_HEIGHT) return { x, y, hit: undefined };
     const { rows } = app.state.rows.peek();
     const below = y - RULER_HEIGHT + app.state.scroll.peek();
-    const { entities, failures } = app.session;
-    const lanes = { rows, entities, failures, scale: app.viewport.scale(width), edge: app.edge };
+    const { entities, failures, overflows } = app.session;
+    const lanes = { rows, entities, failures, overflows, scale: app.viewport.scale(width), edge: app.edge };
     return { x, y, hit: hit(lanes, x, below) };
   };
 
@@ -114,6 +114,7 @@ export function startPointer(
         app.ranging.set(drag.t, rangeEdge(event));
       }
       rests = at;
+      app.pointAt(at.y < RULER_HEIGHT ? undefined : at.y - RULER_HEIGHT);
       hover(find(at));
     },
     { signal },
@@ -133,7 +134,8 @@ export function startPointer(
         return;
       }
       const found = find(at).hit;
-      if (found?.failure) app.selecting.failure(found.failure);
+      if (found?.overflow) app.showEvent(found.overflow.seq);
+      else if (found?.failure) app.selecting.failure(found.failure);
       else if (found?.child) app.selecting.jump(found.child.id);
       else if (found) app.selecting.row(found.row, found.descriptor);
       else {
@@ -158,6 +160,7 @@ export function startPointer(
     "pointerleave",
     () => {
       rests = undefined;
+      app.pointAt(undefined);
       hover(undefined);
     },
     { signal },

@@ -1,19 +1,9 @@
-import { lowerBound, upperBound } from "../base/search.ts";
-import type { Entities } from "../store/entities.ts";
 import type { App } from "./app.ts";
 
 /** A span of time that the user marked out to measure it. */
 export interface Range {
   readonly from: number;
   readonly to: number;
-}
-
-/** What happened in a range. */
-export interface Measure {
-  readonly opened: number;
-  readonly closed: number;
-  readonly accepted: number;
-  readonly failed: number;
 }
 
 /** Marking out ranges, measuring them, and going into them and back. */
@@ -74,21 +64,6 @@ export class Ranging {
     const range = this.app.state.range.peek();
     if (!range) return;
     const { clock } = this.app.session;
-    this.app.feed.setFilter(`ts_ns:>=${clock.epoch(range.from)} ts_ns:<=${clock.epoch(range.to)}`);
-    this.app.state.tab.value = "events";
+    this.app.listEvents(`ts_ns:>=${clock.epoch(range.from)} ts_ns:<=${clock.epoch(range.to)}`);
   }
-}
-
-/** Counts what happened in a range, its ends included, by what is kept in order: what it costs grows with the slots. */
-export function measure(entities: Entities, { from, to }: Range): Measure {
-  const within = <T>(items: readonly T[], key: (item: T) => number) =>
-    upperBound(items, to, key) - lowerBound(items, from, key);
-  let [opened, closed, failed] = [0, 0, 0];
-  for (const { held } of entities.allSlots()) {
-    opened += within(held, (one) => one.opened);
-    // What a slot holds comes one after another, so their ends are in order, too.
-    closed += within(held, (one) => one.closed ?? Number.POSITIVE_INFINITY);
-  }
-  for (const [, times] of entities.faulty()) failed += within(times, (t) => t);
-  return { opened, closed, accepted: within(entities.accepts, (t) => t), failed };
 }

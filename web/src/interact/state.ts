@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import type { Density, Mode, Rows } from "../layout/rows.ts";
+import type { Density, Mode, Row, Rows } from "../layout/rows.ts";
 import type { Link } from "../net/live.ts";
 import type { Range } from "./range.ts";
 
@@ -36,6 +36,11 @@ export class State {
   /** Processes whose rows stand first. */
   readonly pinned = signal<ReadonlySet<string>>(new Set());
   readonly scroll = signal(0);
+  /** Processes, or listeners, that came below what is in sight, and the first of them. */
+  readonly arrived = signal<{ readonly count: number; readonly first: Row | undefined }>({
+    count: 0,
+    first: undefined,
+  });
   readonly selection = signal<Selection | undefined>(undefined);
   /** The time cursor; without one, the tables show the newest moment. */
   readonly cursor = signal<number | undefined>(undefined);
@@ -50,10 +55,14 @@ export class State {
   readonly span = signal(0);
   readonly paused = signal<Pause | undefined>(undefined);
   readonly filter = signal("");
+  /** The filter of the list of events. */
+  readonly eventFilter = signal("");
   readonly tab = signal<Tab>("descriptors");
   /** Whether descriptors stand as cells by number, or as a table. */
   readonly cells = signal(false);
   readonly theme = signal<Theme>("system");
+  /** Whether single keys are commands (WCAG 2.2, 2.1.4). */
+  readonly shortcuts = signal(true);
   /** One server event by event, in place of the timeline. */
   readonly lesson = signal(false);
   readonly help = signal(false);

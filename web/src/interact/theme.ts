@@ -4,14 +4,16 @@ import type { App } from "./app.ts";
 import type { Theme } from "./state.ts";
 
 const STORED = "sockreel.theme";
+const KEYS_OFF = "sockreel.keys.off";
 
 /** The colours in use. */
 export const palette = signal<Palette>(LIGHT);
 
 /** Keeps colours in step with the user's choice and the system's, for CSS (as variables) and canvas alike. */
 export function startTheme(app: App): void {
-  const stored = read();
-  if (stored) app.state.theme.value = stored;
+  const stored = read(STORED);
+  if (stored === "light" || stored === "dark" || stored === "system") app.state.theme.value = stored;
+  app.state.shortcuts.value = read(KEYS_OFF) === null;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const forced = matchMedia("(forced-colors: active)");
   const system = signal(0);
@@ -28,19 +30,30 @@ export function startTheme(app: App): void {
 
 export function chooseTheme(app: App, theme: Theme): void {
   app.state.theme.value = theme;
+  write(STORED, theme);
+}
+
+/** Whether single keys are commands. */
+export function chooseShortcuts(app: App, on: boolean): void {
+  app.state.shortcuts.value = on;
+  write(KEYS_OFF, on ? undefined : "1");
+  app.say(on ? "Single keys are commands." : "Single keys do nothing.");
+}
+
+function write(name: string, value: string | undefined): void {
   try {
-    localStorage.setItem(STORED, theme);
+    if (value === undefined) localStorage.removeItem(name);
+    else localStorage.setItem(name, value);
   } catch {
     // Without storage the choice lasts as long as the page.
   }
 }
 
-function read(): Theme | undefined {
+function read(name: string): string | null {
   try {
-    const stored = localStorage.getItem(STORED);
-    return stored === "light" || stored === "dark" || stored === "system" ? stored : undefined;
+    return localStorage.getItem(name);
   } catch {
-    return undefined;
+    return null;
   }
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { FakeSession } from "../../test/fake/session.ts";
 import { Session } from "../store/session.ts";
-import { measure } from "./range.ts";
+import { measure } from "./measure.ts";
 
 /** A server that accepts, closes and meets errors; the page is told of it in several changes. */
 function busy(): { readonly fake: FakeSession; readonly session: Session } {

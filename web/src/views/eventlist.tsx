@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
+import { feedOf } from "../interact/feed.ts";
 import { type EventLog, type EventRow, type Gap, NONE } from "../store/events.ts";
 import { useApp } from "./context.ts";
 import { VirtualTable } from "./virtual.tsx";
@@ -34,13 +35,14 @@ interface Ordered {
 /** The list of events: the tail as it comes, or what is around the time cursor; more on demand; the server's filter. */
 export function EventList() {
   const app = useApp();
-  const { feed, state } = app;
+  const { state } = app;
+  const feed = feedOf(app);
   const typing = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   feed.version.value;
   const { log } = feed;
   const paused = state.paused.value;
   const rows = paused ? rowsUntil(log, paused.t) : log.rows;
-  const filtered = feed.filter.value.trim() !== "";
+  const filtered = state.eventFilter.value.trim() !== "";
   const at = feed.at.value;
   const cursor = state.cursor.value;
   useEffect(() => {
@@ -71,11 +73,13 @@ export function EventList() {
           placeholder="event:accept pid:812"
           aria-label="Filter events"
           aria-invalid={feed.problem.value !== undefined}
-          value={feed.filter.value}
+          value={state.eventFilter.value}
           onInput={(event) => {
             const text = event.currentTarget.value;
             clearTimeout(typing.current);
-            typing.current = setTimeout(() => feed.setFilter(text), TYPING_MS);
+            typing.current = setTimeout(() => {
+              state.eventFilter.value = text;
+            }, TYPING_MS);
           }}
         />
         <span class="muted">{told(app, filtered)}</span>
@@ -148,7 +152,8 @@ export function EventList() {
 
 /** How much of what is kept the list holds. */
 function told(app: App, filtered: boolean): string {
-  const { feed, session } = app;
+  const { session } = app;
+  const feed = feedOf(app);
   const { log } = feed;
   if (!filtered) return `${count(log.length)} of ${count(session.status?.kept ?? 0)} kept`;
   const first = log.length === 0 ? undefined : log.row(0);
@@ -173,7 +178,7 @@ function Line({ row }: { readonly row: EventRow | Gap | undefined }) {
   if (!("seq" in row)) {
     return (
       <span role="cell" class="gap">
-        <button type="button" class="link" onClick={() => void app.feed.fill(row.from, row.to)}>
+        <button type="button" class="link" onClick={() => void feedOf(app).fill(row.from, row.to)}>
           {count(row.to - row.from + 1)} events not read yet: load
         </button>
       </span>
@@ -185,7 +190,7 @@ function Line({ row }: { readonly row: EventRow | Gap | undefined }) {
   const { clock } = app.session;
   return (
     <>
-      <span role="cell" class="num" data-now={row.seq === app.feed.at.value ? "" : undefined}>
+      <span role="cell" class="num" data-now={row.seq === feedOf(app).at.value ? "" : undefined}>
         {socket ? (
           <button type="button" class="link" onClick={() => app.selecting.jump(socket, row.text("process"))}>
             {row.seq}

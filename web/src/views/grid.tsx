@@ -107,7 +107,14 @@ export function Grid() {
           {duration(app.state.span.value)} in sight
         </span>
       </div>
-      <div class="clip" ref={clip}>
+      <div
+        class="clip"
+        ref={clip}
+        onPointerMove={(event) =>
+          app.pointAt(event.clientY - event.currentTarget.getBoundingClientRect().top)
+        }
+        onPointerLeave={() => app.pointAt(undefined)}
+      >
         <div
           role="treegrid"
           aria-label="Processes, descriptors and sockets"

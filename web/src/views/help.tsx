@@ -1,6 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { visible } from "../base/escape.ts";
 import { KEYS } from "../interact/keys.ts";
+import { chooseShortcuts } from "../interact/theme.ts";
 import { FILTER_KEYS } from "../layout/filter.ts";
 import { useApp } from "./context.ts";
 
@@ -37,6 +38,14 @@ export function Help() {
           Close
         </button>
       </div>
+      <label class="shortcuts">
+        <input
+          type="checkbox"
+          checked={app.state.shortcuts.value}
+          onChange={(event) => chooseShortcuts(app, event.currentTarget.checked)}
+        />{" "}
+        Single keys are commands. Without them, F1 and Ctrl P still find every command.
+      </label>
       <div class="columns">
         <table>
           <caption>Keyboard</caption>

@@ -1,6 +1,6 @@
 import { useMemo } from "preact/hooks";
 import { count, duration } from "../base/time.ts";
-import { measure } from "../interact/range.ts";
+import { measure } from "../layout/measure.ts";
 import { useApp } from "./context.ts";
 
 /** What happened in the range that the user marked out, and what to do with it. */

@@ -1,7 +1,13 @@
 import { effect } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { childSentence, failureSentence, processSentence, slotSentence } from "../a11y/sentences.ts";
-import { duration } from "../base/time.ts";
+import {
+  childSentence,
+  dropSentence,
+  failureSentence,
+  processSentence,
+  slotSentence,
+} from "../a11y/sentences.ts";
+import { count, duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
 import { type Hover, startPointer } from "../interact/pointer.ts";
 import { palette } from "../interact/theme.ts";
@@ -50,6 +56,7 @@ export function Stage() {
       </div>
       {app.state.range.value && <Measured />}
       <Empty />
+      <Arrived />
       <Scroller />
     </section>
   );
@@ -126,6 +133,7 @@ class Painter {
       const scene = layScene({
         entities: session.entities,
         failures: session.failures,
+        overflows: session.overflows,
         rows: rows.rows,
         scale,
         scroll,
@@ -200,6 +208,19 @@ class Painter {
   }
 }
 
+/** Rows never move for what comes at their end; this says that something did. */
+function Arrived() {
+  const app = useApp();
+  const { count: many, first } = app.state.arrived.value;
+  if (!first) return null;
+  const [one, more] = first.kind === "process" ? ["process", "processes"] : ["listener", "listeners"];
+  return (
+    <button type="button" class="arrived" onClick={() => app.scrollTo(first.y)}>
+      +{count(many)} {many === 1 ? one : more} <span aria-hidden="true">↓</span>
+    </button>
+  );
+}
+
 /** The native scrollbar; the offset itself is ours, so that headers and lanes move in one frame. */
 function Scroller() {
   const app = useApp();
@@ -240,6 +261,7 @@ function Tooltip({ hover }: { readonly hover: Hover | undefined }) {
 function tooltip(app: App, { hit }: Hover): string {
   const { entities } = app.session;
   if (!hit) return "";
+  if (hit.overflow) return dropSentence(hit.overflow.drops);
   if (hit.failure) return failureSentence(hit.failure);
   if (hit.child) {
     const wait = hit.child.wait_ns === null ? "" : `, waited ${duration(hit.child.wait_ns)}`;

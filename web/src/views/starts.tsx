@@ -54,8 +54,7 @@ export function Starts() {
           title="The most failed calls"
           onClick={() => {
             app.selecting.wholeProcess(errors.process);
-            app.feed.setFilter(`pid:${errors.process.pid} error:*`);
-            app.state.tab.value = "events";
+            app.listEvents(`pid:${errors.process.pid} error:*`);
           }}
         >
           <b>{count(errors.count)}</b> failed in <bdi>{processName(errors.process)}</bdi>

@@ -99,10 +99,7 @@ function Counters() {
           class="link"
           data-counter="marked"
           title="Of failed calls the newest are marked in the lanes; the list of events has all of them."
-          onClick={() => {
-            app.feed.setFilter("error:*");
-            app.state.tab.value = "events";
-          }}
+          onClick={() => app.listEvents("error:*")}
         >
           errors marked since {app.session.clock.timeOfDay(app.session.failures.all[0]?.t ?? 0, 1e9)}
         </button>

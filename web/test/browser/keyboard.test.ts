@@ -175,3 +175,38 @@ test("why a call failed", async () => {
     await page.getByText("Nobody listens on 10.9.9.9:443.").waitFor();
   });
 });
+
+test("single keys can be switched off; other keys, and finding a command, go on", async () => {
+  const { session } = nginx("keys", "recording");
+  const opened = await open(browser, session);
+  const { page } = opened;
+  try {
+    await page.locator('[role=row][data-state="listening"]').first().waitFor();
+    const tab = () => page.locator("[role=tab][aria-selected=true]").textContent();
+    await page.keyboard.press("5");
+    await expect.poll(tab, PATIENCE).toBe("Events");
+    await page.keyboard.press("?");
+    await page.getByLabel(/Single keys are commands/).press("Space");
+    await page.keyboard.press("Escape");
+    await page.locator("dialog.help[open]").waitFor({ state: "detached" });
+    for (const key of ["3", "w", "e", "/", "?", "Space"]) await page.keyboard.press(key);
+    expect(await tab()).toBe("Events");
+    expect(await page.locator("dialog[open]").count()).toBe(0);
+    await page.reload();
+    await page.locator('[role=row][data-state="listening"]').first().waitFor();
+    const before = await tab();
+    await page.keyboard.press("5");
+    expect(await tab()).toBe(before);
+    await page.keyboard.press("F1");
+    await page.keyboard.type("single keys");
+    await page.keyboard.press("Enter");
+    await expect
+      .poll(() => page.locator("[role=status].unseen").textContent(), PATIENCE)
+      .toBe("Single keys are commands.");
+    await page.keyboard.press("5");
+    await expect.poll(tab, PATIENCE).toBe("Events");
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});

@@ -72,3 +72,65 @@ test("rows can be lower, pinned and closed, by keys; a link carries it", async (
     await opened.close();
   }
 });
+
+test("rows do not jump while others come: what is under the pointer stays, and what came out of sight is told", async () => {
+  const story = nginx();
+  const opened = await open(browser, story.session);
+  const { page, server } = opened;
+  try {
+    await page.locator('[role=row][data-state="listening"]').first().waitFor();
+    const row = page.locator(
+      `[role=row][data-process="${story.worker.id}"][data-fd="8"][aria-level="2"] .name`,
+    );
+    await row.hover();
+    const at = async () => Math.round((await row.boundingBox())?.y ?? Number.NaN);
+    const before = await at();
+    for (let i = 0; i < 5; i += 1) {
+      story.session.pass(10);
+      story.session.open(story.master, 20 + i, "file", `/new/${i}`);
+    }
+    server.push();
+    const above = page.locator(`[role=row][data-process="${story.master.id}"][aria-level="2"]`);
+    await expect.poll(() => above.count(), PATIENCE).toBeGreaterThan(9);
+    expect(await at()).toBe(before);
+    expect(await page.locator(".arrived").count()).toBe(0);
+
+    for (let i = 0; i < 20; i += 1) {
+      story.session.pass(10);
+      const process = story.session.process(3000 + i, "late");
+      story.session.open(process, 0, "char_device", "/dev/null");
+    }
+    server.push();
+    const told = page.locator(".arrived");
+    await expect.poll(() => told.textContent(), PATIENCE).toMatch(/^\+\d+ processes ↓$/);
+    expect(await at()).toBe(before);
+    await page.screenshot({ path: join(RESULTS, "rows-arrived.png") });
+    expect(await findings(page)).toEqual([]);
+    await told.click();
+    await page.locator('[role=row][aria-level="1"]', { hasText: "late 3019" }).waitFor();
+    await page.mouse.move(800, 5);
+    await page.locator(".lanes").hover();
+    await page.mouse.wheel(0, 5000);
+    await expect.poll(() => told.count(), PATIENCE).toBe(0);
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
+
+test("forms tell states apart in the lowest rows and under the system's own colours", async () => {
+  const story = nginx("forced", "recording");
+  const opened = await open(browser, story.session);
+  const { page } = opened;
+  try {
+    await page.emulateMedia({ forcedColors: "active" });
+    await page.locator('[role=row][data-state="listening"]').first().waitFor();
+    await page.screenshot({ path: join(RESULTS, "forced.png") });
+    await page.keyboard.press("Shift+Digit3");
+    await page.screenshot({ path: join(RESULTS, "forced-dense.png") });
+    expect(await findings(page)).toEqual([]);
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
