@@ -179,7 +179,9 @@ if (kind === "recording") {
   await page.evaluate(() => (measured.streams.closed = false));
   const back = Date.now();
   await until("sockreel.state.link.value === 'open'");
-  await complete();
+  // Events go on: it is there once it has what the daemon had when it came back.
+  const told = await page.evaluate("sockreel.session.status.rev");
+  await until(`sockreel.session.resume?.rev >= ${told}`);
   report.resumed_ms = Date.now() - back;
   report.resumed = await page.evaluate(() => sockreel.state.said.value);
   console.log(JSON.stringify({ quiet: true }));
@@ -192,9 +194,9 @@ if (kind === "recording") {
   // The last records are still on their way: both pages have to reach what the daemon says that it has by then.
   const end = Date.now() + 60_000;
   const rev = (one) => one.evaluate("globalThis.sockreel?.session.resume?.rev");
-  const told = () => fresh.evaluate(async () => (await (await fetch("/api/v1/info")).json()).status.rev);
+  const newest = () => fresh.evaluate(async () => (await (await fetch("/api/v1/info")).json()).status.rev);
   for (let before; ; ) {
-    const now = await told();
+    const now = await newest();
     const same = [now, await rev(page), await rev(fresh)].every((one) => one === before);
     if (same) break;
     if (Date.now() > end) throw new Error(`the pages have ${await rev(page)} and ${await rev(fresh)} of ${now}`);
