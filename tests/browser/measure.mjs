@@ -35,6 +35,11 @@ const sizes = () => page.evaluate(() => {
 });
 
 const report = { kind };
+// Whoever waits in vain says what was seen until then.
+process.on("uncaughtException", (error) => {
+  console.error(error, JSON.stringify(report));
+  process.exit(1);
+});
 const begun = Date.now();
 await page.goto(url);
 await page.waitForSelector("[role=treegrid] [role=row]", { timeout: 120_000 });
@@ -192,7 +197,7 @@ if (kind === "recording") {
   const fresh = await other.newPage();
   await fresh.goto(new URL("/", url).href);
   // The last records are still on their way: both pages have to reach what the daemon says that it has by then.
-  const end = Date.now() + 60_000;
+  const end = Date.now() + 240_000;
   const rev = (one) => one.evaluate("globalThis.sockreel?.session.resume?.rev");
   const newest = () => fresh.evaluate(async () => (await (await fetch("/api/v1/info")).json()).status.rev);
   for (let before; ; ) {
