@@ -97,6 +97,9 @@ impl<S: Source> Engine<S> {
         let progress = self.source.poll(timeout, &mut self.batch);
         self.consume()?;
         self.flush_what_is_due()?;
+        if let Ok(Progress::CutOff(inputs)) = progress {
+            self.known.session_mut().cut_off(inputs);
+        }
         progress
     }
 

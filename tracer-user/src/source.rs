@@ -14,6 +14,8 @@ pub(crate) enum Progress {
     More,
     /// There is none.
     End,
+    /// There is none, though the recording should go on: it was cut off after so many inputs.
+    CutOff(u64),
 }
 
 /// A source of ordered inputs.
@@ -88,9 +90,9 @@ impl Source for Reader {
             match self.next() {
                 Some(Ok(input)) => batch.push(input),
                 // Everything that was written whole is here; that is what a recording promises.
-                Some(Err(truncated @ RecordingError::Truncated { .. })) => {
+                Some(Err(ref truncated @ RecordingError::Truncated { inputs, .. })) => {
                     eprintln!("sockreel: warning: {truncated}");
-                    return Ok(Progress::End);
+                    return Ok(Progress::CutOff(inputs));
                 }
                 Some(Err(error)) => return Err(error.into()),
                 None => return Ok(Progress::End),

@@ -18,8 +18,12 @@ if (url.searchParams.has("token")) {
   history.replaceState(null, "", url);
 }
 
-const app = new App((await kept()) ?? daemon());
-app.sharing.awaits(location.hash);
+const source = (await kept()) ?? daemon();
+const app = new App(source);
+app.sharing.awaits(location.hash || (source.place ?? ""));
+// Numbers of the session stand in the page that a daemon serves, so that they are in its first picture.
+const told = document.querySelector<HTMLMetaElement>("meta[name=sockreel-info]")?.content;
+if (told) app.session.foretell(JSON.parse(told));
 startTheme(app);
 const root = document.getElementById("app");
 if (root) {

@@ -113,6 +113,7 @@ pub struct Session {
     /// When the newest snapshot that has ended began.
     pub(crate) tables_read: Option<BootNs>,
     t0: Option<BootNs>,
+    cut_off: Option<u64>,
 }
 
 impl Session {
@@ -139,6 +140,7 @@ impl Session {
             checks: (0, 0),
             tables_read: None,
             t0: None,
+            cut_off: None,
         }
     }
 
@@ -188,6 +190,17 @@ impl Session {
         self.expire(&Stamp { ts: self.now, origin: None, late: false });
         self.doubt_awaited();
         &self.events
+    }
+
+    /// The inputs end after so many though they should go on: a recording was cut off.
+    pub fn cut_off(&mut self, inputs: u64) {
+        self.cut_off = Some(inputs);
+    }
+
+    /// After how many inputs the recording was cut off; `None` of one that is whole, and of a session that goes on.
+    #[must_use]
+    pub fn cut_off_after(&self) -> Option<u64> {
+        self.cut_off
     }
 
     /// Whether a table has turned out doubtful without a loss since this was last asked: a snapshot for repair settles it.

@@ -69,6 +69,10 @@ pub struct Status {
     pub first_seq: u64,
     /// Time of the oldest kept event.
     pub kept_since: i64,
+    /// The recording was cut off after so many of the kernel's records: what came after them is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub cut_off: Option<u64>,
 }
 
 /// One cause of loss.

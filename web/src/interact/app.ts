@@ -1,8 +1,8 @@
+import { Speech } from "../a11y/speech.ts";
 import { visible } from "../base/escape.ts";
 import { Frames } from "../base/frames.ts";
 import { Slices } from "../base/slices.ts";
 import { count } from "../base/time.ts";
-import { neighbour } from "../layout/changes.ts";
 import { type RowFilter, readRowFilter } from "../layout/filter.ts";
 import { layRows } from "../layout/lay.ts";
 import { Matching } from "../layout/matching.ts";
@@ -16,6 +16,7 @@ import { Session } from "../store/session.ts";
 import { Arrivals, heldAt, holdingOn } from "./anchor.ts";
 import { Asking } from "./asking.ts";
 import { Exporting } from "./exporting.ts";
+import { Moments } from "./moments.ts";
 import { Past } from "./past.ts";
 import { Ranging } from "./range.ts";
 import { Selecting } from "./select.ts";
@@ -53,6 +54,7 @@ export class App {
   readonly selecting = new Selecting(this);
   readonly ranging = new Ranging(this);
   readonly sharing = new Sharing(this);
+  readonly moments = new Moments(this);
   readonly lesson = new Lesson(this);
   readonly exporting = new Exporting(this);
   readonly asking: Asking;
@@ -70,6 +72,7 @@ export class App {
   /** Whether what is there was brought into sight at first. */
   #begun = false;
   readonly #rate = new Rate();
+  readonly #speech: Speech;
   #toldAt = 0;
   #edge = 0;
   #heard = false;
@@ -83,6 +86,7 @@ export class App {
     readonly source: Source,
     readonly now: () => number = () => performance.now(),
   ) {
+    this.#speech = new Speech((text) => (this.state.said.value = text), now);
     this.asking = new Asking({
       ask: (question, about, at) => source.answer(question, about, at),
       instant: () => this.#shown(),
@@ -279,9 +283,13 @@ export class App {
   }
 
   #tellLoss(): void {
-    const lost = this.session.status?.lost ?? 0;
-    if (lost > this.#lost) this.say(`${count(lost - this.#lost)} events lost.`);
-    this.#lost = lost;
+    const lost = () => this.session.status?.lost ?? 0;
+    if (lost() <= this.#lost) return;
+    this.#speech.say(() => {
+      const more = lost() - this.#lost;
+      this.#lost = lost();
+      return `${count(more)} events lost.`;
+    }, "loss");
   }
 
   #linked(link: Link): void {
@@ -299,8 +307,8 @@ export class App {
   }
 
   /** Says something in the page's live region; what has to stay in sight is a notice. */
-  say(text: string): void {
-    this.state.said.value = text;
+  say(text: string, about?: string): void {
+    this.#speech.say(text, about);
   }
 
   // View
@@ -347,57 +355,6 @@ export class App {
   setCursor(t: number | undefined): void {
     this.state.cursor.value = t === undefined ? undefined : Math.min(t, this.edge);
     this.changed();
-  }
-
-  /** Puts the time cursor on the next or previous change of the selected row; without one, of any row. */
-  stepChange(step: 1 | -1): void {
-    const { rows, index } = this.state.rows.peek();
-    const selected = rows[index.get(this.state.selection.peek()?.row ?? "") ?? -1];
-    const at = neighbour(this.session.entities, selected ? [selected] : rows, this.instant, step, this.edge);
-    if (at === undefined) {
-      this.say(step === 1 ? "No later change." : "No earlier change.");
-      return;
-    }
-    this.setCursor(at);
-    this.viewport.reveal(at);
-    this.say(`Time cursor at ${this.session.clock.timeOfDay(at, 1e3)}.`);
-  }
-
-  /** Puts the time cursor on a moment as people write it. Says what would be one where it is none. */
-  goTo(text: string): boolean {
-    const at = this.session.clock.read(text, this.edge);
-    if (at === undefined) {
-      this.say("Not a time: write 12:04:05.25, -30s, RFC 3339 or nanoseconds since the epoch.");
-      return false;
-    }
-    this.setCursor(at);
-    this.viewport.reveal(at);
-    return true;
-  }
-
-  /** Marks the time cursor's moment, or the newest; a moment that is marked already is not any more. */
-  toggleBookmark(): void {
-    const t = this.instant;
-    const { bookmarks } = this.state;
-    const others = bookmarks.peek().filter((one) => one !== t);
-    const removed = others.length < bookmarks.peek().length;
-    bookmarks.value = removed ? others : [...others, t].sort((a, b) => a - b);
-    const time = this.session.clock.timeOfDay(t, 1e6);
-    this.say(removed ? `Bookmark at ${time} removed.` : `Bookmark at ${time}.`);
-    this.frames.request();
-  }
-
-  /** Puts the time cursor on the next or previous bookmark. */
-  stepBookmark(step: 1 | -1): void {
-    const at = this.instant;
-    const marks = this.state.bookmarks.peek();
-    const next = step === 1 ? marks.find((t) => t > at) : marks.findLast((t) => t < at);
-    if (next === undefined) {
-      this.say(step === 1 ? "No later bookmark." : "No earlier bookmark.");
-      return;
-    }
-    this.setCursor(next);
-    this.viewport.reveal(next);
   }
 
   /** Shows the events that fit a filter. */
@@ -447,9 +404,16 @@ export class App {
     this.#shownAt = this.now();
     this.#search.start(
       this.#matching.all(),
-      () => this.changed(),
+      () => this.#matched(),
       () => this.#found(),
     );
+  }
+
+  #matched(): void {
+    this.layNow();
+    const { slots, hidden } = this.state.rows.peek();
+    this.say(`${count(slots - hidden)} of ${count(slots)} rows fit.`, "filter");
+    this.changed();
   }
 
   #found(): void {

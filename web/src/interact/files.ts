@@ -3,6 +3,7 @@ import { cut } from "../net/capture.ts";
 import { ownCode, pageOf } from "../net/onefile.ts";
 import type { Line } from "../protocol/types.gen.ts";
 import type { App } from "./app.ts";
+import { Places } from "./places.ts";
 import type { Range } from "./range.ts";
 
 /** Events of one answer, the most that a daemon gives. */
@@ -25,7 +26,9 @@ export async function makePage(app: App, range: Range): Promise<Made> {
   const { info, status, entities } = app.session;
   if (!info) throw new Error("there is no session yet");
   const answers = await answersOf(app, range);
-  const capture = cut({ info, status: status ?? info.status, entities, lines, answers }, range);
+  const { start, end } = app.viewport;
+  const place = start < range.to && end > range.from ? new Places(app).fragment(true) : undefined;
+  const capture = cut({ info, status: status ?? info.status, entities, lines, answers, place }, range);
   return { text: await pageOf(await ownCode(), capture), left };
 }
 

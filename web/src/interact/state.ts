@@ -70,6 +70,10 @@ export class State {
   readonly palette = signal(false);
   /** Something to know and put away. */
   readonly notice = signal("");
+  /** What can be done about a notice. */
+  readonly offer = signal<
+    { readonly about: string; readonly title: string; readonly run: () => void } | undefined
+  >(undefined);
   /** The last thing worth saying aloud. */
   readonly said = signal("");
 }

@@ -55,19 +55,19 @@ function* lived(socket: Socket): Generator<number> {
   if (socket.ended !== null) yield socket.ended;
 }
 
-/** The next moment after `t`, or the one before it, at which what one of the rows shows changed. */
+/** The next moment after `t`, or the one before it, at which what one of the rows shows changed, with that row. */
 export function neighbour(
   entities: Entities,
   rows: readonly Row[],
   t: number,
   step: 1 | -1,
   edge: number,
-): number | undefined {
-  let best: number | undefined;
+): { readonly t: number; readonly row: Row } | undefined {
+  let best: { t: number; row: Row } | undefined;
   for (const row of rows) {
     for (const at of changes(entities, row, t)) {
       if ((at - t) * step <= 0 || at > edge) continue;
-      if (best === undefined || Math.abs(at - t) < Math.abs(best - t)) best = at;
+      if (best === undefined || Math.abs(at - t) < Math.abs(best.t - t)) best = { t: at, row };
     }
   }
   return best;

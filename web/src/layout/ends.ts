@@ -5,6 +5,7 @@ const others = new WeakMap<Socket, { readonly revision: number; readonly other: 
 
 /** The socket at the other end of a connection, where that is on this host and known. */
 export function otherEnd(entities: Entities, socket: Socket): Socket | undefined {
+  if (socket.other_end !== undefined) return entities.sockets.get(socket.other_end);
   if (!isNamed(socket) || socket.peer === null) return undefined;
   const known = others.get(socket);
   if (known?.revision === entities.revision) return known.other;

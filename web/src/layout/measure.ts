@@ -7,6 +7,10 @@ export interface Measure {
   readonly closed: number;
   readonly accepted: number;
   readonly failed: number;
+  /** TCP connections of which one end came to its end, and what those ends had received in order and sent with success (bytes). */
+  readonly ended: number;
+  readonly received: number;
+  readonly sent: number;
 }
 
 /** Counts what happened in a range, its ends included, by what is kept in order: what it costs grows with the slots. */
@@ -23,5 +27,12 @@ export function measure(
     closed += within(held, (one) => one.closed ?? Number.POSITIVE_INFINITY);
   }
   for (const [, times] of entities.faulty()) failed += within(times, (t) => t);
-  return { opened, closed, accepted: within(entities.accepts, (t) => t), failed };
+  let [ended, received, sent] = [0, 0, 0];
+  for (const { ended: end, tcp } of entities.sockets.values()) {
+    if (end === null || !tcp || end < from || end > to) continue;
+    ended += 1;
+    received += tcp.bytes_received ?? 0;
+    sent += tcp.bytes_acked ?? 0;
+  }
+  return { opened, closed, accepted: within(entities.accepts, (t) => t), failed, ended, received, sent };
 }

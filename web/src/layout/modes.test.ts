@@ -216,6 +216,20 @@ test("links: a listener's children, both ends of a connection, and who shares an
   const shared = fake.open(server, 9, "file", "/log");
   const dup = fake.open(server, 10, "file", "/log", "dup");
   dup.file = shared.file;
+  // Unix sockets have no names: each tells the other end, and both are passed on.
+  const unix = { family: "unix", protocol: "unix" };
+  const one = fake.socket(server, 20, unix);
+  const far = fake.socket(server, 21, { ...unix, other_end: one.id });
+  one.other_end = far.id;
+  const held = [...fake.descriptors.values()].find(({ socket }) => socket === one.id);
+  fake.pass(10);
+  for (const [fd, how] of [
+    [8, "fork"],
+    [9, "pass"],
+  ] as const) {
+    const copy = fake.open(client, fd + 100, "socket", "", how);
+    Object.assign(copy, { socket: one.id, file: held?.file });
+  }
   fake.pass(10);
   const session = seen(fake);
   const { entities } = session;
@@ -235,4 +249,6 @@ test("links: a listener's children, both ends of a connection, and who shares an
   expect(tied(child.id, 4)).toEqual(["accept", "pair"]);
   expect(tied(near.id, 7)).toEqual(["pair"]);
   expect(tied(undefined, 9)).toEqual(["shared"]);
+  // Duplicated, inherited and passed descriptors share one open file alike.
+  expect(tied(one.id, 20)).toEqual(["pair", "shared", "shared"]);
 });

@@ -61,6 +61,11 @@ export class Lesson {
     return listener && process && { listener, process };
   }
 
+  /** Whether there may be more events than are told. */
+  get full(): boolean {
+    return this.lines.value.length >= MOST;
+  }
+
   #concerns({ event, socket, listener }: Line): boolean {
     const id = this.listener.value;
     if (socket === id || listener === id || event === "lost") return true;

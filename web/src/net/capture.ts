@@ -18,6 +18,8 @@ export interface Capture {
   readonly events: readonly Line[];
   /** Answers about the end of the range, as far as the daemon gave them. */
   readonly answers?: readonly Carried[];
+  /** Where its maker looked, bookmarks included, as a link says it. */
+  readonly place?: string | undefined;
 }
 
 interface Whole {
@@ -27,10 +29,11 @@ interface Whole {
   /** The lines of the range. */
   readonly lines: readonly Line[];
   readonly answers: readonly Carried[];
+  readonly place: string | undefined;
 }
 
 /** What of a session belongs to a range: all that was there at some moment of it, and what that refers to. */
-export function cut({ info, status, entities, lines, answers }: Whole, { from, to }: Span): Capture {
+export function cut({ info, status, entities, lines, answers, place }: Whole, { from, to }: Span): Capture {
   const within = (begin: number, end: number | null) => begin <= to && (end === null || end >= from);
   const processes = [...entities.processes.values()].filter(({ seen, ended }) => within(seen, ended));
   const descriptors = [...entities.descriptors.values()].filter((one) => within(one.opened, one.closed));
@@ -65,5 +68,6 @@ export function cut({ info, status, entities, lines, answers }: Whole, { from, t
     sockets,
     events: lines,
     answers,
+    place,
   };
 }

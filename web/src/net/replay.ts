@@ -17,6 +17,10 @@ const TAIL = 200;
 export class Replay implements Source {
   constructor(readonly capture: Capture) {}
 
+  get place(): string | undefined {
+    return this.capture.place;
+  }
+
   start(owner: Owner): void {
     const { info, processes, descriptors, sockets, events } = this.capture;
     owner.receive({ kind: "hello", info, resumed: false });

@@ -8,6 +8,8 @@ export const CAPTURE_ID = "sockreel-capture";
 
 /** Where a session comes from: a daemon, or the very file that the page is. */
 export interface Source {
+  /** Where whoever made this file looked, as a link says it. */
+  readonly place?: string | undefined;
   /** Tells everything that is known, and what comes. */
   start(owner: Owner): void;
   /** A page of events, as `fetchEvents`. */

@@ -2328,7 +2328,11 @@ first_seq: number,
 /**
  * Time of the oldest kept event.
  */
-kept_since: number, };
+kept_since: number,
+/**
+ * The recording was cut off after so many of the kernel's records: what came after them is missing.
+ */
+cut_off?: number, };
 
 /**
  * A step in a socket's life: what it is from `t` on.

@@ -68,15 +68,20 @@ export class Session {
     return this.status?.now ?? 0;
   }
 
+  /** Numbers that came with the page, until the stream tells newer ones. */
+  foretell(info: Info): void {
+    this.info = info;
+    this.status = info.status;
+    this.clock = new Clock(info.t0_ns);
+  }
+
   apply(message: ServerMessage): Applied {
     if (message.kind !== "change" || tells(message, this.status)) this.version += 1;
     switch (message.kind) {
       case "hello": {
         const goesOn = message.resumed && this.info?.session === message.info.session;
         if (!goesOn) this.#restart();
-        this.info = message.info;
-        this.status = message.info.status;
-        this.clock = new Clock(message.info.t0_ns);
+        this.foretell(message.info);
         return { kind: goesOn ? "resumed" : "began" };
       }
       case "change": {

@@ -159,8 +159,28 @@ function Table({
         rows={shown}
         columns={COLUMNS.map((title, i) => ({ title, key: keys[i] ?? (() => 0) }))}
         row={(descriptor) => <Line descriptor={descriptor} at={at} />}
+        line={
+          process.fd_limit === null
+            ? undefined
+            : {
+                column: 0,
+                key: process.fd_limit,
+                text: <LimitLine limit={process.fd_limit} open={table.length} />,
+              }
+        }
       />
     </>
+  );
+}
+
+/** Where the numbers end that the process may use. */
+function LimitLine({ limit, open }: { readonly limit: number; readonly open: number }) {
+  const free = limit - open;
+  return (
+    <span role="cell" class="limitline" data-limit={limit}>
+      limit: {count(limit)} and above cannot be opened
+      {free > 0 ? `; ${count(free)} more can be open` : "; none is free"}
+    </span>
   );
 }
 

@@ -34,7 +34,7 @@ export function Empty() {
     );
   }
   const info = app.session.info;
-  if (!info) {
+  if (!info || link === "connecting") {
     return (
       <div class="empty">
         <h2>{link === "away" ? "The server does not answer" : "Connecting"}</h2>

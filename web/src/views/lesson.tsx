@@ -99,16 +99,13 @@ export function Lesson() {
           />{" "}
           Only what concerns this server's socket
         </label>
+        {lesson.full && (
+          <span class="doubt" data-lesson-full>
+            The server's first {count(lines.length)} events are told; the list of events has all.
+          </span>
+        )}
         {lesson.problem.value !== undefined && (
           <span class="problem" role="alert">
-            <label>
-              <input
-                type="checkbox"
-                checked={lesson.narrow.value}
-                onChange={(event) => lesson.setNarrow(event.currentTarget.checked)}
-              />{" "}
-              Only what concerns this server's socket
-            </label>
             {lesson.problem.value}
           </span>
         )}

@@ -1,5 +1,6 @@
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { count, duration } from "../base/time.ts";
+import type { Range } from "../interact/range.ts";
 import { measure } from "../layout/measure.ts";
 import { useApp } from "./context.ts";
 
@@ -10,6 +11,7 @@ export function Measured() {
   const version = app.state.version.value;
   // The data are not reactive; the version tells of them.
   const told = useMemo(() => range && measure(app.session.entities, range), [app, range, version]);
+  const events = useEvents(range);
   if (!range || !told) return null;
   const { clock } = app.session;
   const step = (range.to - range.from) / 100;
@@ -22,6 +24,12 @@ export function Measured() {
       <span>
         {count(told.opened)} opened, {count(told.closed)} closed, {count(told.accepted)} accepted,{" "}
         <span class={told.failed > 0 ? "alarm" : undefined}>{count(told.failed)} failed</span>
+        {events !== undefined && <span data-range-events>, {count(events)} events</span>}
+        {told.ended > 0 && (
+          <span title="What TCP connections that ended in the range came to, each followed end by itself">
+            ; {count(told.ended)} ended with {count(told.received)} B received, {count(told.sent)} B sent
+          </span>
+        )}
       </span>
       <span class="group">
         <button type="button" title="Zoom to the range (Z); ⌫ goes back" onClick={() => app.ranging.zoomIn()}>
@@ -55,4 +63,31 @@ export function Measured() {
       </span>
     </section>
   );
+}
+
+/** A range that is being drawn is not asked about (milliseconds). */
+const STILL_MS = 300;
+
+/** How many events are kept of a range, told by the numbers of those at its ends. */
+function useEvents(range: Range | undefined): number | undefined {
+  const app = useApp();
+  const [told, setTold] = useState<{ readonly range: Range; readonly events: number } | undefined>(undefined);
+  useEffect(() => {
+    if (!range) return undefined;
+    let wanted = true;
+    const ask = async () => {
+      const { source, session } = app;
+      const number = (t: number) => source.numberAt(session.clock.epoch(t));
+      const [first, beyond] = await Promise.all([number(range.from), number(range.to + 1)]);
+      const end = (session.status?.first_seq ?? 0) + (session.status?.kept ?? 0);
+      if (wanted) setTold({ range, events: Math.max(0, (beyond ?? end) - (first ?? end)) });
+    };
+    // Without an answer the number is left out.
+    const timer = setTimeout(() => void ask().catch(() => undefined), STILL_MS);
+    return () => {
+      wanted = false;
+      clearTimeout(timer);
+    };
+  }, [app, range]);
+  return told?.range === range ? told?.events : undefined;
 }

@@ -107,6 +107,15 @@ function Counters() {
       <span data-counter="doubtful" class={status.doubtful > 0 ? "doubt" : ""}>
         <b>{count(status.doubtful)}</b> doubtful
       </span>
+      {status.cut_off !== undefined && (
+        <span
+          data-counter="cut"
+          class="alarm"
+          title={`The recording was cut off: what came after its first ${count(status.cut_off)} records is missing.`}
+        >
+          ends early
+        </span>
+      )}
       <span data-counter="kept" title={`${count(status.kept)} events are kept`}>
         kept since <b>{app.session.clock.timeOfDay(status.kept_since, 1e9)}</b>
       </span>
@@ -209,7 +218,7 @@ function GoTo() {
       onInput={() => setWrong(false)}
       onKeyDown={(event) => {
         if (event.key !== "Enter") return;
-        const done = app.goTo(event.currentTarget.value);
+        const done = app.moments.goTo(event.currentTarget.value);
         setWrong(!done);
         if (done) event.currentTarget.blur();
       }}

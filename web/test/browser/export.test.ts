@@ -55,6 +55,11 @@ test("one HTML file shows the same without a server", async () => {
   const opened = await open(browser, story.session);
   try {
     await begun(opened.page);
+    // Bookmarks and the tab go with it.
+    await opened.page.keyboard.press("3");
+    await opened.page.locator("#go-to").fill("12:00:20");
+    await opened.page.locator("#go-to").press("Enter");
+    await opened.page.keyboard.press("m");
     const path = await saved(opened, /one HTML file/, "export.html");
     await opened.page.keyboard.press("Space");
     const before = await rows(opened.page);
@@ -66,7 +71,16 @@ test("one HTML file shows the same without a server", async () => {
     const { page, requests, errors } = await reopened(path);
     await begun(page);
     expect(await page.locator(".connection").textContent()).toBe("recording");
-    expect(await rows(page)).toEqual(before);
+    await expect.poll(() => rows(page), PATIENCE).toEqual(before);
+    expect(await page.locator("[role=tab][aria-selected=true]").textContent()).toBe("Queues");
+    const looked = () =>
+      page.evaluate(() => {
+        const { sockreel } = globalThis as unknown as {
+          sockreel: { state: Record<"bookmarks" | "cursor", { value: unknown }> };
+        };
+        return [sockreel.state.bookmarks.value, sockreel.state.cursor.value];
+      });
+    await expect.poll(looked, PATIENCE).toEqual([[20e9], 20e9]);
     expect(await page.locator("[data-counter=lost]").textContent()).toBe("17 lost");
     await page.keyboard.press("5");
     await page.getByRole("searchbox", { name: "Filter events" }).fill("event:bind error:*");

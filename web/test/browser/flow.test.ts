@@ -100,6 +100,36 @@ test("the first picture has rows, counters and bars", async () => {
   });
 });
 
+test("the session's numbers are there before the stream is", async () => {
+  const story = nginx("early");
+  story.session.lose(17);
+  const opened = await open(browser, story.session, "nowhere");
+  const { page, server } = opened;
+  try {
+    server.holds = true;
+    await page.goto(server.url);
+    await page.locator("[data-counter=events]").waitFor();
+    expect(await page.locator("[data-counter=events]").textContent()).toBe(
+      `${story.session.lines.length} events`,
+    );
+    expect(await page.locator("[data-counter=lost]").textContent()).toBe("17 lost");
+    expect(await page.locator("[data-counter=kept]").textContent()).toBe("kept since 12:00:00");
+    expect(await page.locator(".connection").textContent()).toBe("connecting");
+    await page.getByRole("heading", { name: "Connecting" }).waitFor();
+  } finally {
+    await opened.close();
+  }
+});
+
+test("a recording that was cut off says so", async () => {
+  const { session } = nginx("cut", "recording");
+  session.cutOff = 1234;
+  await on(session, async ({ page }) => {
+    await begun(page);
+    expect(await page.locator("[data-counter=cut]").getAttribute("title")).toContain("first 1,234 records");
+  });
+});
+
 test("an accept appears while the page is open", async () => {
   const story = nginx();
   await on(story.session, async ({ page, server }) => {
@@ -236,7 +266,7 @@ test("a broken connection is told and resumed", async () => {
       await slot(page, story, 31).waitFor();
       expect(server.hellos.map(({ resume }) => resume)).toEqual([null, { session: "fake-1", rev, seq }]);
       expect(await link(page)).toBe("open");
-      expect(await page.locator("p[role=status]").textContent()).toBe("Reconnected.");
+      await expect.poll(() => page.locator("p[role=status]").textContent(), PATIENCE).toBe("Reconnected.");
     },
     CUT,
   );

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { nginx } from "../fake/nginx.ts";
+import { T0_NS } from "../fake/session.ts";
 import { Browser, type Opened, open, RESULTS } from "./browser.ts";
 
 let browser: Browser;
@@ -143,8 +144,14 @@ test("a link whose time or selection is gone says so", async () => {
     await opened.page
       .getByText(/^The link shows \d\d:\d\d:\d\d to .*; events are kept since 12:00:00\.$/)
       .waitFor();
-    await opened.page.keyboard.press("Escape");
+    await opened.page.getByRole("button", { name: "Show the oldest" }).click();
     await expect.poll(() => opened.page.locator(".notice").count(), PATIENCE).toBe(0);
+    await opened.page.keyboard.press("y");
+    const shown = () => {
+      const [from, to] = /t=(\d+)(?:,|%2C)(\d+)/.exec(new URL(opened.page.url()).hash)?.slice(1) ?? [];
+      return [from, String(BigInt(to ?? 0) - BigInt(from ?? 0))];
+    };
+    await expect.poll(shown, PATIENCE).toEqual([T0_NS, String(second)]);
     expect(opened.errors).toEqual([]);
   } finally {
     await opened.close();
@@ -161,6 +168,10 @@ test("a range is measured, gone into and left again", async () => {
     await page.keyboard.press("r");
     const measured = page.getByRole("region", { name: "Measured range" });
     await measured.waitFor();
+    const told = story.session.lines.filter(({ t = 0 }) => t >= story.open.descriptor.opened).length;
+    await expect
+      .poll(() => measured.locator("[data-range-events]").textContent(), PATIENCE)
+      .toBe(`, ${told} events`);
     // The last life of number 10: from its accept to the end of the recording.
     const life = story.session.now - story.open.descriptor.opened;
     expect(await measured.textContent()).toContain(`${(life / 1e9).toFixed(2)} s`);

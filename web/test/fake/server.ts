@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
+import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { parseFilter } from "../../src/base/filter.ts";
 import { Clock } from "../../src/base/time.ts";
@@ -36,6 +37,9 @@ export class FakeServer {
   readonly #clients = new Set<Client>();
   /** Events that a new client gets at most; older ones are at `/api/v1/events`. */
   tail = 1000;
+  /** Lets nobody into the stream, and refuses nobody: they wait. */
+  holds = false;
+  readonly #held: Duplex[] = [];
   /** Answers 401 to everything but the page itself. */
   refuses = false;
   /** What is answered; without it, that nothing was found. */
@@ -57,6 +61,10 @@ export class FakeServer {
     this.#server.on("upgrade", (request, socket, head) => {
       if (this.refuses || request.url !== "/api/v1/live") {
         socket.end("HTTP/1.1 401 Unauthorized\r\n\r\n");
+        return;
+      }
+      if (this.holds) {
+        this.#held.push(socket);
         return;
       }
       this.#sockets.handleUpgrade(request, socket, head, (wire) => this.#joined(wire));
@@ -85,6 +93,7 @@ export class FakeServer {
   cut(): void {
     for (const { wire } of this.#clients) wire.terminate();
     this.#clients.clear();
+    for (const socket of this.#held) socket.destroy();
     this.#server.closeAllConnections();
   }
 
@@ -146,7 +155,11 @@ export class FakeServer {
     }
     const file = normalize(url.pathname === "/" ? "/index.html" : url.pathname);
     try {
-      const body = await readFile(join(this.root, file));
+      const told = JSON.stringify(this.session.info).replaceAll("&", "&amp;").replaceAll('"', "&quot;");
+      const read = await readFile(join(this.root, file));
+      const body = file.endsWith(".html")
+        ? read.toString().replace('name="sockreel-info" content=""', `name="sockreel-info" content="${told}"`)
+        : read;
       response.writeHead(200, {
         "content-type": TYPES[extname(file)] ?? "application/octet-stream",
         "content-security-policy": POLICY,

@@ -26,6 +26,9 @@ export class FakeSession {
   #ids = 0;
   #lost = 0;
   now = 0;
+  /** After how many records the recording was cut off. */
+  cutOff: number | undefined;
+  keptSince = 0;
 
   constructor(
     readonly id = "fake-1",
@@ -49,7 +52,8 @@ export class FakeSession {
       checks_ns: 0,
       kept: this.lines.length,
       first_seq: 1,
-      kept_since: 0,
+      kept_since: this.keptSince,
+      ...(this.cutOff === undefined ? {} : { cut_off: this.cutOff }),
     };
   }
 

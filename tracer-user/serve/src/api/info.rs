@@ -55,5 +55,6 @@ pub(crate) fn status(session: &Session) -> Status {
         kept: u64::try_from(history.len()).unwrap_or(u64::MAX),
         first_seq: history.first_seq(),
         kept_since: offset(history.first_ts().unwrap_or(session.now()), t0),
+        cut_off: session.cut_off_after(),
     }
 }

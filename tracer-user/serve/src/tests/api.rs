@@ -283,3 +283,18 @@ async fn before_the_first_input_everything_is_empty() {
     assert_eq!(bench.get("/api/v1/sockets").await.json(), json!({"sockets": []}));
     assert_eq!(bench.get("/api/v1/processes").await.json(), json!({"processes": []}));
 }
+
+#[tokio::test]
+async fn the_page_comes_with_the_sessions_numbers() {
+    let bench = web_server().await;
+    let info = bench.get("/api/v1/info").await.json();
+    let page = bench.get("/").await.body;
+    // A checkout without a built page has a notice in its place.
+    let Some((_, rest)) = page.split_once(r#"name="sockreel-info" content=""#) else {
+        assert!(!page.contains("sockreel-info"), "{page}");
+        return;
+    };
+    let told = rest.split_once('"').unwrap().0.replace("&quot;", "\"").replace("&amp;", "&");
+    assert_eq!(serde_json::from_str::<Value>(&told).unwrap(), info);
+    assert!(info["status"]["events"].as_u64().unwrap() > 0);
+}
