@@ -1,7 +1,7 @@
 import { defineConfig } from "vite";
 
 const LATER =
-  /src\/(views\/(answers|details|descriptors|queues|connections|eventlist|findings|measured|slotgrid|sorted|virtual)|base\/bytes|interact\/(feed|places?|reading)|layout\/(difference|measure|slotgrid)|render\/slotgrid)\b/;
+  /src\/(views\/(answers|details|descriptors|queues|connections|eventlist|findings|measured|slotgrid|sorted|striptable|virtual)|base\/bytes|interact\/(feed|places?|reading)|layout\/(difference|measure|slotgrid)|render\/slotgrid)\b/;
 
 export default defineConfig({
   build: {

@@ -39,8 +39,9 @@ export class Arrivals {
     this.#below = [];
   }
 
-  /** Takes note of what there is. @param quiet Whether what is new is no news. */
-  look({ rows }: Rows, bottom: number, quiet: boolean): void {
+  /** Takes note of what there is. @param still Whether what is new is no news; at the first look it never is. */
+  look({ rows }: Rows, bottom: number, still: boolean): void {
+    const quiet = still || this.#known.size === 0;
     for (const { level, key, y } of rows) {
       if (level !== 1 || this.#known.has(key)) continue;
       this.#known.add(key);

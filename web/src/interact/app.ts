@@ -442,6 +442,7 @@ export class App {
   setMode(mode: Mode): void {
     if (this.state.mode.peek() === mode) return;
     this.state.mode.value = mode;
+    this.#arrivals.clear();
     this.state.scroll.value = 0;
     this.changed();
     this.say(`Rows are ${mode} now.`);

@@ -53,6 +53,13 @@ function commands(app: App): Choice[] {
       run: () => chooseTheme(app, theme),
     })),
     {
+      title: "All kept time as a table",
+      hint: "view",
+      run: () => {
+        app.state.strip.value = true;
+      },
+    },
+    {
       title: `Single keys as commands: ${app.state.shortcuts.peek() ? "switch off" : "switch on"}`,
       hint: "keyboard",
       run: () => chooseShortcuts(app, !app.state.shortcuts.peek()),

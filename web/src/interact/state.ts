@@ -66,6 +66,8 @@ export class State {
   /** One server event by event, in place of the timeline. */
   readonly lesson = signal(false);
   readonly help = signal(false);
+  /** The strip of all kept time as a table. */
+  readonly strip = signal(false);
   /** The list of everything that one can do or go to. */
   readonly palette = signal(false);
   /** Something to know and put away. */

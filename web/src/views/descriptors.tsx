@@ -84,7 +84,7 @@ function Bar({
         <meter
           min={0}
           max={process.fd_limit}
-          high={process.fd_limit * 0.9}
+          high={process.fd_limit * NEAR}
           value={open}
           aria-label="Part of the limit that is used"
         />
@@ -173,13 +173,15 @@ function Table({
   );
 }
 
+/** From this part of the limit on it is in sight. */
+const NEAR = 0.9;
+
 /** Where the numbers end that the process may use. */
 function LimitLine({ limit, open }: { readonly limit: number; readonly open: number }) {
   const free = limit - open;
   return (
-    <span role="cell" class="limitline" data-limit={limit}>
-      limit: {count(limit)} and above cannot be opened
-      {free > 0 ? `; ${count(free)} more can be open` : "; none is free"}
+    <span role="cell" class={open >= limit * NEAR ? "limitline bad" : "limitline"} data-limit={limit}>
+      limit {count(limit)}: {free > 0 ? `${count(free)} are free` : "none is free"}
     </span>
   );
 }

@@ -1,4 +1,4 @@
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { TABS, type Tab } from "../interact/state.ts";
 import { useApp } from "./context.ts";
 import { lazy } from "./lazy.tsx";
@@ -29,6 +29,13 @@ export function Drawer() {
   const grip = useRef<{ y: number; height: number } | undefined>(undefined);
   const most = () => Math.max(LEAST, innerHeight - 220);
   const resize = (to: number) => setHeight(Math.min(most(), Math.max(LEAST, Math.round(to))));
+
+  // A window that became lower, or a page that is zoomed, has less room.
+  useEffect(() => {
+    const onResize = () => setHeight((now) => Math.min(Math.max(LEAST, innerHeight - 220), now));
+    addEventListener("resize", onResize);
+    return () => removeEventListener("resize", onResize);
+  }, []);
 
   // In a narrow window not all tabs are in sight.
   useLayoutEffect(() => {

@@ -8,18 +8,27 @@ export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): C
   let coming: Promise<ComponentType<P>> | undefined;
   let View: ComponentType<P> | undefined;
   const get = () => {
-    coming ??= load().then((loaded) => {
-      View = loaded;
-      return loaded;
-    });
+    coming ??= load().then(
+      (loaded) => {
+        View = loaded;
+        return loaded;
+      },
+      (error) => {
+        // What could not be had may be there the next time.
+        coming = undefined;
+        throw error;
+      },
+    );
     return coming;
   };
   loads.push(get);
   return function Lazy(props: P) {
     const [, setLoaded] = useState(View !== undefined);
+    const [tries, setTries] = useState(0);
     const [failed, setFailed] = useState(false);
     useEffect(() => {
       let here = true;
+      setFailed(false);
       if (!View)
         get().then(
           () => here && setLoaded(true),
@@ -28,13 +37,21 @@ export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): C
       return () => {
         here = false;
       };
-    }, []);
+    }, [tries]);
     if (View) return <View {...props} />;
-    return failed ? <p class="hint">This part of the page could not be loaded: open the page anew.</p> : null;
+    if (!failed) return null;
+    return (
+      <p class="hint">
+        This part of the page could not be loaded.{" "}
+        <button type="button" onClick={() => setTries(tries + 1)}>
+          Try again
+        </button>
+      </p>
+    );
   };
 }
 
 /** Loads what is not there yet, so that the page needs nothing of its server later but data. */
 export async function loadRest(): Promise<void> {
-  for (const load of loads) await load().catch(() => undefined);
+  await Promise.allSettled(loads.map((load) => load()));
 }

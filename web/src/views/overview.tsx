@@ -38,6 +38,9 @@ export function Overview() {
   return (
     <div class="overview">
       <Starts />
+      <button type="button" class="astable" onClick={() => (app.state.strip.value = true)}>
+        All kept time as a table
+      </button>
       <canvas
         ref={canvas}
         role="img"

@@ -10,6 +10,7 @@ import { Toolbar } from "./toolbar.tsx";
 
 const Lesson = lazy(async () => (await import("./lesson.tsx")).Lesson);
 const Palette = lazy(async () => (await import("./palette.tsx")).Palette);
+const StripTable = lazy(async () => (await import("./striptable.tsx")).StripTable);
 const Help = lazy(async () => (await import("./help.tsx")).Help);
 
 /** The whole page, from top to bottom. */
@@ -49,6 +50,7 @@ export function Page() {
         )}
       </main>
       <Help />
+      <StripTable />
       <Palette />
       <p class="unseen" role="status" aria-live="polite">
         {app.state.said}

@@ -28,10 +28,13 @@ export function Starts() {
           title="The fullest accept queue"
           onClick={() => app.selecting.jump(queue.listener.id)}
         >
-          <b>
-            {count(queue.waiting)}/{queue.listener.queue_limit ?? "?"}
-          </b>{" "}
-          queued on <bdi>{visible(queue.listener.local ?? queue.listener.id)}</bdi>
+          <span>
+            <b>
+              {count(queue.waiting)}/{queue.listener.queue_limit ?? "?"}
+            </b>{" "}
+            queued on{" "}
+          </span>
+          <bdi>{visible(queue.listener.local ?? queue.listener.id)}</bdi>
         </button>
       )}
       {limit && (
@@ -41,10 +44,13 @@ export function Starts() {
           title="The table that is nearest to its limit"
           onClick={() => app.selecting.wholeProcess(limit.process)}
         >
-          <b>
-            {count(limit.open)}/{count(limit.most)}
-          </b>{" "}
-          fds of <bdi>{processName(limit.process)}</bdi>
+          <span>
+            <b>
+              {count(limit.open)}/{count(limit.most)}
+            </b>{" "}
+            fds of{" "}
+          </span>
+          <bdi>{processName(limit.process)}</bdi>
         </button>
       )}
       {errors && (
@@ -57,7 +63,10 @@ export function Starts() {
             app.listEvents(`pid:${errors.process.pid} error:*`);
           }}
         >
-          <b>{count(errors.count)}</b> failed in <bdi>{processName(errors.process)}</bdi>
+          <span>
+            <b>{count(errors.count)}</b> failed in{" "}
+          </span>
+          <bdi>{processName(errors.process)}</bdi>
         </button>
       )}
     </nav>

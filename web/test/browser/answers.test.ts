@@ -37,6 +37,44 @@ const words = async (page: Page, title: string) =>
 const listenerRow = (page: Page, { worker }: Story) =>
   page.locator(`[role=row][data-state=listening][data-process="${worker.id}"]`);
 
+test("who has the other ends of a pipe", async () => {
+  const story = nginx();
+  const { session, master, worker } = story;
+  const pipe = session.open(master, 9, "pipe", "pipe:[4711]", "pipe");
+  session.open(worker, 19, "pipe", "pipe:[4711]", "fork");
+  const opened = await open(browser, session);
+  const answers = answersOf(story);
+  const [table] = answers.fds.tables;
+  const [row] = table?.descriptors ?? [];
+  if (!table || !row) throw new Error("no table");
+  const { socket: _, ...plain } = row;
+  const end = { process: worker.id, pid: worker.pid, comm: worker.comm, fd: 19, access: "r" };
+  const held = {
+    ...plain,
+    process: master.id,
+    pid: master.pid,
+    fd: 9,
+    kind: "pipe",
+    ino: pipe.ino,
+    ipc: "pipe",
+  };
+  const tables = [{ ...table, descriptors: [{ ...held, others: [end] }] }];
+  opened.server.answers = { ...answers, fds: { ...answers.fds, tables } };
+  const { page } = opened;
+  try {
+    await page.locator(`[role=row][aria-level="2"][data-process="${master.id}"][data-fd="9"]`).click();
+    await card(page, "Other ends").locator("tbody tr").waitFor();
+    expect(await words(page, "Other ends")).toContain("nginx 812 19 reads");
+    await card(page, "Other ends").getByRole("button", { name: "19" }).click();
+    await page
+      .locator(`[role=row][aria-selected="true"][data-process="${worker.id}"][data-fd="19"]`)
+      .waitFor();
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
+
 test("the queues view tells percentiles, drops, a stuck acceptor and who waits", async () => {
   const story = nginx();
   await on(story, async ({ page, server }) => {

@@ -210,3 +210,24 @@ test("single keys can be switched off; other keys, and finding a command, go on"
     await opened.close();
   }
 });
+
+test("the strip of all kept time, as a table", async () => {
+  const story = nginx("strip", "recording");
+  story.session.lose(17);
+  await on(story.session, async ({ page }) => {
+    await tabTo(page, /^All kept time as a table$/);
+    await page.keyboard.press("Enter");
+    const rows = page.locator("dialog.striptable tbody tr");
+    await expect.poll(() => rows.count(), PATIENCE).toBe(24);
+    const sum = async (nth: number) =>
+      (await rows.locator(`td:nth-of-type(${nth})`).allTextContents()).reduce((all, n) => all + Number(n), 0);
+    // A call that failed, and a connection that was refused.
+    expect(await sum(2)).toBe(2);
+    expect(await sum(4)).toBe(17);
+    await tabTo(page, /^12:00:0[0-9]/);
+    await page.keyboard.press("Enter");
+    await expect
+      .poll(() => page.locator("[data-span]").textContent(), PATIENCE)
+      .toMatch(/^2\.\d+ s in sight$/);
+  });
+});

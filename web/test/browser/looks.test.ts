@@ -136,15 +136,41 @@ const STATES: Readonly<
   },
 };
 
-/** What one does to see a view, after the page has settled. */
-const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
+const tab = (name: string) => async (page: Page) => {
+  await page.getByRole("tab", { name, exact: true }).click();
+};
+
+/** Views that every state has. */
+const EVERYWHERE: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   slots: async () => undefined,
   instances: (page) => page.keyboard.press("i"),
   listeners: async (page) => {
     await page.keyboard.press("i");
     await page.keyboard.press("i");
   },
+  details: tab("Details"),
+  descriptors: tab("Descriptors"),
   cells: async (page) => {
+    await tab("Descriptors")(page);
+    const cells = page.getByRole("button", { name: "Cells" });
+    if ((await cells.count()) > 0) await cells.click();
+  },
+  queues: tab("Queues"),
+  connections: tab("Connections"),
+  events: tab("Events"),
+  findings: tab("Findings"),
+  lesson: (page) => page.keyboard.press("e"),
+  table: async (page) => {
+    await page.keyboard.press("F1");
+    await page.keyboard.type("as a table");
+    await page.keyboard.press("Enter");
+    await page.locator("dialog.striptable[open]").waitFor();
+  },
+};
+
+/** What one does to see a view, after the page has settled. */
+const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
+  "leaky-cells": async (page) => {
     await page.locator('[role=row][aria-level="1"]', { hasText: "leaky" }).first().click();
     await page.keyboard.press("2");
     await page.getByRole("button", { name: "Cells" }).click();
@@ -168,7 +194,6 @@ const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
       .click();
     await page.getByText("Nobody listens on 10.9.9.9:443.").waitFor();
   },
-  queues: (page) => page.keyboard.press("3"),
   share: (page) => page.getByRole("button", { name: "Share" }).click(),
   lesson: async (page) => {
     await page.keyboard.press("e");
@@ -176,6 +201,24 @@ const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
     await page.locator(".chain button", { hasText: "accept" }).click();
   },
 };
+
+const NOTHING = async () => undefined;
+/** States of which one picture says all: no view has anything. */
+const PLAIN = ["refused", "hidden"];
+/** What is asked of the server, or drawn in the next frame, is there by then; no assertion rests on it. */
+const SETTLE_MS = 150;
+
+/** Back to rows as slots, and to the timeline. */
+async function leave(page: Page, view: string): Promise<void> {
+  if (view === "instances") for (const _ of [1, 2]) await page.keyboard.press("i");
+  if (view === "listeners") await page.keyboard.press("i");
+  if (view === "cells") {
+    const cells = page.getByRole("button", { name: "Cells" });
+    if ((await cells.count()) > 0) await cells.click();
+  }
+  if (view === "lesson") await page.keyboard.press("e");
+  if (view === "table") await page.keyboard.press("Escape");
+}
 
 const ROOMS = [
   ["wide", 1600, 900],
@@ -202,7 +245,12 @@ for (const theme of ["light", "dark"] as const) {
         const opened = await prepared(session());
         try {
           await reach(opened);
-          await shows(opened, `state-${name}`);
+          for (const [view, go] of Object.entries(PLAIN.includes(name) ? { slots: NOTHING } : EVERYWHERE)) {
+            await go(opened.page);
+            await opened.page.waitForTimeout(SETTLE_MS);
+            await shows(opened, `${name}-${view}`);
+            await leave(opened.page, view);
+          }
         } finally {
           await opened.close();
         }

@@ -51,8 +51,9 @@ test("rows can be lower, pinned and closed, by keys; a link carries it", async (
 
     await page.keyboard.press("Shift+Digit2");
     await page.keyboard.press("y");
-    const hash = new URL(page.url()).hash;
-    expect(hash).toContain("high=compact");
+    const linked = () => new URL(page.url()).hash;
+    await expect.poll(linked, PATIENCE).toContain("high=compact");
+    const hash = linked();
     const other = await browser.context.newPage();
     await other.goto(opened.server.url + hash);
     await expect.poll(() => heads(other), PATIENCE).toEqual(["nginx 812", "nginx 811", ...before.slice(2)]);

@@ -2,12 +2,14 @@ import { visible } from "../../base/escape.ts";
 import { count, duration } from "../../base/time.ts";
 import type { Drops, Queue, SlowListener, Split, Waits } from "../../protocol/types.gen.ts";
 import { At, Evidence, Fact, Moment, Parties, PartyLink, SocketLink } from "../details/facts.tsx";
-import { ALL, Answer, Finding, Rows, useAnswer } from "./answer.tsx";
+import { ALL, Answer, Caveats, Finding, Rows, useAnswer } from "./answer.tsx";
 
 /** One accept queue: what waits, how long connections waited, what was dropped, where the waits went. */
 export function QueueOf({ socket }: { readonly socket: string }) {
   const told = useAnswer("queues", ALL);
-  const slow = useAnswer("slow", ALL).answer?.listeners.find((one) => one.socket.id === socket);
+  const { answer } = useAnswer("slow", ALL);
+  const basis = answer?.basis;
+  const slow = answer?.listeners.find((one) => one.socket.id === socket);
   return (
     <Answer title="This queue" told={told}>
       {({ queues, period_ns }) => {
@@ -18,6 +20,9 @@ export function QueueOf({ socket }: { readonly socket: string }) {
             <Known queue={queue} period={period_ns} />
             <Waiting queue={queue} />
             {slow && slow.known > 0 && <WhereTo slow={slow} />}
+            {slow?.known === 0 && (
+              <Caveats caveats={basis?.caveats.filter((one) => /scheduler/.test(one)) ?? []} />
+            )}
           </>
         );
       }}

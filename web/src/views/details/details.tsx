@@ -2,6 +2,7 @@ import { stepAt } from "../../a11y/sentences.ts";
 import type { Descriptor } from "../../protocol/types.gen.ts";
 import type { Failure } from "../../store/failures.ts";
 import { BalanceOf } from "../answers/balance.tsx";
+import { hasEnds, OtherEnds } from "../answers/ends.tsx";
 import { WhoHolds } from "../answers/who.tsx";
 import { useApp } from "../context.ts";
 import { Children } from "./children.tsx";
@@ -33,6 +34,9 @@ export function Details() {
       {failed && <OfFailure failure={failed} />}
       {!socket && !descriptor && process && <OfProcess process={process} />}
       {descriptor && process && <OfDescriptor descriptor={descriptor} process={process} socket={socket} />}
+      {descriptor && process && hasEnds(descriptor) && (
+        <OtherEnds descriptor={descriptor} process={process} />
+      )}
       {descriptor && process && !failed && (
         <Failed failures={failuresIn(app.session.failures.ofSlot(process.id, descriptor.fd), descriptor)} />
       )}

@@ -1,0 +1,98 @@
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { count } from "../base/time.ts";
+import { summarizing } from "../layout/overview.ts";
+import { useApp } from "./context.ts";
+
+/** Parts of the time that are told. */
+const PARTS = 24;
+
+/** The strip of all kept time in words and numbers, for whoever does not see it or has no pointer. */
+export function StripTable() {
+  const app = useApp();
+  const dialog = useRef<HTMLDialogElement>(null);
+  const { strip } = app.state;
+  const open = strip.value;
+  useEffect(() => {
+    if (open) dialog.current?.showModal();
+    else dialog.current?.close();
+  }, [open]);
+  return (
+    <dialog
+      ref={dialog}
+      class="help striptable"
+      aria-labelledby="strip-title"
+      onClose={() => (strip.value = false)}
+    >
+      <div class="title">
+        <h2 id="strip-title">All kept time</h2>
+        <button type="button" onClick={() => (strip.value = false)}>
+          Close
+        </button>
+      </div>
+      {open && <Parts />}
+    </dialog>
+  );
+}
+
+function Parts() {
+  const app = useApp();
+  const { session, viewport, state } = app;
+  // As it was when the table was opened: rows that change while they are read help nobody.
+  const summary = useMemo(() => {
+    const from = session.status?.kept_since ?? 0;
+    const counting = summarizing(
+      session.entities,
+      session.failures,
+      from,
+      Math.max(app.edge, from + 1),
+      PARTS,
+    );
+    let step = counting.next();
+    while (!step.done) step = counting.next();
+    return step.value;
+  }, [app]);
+  const long = (summary.to - summary.from) / PARTS;
+  return (
+    <table>
+      <thead>
+        <tr>
+          {["From", "Changes", "Errors", "Open", "Lost"].map((title) => (
+            <th scope="col" key={title}>
+              {title}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {Array.from({ length: PARTS }, (_, i) => {
+          const from = summary.from + i * long;
+          const lost = session.losses
+            .filter(({ t }) => t >= from && (t < from + long || i === PARTS - 1))
+            .reduce((sum, loss) => sum + loss.count, 0);
+          return (
+            <tr key={from}>
+              <th scope="row">
+                <button
+                  type="button"
+                  class="link num"
+                  title="Show this part"
+                  onClick={() => {
+                    state.strip.value = false;
+                    viewport.place(from, from + long);
+                    app.frames.request();
+                  }}
+                >
+                  {session.clock.timeOfDay(from, long)}
+                </button>
+              </th>
+              <td class="num">{count(summary.changes[i] ?? 0)}</td>
+              <td class={summary.errors[i] ? "num bad" : "num"}>{count(summary.errors[i] ?? 0)}</td>
+              <td class="num">{count(summary.open[i] ?? 0)}</td>
+              <td class={lost > 0 ? "num bad" : "num"}>{count(lost)}</td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}
