@@ -31,6 +31,7 @@ mod programs;
 mod queues;
 mod real_servers;
 mod records;
+mod registered;
 mod selection;
 mod spoken;
 mod stacks;

@@ -207,8 +207,9 @@ record! {
         pub tcp: Tcp,
         /// For `fork`, `execve`, `close_range` and their kin: set where other tasks had the caller's table when the call began.
         pub shared: u32,
-        /// Keeps the structure free of padding.
-        pub reserved: u32,
+        /// For `io_uring_setup`: set where the ring it made has no number. What the call returns is then the place of the
+        /// ring among those that the thread has registered (`io_ring_add_registered_file`, io_uring/tctx.c).
+        pub registered: u32,
     }
 }
 

@@ -224,7 +224,8 @@ pub(super) fn pointer_argument(entry: Entry, Arguments([a, b, c, d]): &Arguments
 #[inline(always)]
 fn take(call: &mut InFlight, kept: &InFlight) {
     copy(&raw mut call.call, &raw const kept.call);
-    (call.pointer, call.sk, call.shared) = (kept.pointer, kept.sk, kept.shared);
+    (call.pointer, call.sk) = (kept.pointer, kept.sk);
+    (call.shared, call.registered) = (kept.shared, kept.registered);
     call.count = kept.count;
     if call.count > 0 {
         copy(&raw mut call.changes, &raw const kept.changes);
@@ -253,7 +254,7 @@ fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) 
     file::clear_slot(&mut call.call.result);
     clear(&raw mut call.sk);
     (call.returned, call.count) = (0, 0);
-    (call.shared, call.reserved) = (0, 0);
+    (call.shared, call.registered) = (0, 0);
     call.pointer = pointer_argument(entry, arguments);
     match Class(entry.class) {
         Class::BIND

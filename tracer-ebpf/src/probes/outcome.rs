@@ -77,7 +77,7 @@ pub(crate) fn tell(work: &mut Work, tid: u32, scope: Scope) {
 #[inline(always)]
 fn filled_slot(call: &InFlight) -> i32 {
     let [first, second, ..] = call.call.args;
-    if call.call.ret < 0 {
+    if call.call.ret < 0 || call.registered != 0 {
         return -1;
     }
     match Class(call.call.class as u16) {

@@ -5,7 +5,7 @@ use crate::{
     emit, file,
     globals::offset,
     kread::{copy, field},
-    maps::{RING_LIST, RingWalk, count},
+    maps::{IN_FLIGHT, RING_LIST, RingWalk, count},
     sock,
     task::{self, Scope},
 };
@@ -27,6 +27,10 @@ const REGISTERED_FD_ONLY: u32 = 1 << 15;
 #[btf_tracepoint(function = "io_uring_create")]
 fn ring_create(ctx: BtfTracePointContext) -> i32 {
     let numbered = ctx.arg::<u32>(4) & REGISTERED_FD_ONLY == 0;
+    if !numbered && let Some(call) = IN_FLIGHT.get_ptr_mut(bpf_get_current_pid_tgid() as u32) {
+        // SAFETY: the map gave a valid pointer, and only this thread removes the entry, when its call returns.
+        unsafe { (*call).registered = 1 };
+    }
     tell(ctx.arg::<u64>(1), if numbered { ctx.arg::<i32>(0) } else { -1 });
     0
 }

@@ -184,7 +184,8 @@ impl Session {
         event.cloexec = call.results.first().filter(|slot| slot.file.is_some()).map(|slot| slot.cloexec);
         if call.call.class() == Class::PAIR {
             event.fds = call.results.iter().map(|slot| slot.fd).collect();
-        } else if call.call.class() == Class::GETSOCKOPT {
+        } else if call.call.class() == Class::GETSOCKOPT || call.call == Syscall::IoUringSetup {
+            // A ring may have no number: the call then returns something else.
             event.new_fd = call.results.first().map(|slot| slot.fd);
         } else {
             event.new_fd = call.ret.and_then(|ret| i32::try_from(ret).ok());

@@ -101,6 +101,16 @@ fn each_call_has_the_event_and_the_kind_of_its_name() {
 }
 
 #[test]
+fn a_ring_without_a_number_fills_no_slot() {
+    let mut bench = Bench::new();
+    bench.opens(100, 0, 7);
+    let event = bench.call(call(200, Syscall::IoUringSetup, 0).args(&[8]));
+    assert_eq!((event.kind, event.ret), (EventKind::IoUring, Some(0)));
+    assert_eq!((event.new_fd, event.file_kind, event.ino), (None, None, None));
+    assert_eq!(bench.descriptor(7).closed, None);
+}
+
+#[test]
 fn a_received_file_is_known_by_its_name() {
     let mut bench = Bench::new();
     for (name, kind) in [
