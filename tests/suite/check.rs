@@ -1,17 +1,23 @@
 //! The check: finds what nobody told, costs little, finds nothing where nothing is wrong, and reads no `/proc/PID/fd`.
 
 use crate::{
-    harness::{Group, Sockreel, lines, table, wait_for},
+    harness::{Group, Sockreel, signal_pid, table, wait_for},
     tables,
 };
 use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::{
     ffi::OsString,
     fs,
     io::Write as _,
     process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
+
+/// How long the processes are at work while their tables are compared.
+const WORKS: Duration = Duration::from_secs(8);
 
 /// Two processes share a table and only one is followed: what the other does to it, nobody tells.
 #[test]
@@ -29,8 +35,11 @@ fn what_nobody_told_is_found_and_marked() -> Result<()> {
         })
     };
     let pid = says("the child's number", 0)?;
-    let args = ["serve", "--check", "100ms", "--listen", "127.0.0.1:0", "-p"].map(OsString::from);
-    let mut serve = Sockreel::start(dir.path(), "serve", args.into_iter().chain([pid.to_string().into()]))?;
+    let reel = dir.path().join("reel");
+    let mut args: Vec<OsString> =
+        ["serve", "--check", "100ms", "--listen", "127.0.0.1:0"].map(Into::into).into();
+    args.extend(["--record".into(), reel.clone().into(), "-p".into(), pid.to_string().into()]);
+    let mut serve = Sockreel::start(dir.path(), "serve", args)?;
     let api = serve.api()?;
     let mut orders = group.child().stdin.take().context("no stdin")?;
     orders.write_all(b"open\n")?;
@@ -55,7 +64,33 @@ fn what_nobody_told_is_found_and_marked() -> Result<()> {
     repair(0)?;
     orders.write_all(b"close\n")?;
     repair(1)?;
+    // The lines say how it stands too: after each repair a line, and none before.
+    let told: Vec<Value> = api.events()?.into_iter().filter(|event| event["event"] == "standing").collect();
+    ensure!(told.len() == 2, "{told:?}");
+    for (count, line) in (1..).zip(&told) {
+        ensure!(line["pid"] == pid && line["standing"] == "repaired" && line["repaired"] == count, "{line}");
+        ensure!(line["since_ns"].is_u64() && line["since_ns"].as_u64() <= line["ts_ns"].as_u64(), "{line}");
+        ensure!(line["why"].is_null(), "{line}");
+    }
+    // And they are the same in the recording, as text too.
     let ended = serve.interrupt()?;
+    let dump = |more: &[&str]| {
+        let args = ["dump"].iter().chain(more).map(OsString::from).chain([reel.clone().into()]);
+        Sockreel::run(dir.path(), "dump", args)
+    };
+    let lines: Vec<Value> = dump(&["--json", "--filter", "event:standing"])?
+        .out
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
+    ensure!(lines == told, "{lines:?}\nnot {told:?}");
+    let text = dump(&["--filter", "standing:repaired"])?.out;
+    let said: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once("the table is ")).map(|(_, said)| said).collect();
+    ensure!(
+        said == ["right again, 1 difference repaired so far", "right again, 2 differences repaired so far"],
+        "{text}"
+    );
     ensure!(ended.err.contains(" 2 repaired") && ended.err.contains(" checks in "), "{}", ended.err);
     println!("{}", ended.err.trim());
     Ok(())
@@ -87,50 +122,102 @@ os.read(0, 1)
 over = True
 ";
 
-/// A daemon that compares many times while the processes are at work, traced by a second sockreel: what does it open?
-#[test]
-fn a_check_finds_nothing_where_nothing_is_wrong_and_opens_no_table_in_proc() -> Result<()> {
+/// One that compares many times while the processes are at work: what it finds, and every file that it names to the kernel, as
+/// strace sees it.
+fn watched(verb: &str, work: impl FnOnce(&mut Sockreel) -> Result<()>) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut command = Command::new("/usr/bin/python3");
     command.args(["-c", BUSY]).stdin(Stdio::piped());
     let mut busy = Group::start("busy", &mut command)?;
-    wait_for("its children", || {
-        let children = crate::harness::descendants(busy.pid())?.len();
-        ensure!(children == 3, "{children} children");
-        Ok(())
+    let children = wait_for("its children", || {
+        let children = crate::harness::descendants(busy.pid())?;
+        ensure!(children.len() == 3, "{children:?}");
+        Ok(children)
     })?;
-    let (out, inner) = (dir.path().join("out.jsonl"), dir.path().join("inner.jsonl"));
-    let mut args: Vec<OsString> = ["trace", "--json", "--check", "off", "-o"].map(Into::into).into();
-    args.extend([out.clone().into(), "--".into(), Sockreel::program()?]);
-    args.extend(["trace", "--json", "--check", "100ms", "--for", "10s", "-o"].map(OsString::from));
-    args.push(inner.clone().into());
-    args.extend(["-p".into(), busy.pid().to_string().into()]);
-    for child in crate::harness::descendants(busy.pid())? {
-        args.extend(["-p".into(), child.to_string().into()]);
+    let log = dir.path().join("strace.log");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-q", "-y", "-s", "4096", "-e", "trace=%file", "-o"]).arg(&log);
+    command.arg(Sockreel::program()?).args([verb, "--check", "100ms"]);
+    match verb {
+        "serve" => command.args(["--listen", "127.0.0.1:0"]),
+        _ => command.args(["--json", "-o"]).arg(dir.path().join("out.jsonl")),
+    };
+    for pid in children.iter().chain([&busy.pid()]) {
+        command.args(["-p", &pid.to_string()]);
     }
-    let outer = Sockreel::start(dir.path(), "outer", args)?;
-    wait_for("the inner one's first lines", || {
-        ensure!(!lines(&inner)?.is_empty(), "none yet");
+    let mut watched = Sockreel::start_command(dir.path(), verb, &mut command)?;
+    let program = Sockreel::program()?;
+    let own = *watched.command(&program.to_string_lossy())?.first().context("no sockreel")?;
+    let reads = || fs::read_to_string(&log).context("strace has written nothing");
+    wait_for("what it attaches to", || {
+        ensure!(reads()?.contains("\"/sys/kernel/btf/vmlinux\""), "not read yet");
         Ok(())
     })?;
     let mut orders = busy.child().stdin.take().context("no stdin")?;
     orders.write_all(b"....")?;
-    let ended = outer.ended()?;
+    let worked = work(&mut watched);
+    // strace ends with what it watches, and as that does.
+    signal_pid(own, Signal::SIGINT)?;
+    let ended = watched.ended()?;
+    worked?;
     orders.write_all(b"....")?;
-    println!("{}", ended.err.trim());
+    println!("{verb}: {}", ended.err.trim());
+    ensure!(ended.code == 0, "{}: {}", ended.code, ended.err);
     let summary = ended.err.lines().find(|line| line.contains(" checks in ")).context("no checks")?;
     ensure!(summary.contains(" 0 lost, 0 doubtful, 0 repaired; "), "{summary}");
     let checks = summary.split("; ").find(|part| part.contains(" checks in ")).unwrap_or_default();
-    let checks: u64 = checks.split(' ').next().unwrap_or_default().parse()?;
+    let checks: u64 = checks.split(' ').next().unwrap_or_default().replace(',', "").parse()?;
     ensure!(checks >= 3, "only {checks} checks");
-    let opened: Vec<Value> = lines(&out)?.into_iter().filter(|line| line["event"] == "open").collect();
-    let paths: Vec<&str> = opened.iter().filter_map(|line| line["path"].as_str()).collect();
-    ensure!(paths.contains(&"/sys/kernel/btf/vmlinux"), "the outer one sees too little: {paths:?}");
-    let tables = |path: &&str| {
-        let parts: Vec<&str> = path.split('/').collect();
-        parts.last() == Some(&"fd") || parts.contains(&"fd") && path.contains("/proc/")
-    };
-    let tables: Vec<&str> = paths.iter().copied().filter(tables).collect();
-    ensure!(tables.is_empty(), "it opened {tables:?}");
+    let text = reads()?;
+    let tables: Vec<&str> = text.lines().filter(|call| names_a_table(call)).collect();
+    ensure!(tables.is_empty(), "{verb} looked at {tables:?}");
+    println!("{verb}: {} calls with a path, none of a table", text.lines().count());
     Ok(())
+}
+
+/// Whether a call in strace's log names a table of descriptors, or one in it, or a place below such a directory.
+fn names_a_table(call: &str) -> bool {
+    call.split(['"', '<', '>']).any(|path| {
+        let Some(inside) = path.strip_prefix("/proc/") else { return false };
+        inside.split('/').any(|part| part == "fd")
+    })
+}
+
+#[test]
+fn a_path_of_a_table_is_seen() {
+    for call in [
+        r#"7 openat(AT_FDCWD</>, "/proc/812/fd", O_RDONLY) = 3"#,
+        r#"7 readlink("/proc/812/fd/3", "socket:[5]", 99) = 10"#,
+        r#"7 statx(AT_FDCWD</>, "/proc/812/task/813/fd/3", 0) = 0"#,
+        r#"7 readlinkat(3</proc/812/fd>, "3", "socket:[5]", 99) = 10"#,
+        r#"7 newfstatat(3</proc/812/fd/3>, "", 0) = 0"#,
+    ] {
+        assert!(names_a_table(call), "{call}");
+    }
+    assert!(!names_a_table(r#"7 openat(AT_FDCWD</>, "/proc/self/fdinfo/3", O_RDONLY) = 3"#));
+}
+
+#[test]
+fn a_trace_finds_nothing_where_nothing_is_wrong_and_looks_at_no_table_in_proc() -> Result<()> {
+    watched("trace", |_| {
+        thread::sleep(WORKS);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_daemon_finds_nothing_where_nothing_is_wrong_and_looks_at_no_table_in_proc() -> Result<()> {
+    watched("serve", |serve| {
+        let api = serve.api()?;
+        for turn in 0..WORKS.as_millis() / 500 {
+            for process in api.get("processes")?["processes"].as_array().context("no processes")? {
+                api.get(&format!("descriptors?pid={}", process["pid"]))?;
+            }
+            for answer in ["sockets", "answers/connections", "answers/queues", "answers/who?of=1"] {
+                api.get(answer).with_context(|| format!("turn {turn}"))?;
+            }
+            thread::sleep(Duration::from_millis(500));
+        }
+        Ok(())
+    })
 }

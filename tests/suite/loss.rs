@@ -150,6 +150,7 @@ fn loses(how: How) -> Result<()> {
         same(&api, pid)
     })?;
     let events = api.events()?;
+    standings(&events, how)?;
     let (missing, told) = (missing(&events), lost(&events));
     ensure!(told > 0, "nothing was lost of 120,000 records: {} events", events.len());
     // Of a small ring, the very last numbers may be among the lost.
@@ -177,6 +178,39 @@ fn loses(how: How) -> Result<()> {
 fn same(api: &Api, pid: u32) -> Result<()> {
     let (told, known) = (api.table(pid, None)?, table(pid)?);
     ensure!(told == known, "{told:?}, not {known:?}");
+    Ok(())
+}
+
+/// What the lines say of how the process stood: doubtful from a loss on, and why, until it is settled by what came after it; at the
+/// end it is.
+fn standings(events: &[Value], how: How) -> Result<()> {
+    let mut stands = ("exact", 0, 0);
+    for line in events.iter().filter(|event| event["event"] == "standing") {
+        let number = |field: &str| line[field].as_u64().unwrap_or(0);
+        let before = |event: &&Value| event["seq"].as_u64() < line["seq"].as_u64();
+        let mut earlier = events.iter().filter(before);
+        stands = match (stands, line["standing"].as_str()) {
+            (("exact" | "repaired", ..), Some("doubtful")) => {
+                ensure!(line["why"] == "ring_full", "{line}");
+                // Since the moment of a line that tells a loss.
+                let loss =
+                    earlier.find(|event| event["event"] == "lost" && event["ts_ns"] == line["since_ns"]);
+                ensure!(loss.is_some(), "no loss at the moment of {line}");
+                ("doubtful", number("since_ns"), stands.2)
+            }
+            (("doubtful", since, 0), Some("exact")) => {
+                ensure!(how != How::Stopped && line["since_ns"].is_null(), "{line}");
+                ("exact", since, 0)
+            }
+            (("doubtful" | "repaired", since, count), Some("repaired")) => {
+                ensure!(number("repaired") >= count.max(1) && number("since_ns") > since, "{line}");
+                ensure!(earlier.any(|event| event["via"] == "repair"), "nothing was repaired before {line}");
+                ("repaired", number("since_ns"), number("repaired"))
+            }
+            (stands, _) => anyhow::bail!("{stands:?}, and then {line}"),
+        };
+    }
+    ensure!(stands.0 != "doubtful" && stands.1 > 0, "at the end it is {stands:?}");
     Ok(())
 }
 

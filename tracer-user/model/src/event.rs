@@ -71,7 +71,34 @@ named! {
         Retransmit "retransmit",
         /// The first bytes of a connection, or an answer in HTTP/1, told what is spoken on it.
         Spoken "spoken",
+        /// How far a process's table can be trusted has changed.
+        Standing "standing",
     }
+}
+
+named! {
+    /// How far a process's table can be trusted, in a word: [`crate::entity::Standing`].
+    Trust {
+        /// Nothing was lost since the table was read or begun.
+        Exact "exact",
+        /// Differences were found and set right.
+        Repaired "repaired",
+        /// It may be wrong.
+        Doubtful "doubtful",
+    }
+}
+
+/// How far a process's table can be trusted from an event on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stands {
+    /// In a word.
+    pub trust: Trust,
+    /// How many differences were found and set right so far; 0 where the word is another.
+    pub repaired: u64,
+    /// Why it is doubtful: the cause of a loss, or `unread`.
+    pub why: Option<String>,
+    /// Since when, nanoseconds since the Unix epoch; `None` for one that is exact.
+    pub since_epoch_ns: Option<u64>,
 }
 
 named! {
@@ -341,6 +368,8 @@ pub struct Event {
     pub count: Option<u64>,
     /// `lost`: why.
     pub cause: Option<LossCause>,
+    /// `standing`: what it is now.
+    pub stands: Option<Box<Stands>>,
     /// The ring whose operation it was: the number that the ring has, where that is known.
     pub ring: Option<i32>,
     /// The entry of the ring's file table that stands in place of `fd`.

@@ -7,7 +7,7 @@ use crate::{
     revisions::{Entity, Revisions},
 };
 use foldhash::HashMap;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Why a table is doubtful that was never read in full.
 pub(crate) const UNREAD: &str = "unread";
@@ -18,6 +18,8 @@ pub(crate) struct Kept {
     pub(crate) process: Process,
     /// Its table is known in full: read by a snapshot, or copied from one that is.
     pub(crate) known: bool,
+    /// The standing as events tell it.
+    pub(crate) told: Standing,
     /// Differences found by repairs so far.
     pub(crate) repairs: u64,
     /// The newest doubt: a repair that began before does not settle it.
@@ -38,6 +40,10 @@ pub(crate) struct Processes {
     by_pid: HashMap<u32, ProcessKey>,
     ended: VecDeque<ProcessKey>,
     next: u64,
+    /// Those whose standing has changed since that was last told.
+    restanding: BTreeSet<ProcessKey>,
+    /// Those of them that are unread: the snapshot that reads them may be on its way.
+    unread: BTreeSet<ProcessKey>,
 }
 
 impl Processes {
@@ -59,7 +65,36 @@ impl Processes {
     ) -> Option<T> {
         let kept = self.kept.get_mut(self.order.get(&key)?)?;
         revisions.touch(Entity::Process(key), &mut kept.process.rev);
-        Some(change(kept))
+        let before = kept.process.standing.clone();
+        let done = change(kept);
+        if kept.process.standing != before {
+            self.restanding.insert(key);
+        }
+        Some(done)
+    }
+
+    /// Living processes that stand otherwise than was told, which this tells. That one is unread is told only when a snapshot has
+    /// `ended` that did not read it.
+    pub(crate) fn take_restanding(&mut self, ended: bool) -> Vec<ProcessKey> {
+        let mut changed = std::mem::take(&mut self.restanding);
+        if ended {
+            changed.append(&mut self.unread);
+        }
+        changed.retain(|key| {
+            let Some(kept) = self.order.get(key).and_then(|order| self.kept.get_mut(order)) else {
+                return false;
+            };
+            if !ended && matches!(kept.process.standing, Standing::Doubtful { why: UNREAD, .. }) {
+                self.unread.insert(*key);
+                return false;
+            }
+            if kept.process.ended.is_some() || kept.process.standing == kept.told {
+                return false;
+            }
+            kept.told = kept.process.standing.clone();
+            true
+        });
+        changed.into_iter().collect()
     }
 
     /// A task of the process did something at `ts`: no change that a reader sees.
@@ -97,12 +132,14 @@ impl Processes {
         let kept = Kept {
             process,
             known: false,
+            told: Standing::Exact,
             repairs: 0,
             doubted: BootNs(0),
             active: ts,
             threaded: false,
             moved: BootNs(0),
         };
+        self.restanding.insert(key);
         self.kept.insert(self.next, kept);
         self.order.insert(key, self.next);
         self.by_pid.insert(key.pid, key);
@@ -119,6 +156,7 @@ impl Processes {
             }
             if self.order.remove(&oldest).and_then(|order| self.kept.remove(&order)).is_some() {
                 revisions.evict(Entity::Process(oldest));
+                self.unread.remove(&oldest);
             }
             if self.by_pid.get(&oldest.pid) == Some(&oldest) {
                 self.by_pid.remove(&oldest.pid);

@@ -189,6 +189,7 @@ impl Session {
         }
         self.expire(&Stamp { ts: self.now, origin: None, late: false });
         self.doubt_awaited();
+        self.tell_standings(matches!(input.body, Body::SnapshotEnd(_)));
         &self.events
     }
 

@@ -92,6 +92,7 @@ impl Session {
             origin: stamp.origin,
             count: None,
             cause: None,
+            stands: None,
             ring: None,
             direct: None,
             new_direct: None,

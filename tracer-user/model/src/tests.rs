@@ -16,5 +16,6 @@ mod rounds;
 mod snapshots;
 mod spoken;
 mod stacks;
+mod standings;
 mod tables;
 mod uring;

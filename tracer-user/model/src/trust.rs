@@ -6,10 +6,12 @@
 //! Standing: a process whose table was never read in full is doubtful until a snapshot has read it. A loss makes every
 //! living process doubtful, and a snapshot for repair that began after that loss settles it: to `Exact` where the
 //! table has never needed a repair in this session, otherwise to `Repaired` with the number of all differences so far.
+//!
+//! An event tells of each change, and a process of which none tells is exact. What one input changes twice is told once.
 
 use crate::{
     entity::{Closed, Standing},
-    event::{EventKind, Via},
+    event::{EventKind, Stands, Trust, Via},
     ids::{BootNs, DescriptorId, ProcessKey},
     input::{Lost, Reason},
     reconcile::Outcome,
@@ -147,6 +149,31 @@ impl Session {
         event.count = Some(lost.count);
         event.cause = Some(lost.cause);
         self.emit(event);
+    }
+}
+
+impl Session {
+    /// Tells which processes stand otherwise than was told; `ended` where a snapshot has.
+    pub(crate) fn tell_standings(&mut self, ended: bool) {
+        for key in self.world.processes.take_restanding(ended) {
+            let Some(process) = self.world.process(key) else { continue };
+            let epoch = |at: BootNs| Some(at.0.saturating_add_signed(self.epoch_minus_boot_ns));
+            let exact = Stands { trust: Trust::Exact, repaired: 0, why: None, since_epoch_ns: None };
+            let stands = match process.standing {
+                Standing::Exact => exact,
+                Standing::Repaired { count, since } => {
+                    Stands { trust: Trust::Repaired, repaired: count, since_epoch_ns: epoch(since), ..exact }
+                }
+                Standing::Doubtful { why, since } => {
+                    let why = Some(why.to_owned());
+                    Stands { trust: Trust::Doubtful, why, since_epoch_ns: epoch(since), ..exact }
+                }
+            };
+            let stamp = Stamp { ts: self.now, origin: None, late: false };
+            let mut event = self.blank(&stamp, key, EventKind::Standing, Via::Kernel);
+            event.stands = Some(Box::new(stands));
+            self.emit(event);
+        }
     }
 }
 

@@ -117,6 +117,12 @@ pub fn write(event: &Event, line: &mut Vec<u8>) {
     field!(line, "how", event.how.map(how));
     field!(line, "count", event.count);
     field!(line, "cause", event.cause.map(LossCause::name));
+    if let Some(stands) = &event.stands {
+        field!(line, "standing", Some(stands.trust.name()));
+        field!(line, "repaired", Some(stands.repaired).filter(|repaired| *repaired > 0));
+        field!(line, "why", stands.why.as_deref());
+        field!(line, "since_ns", stands.since_epoch_ns);
+    }
     field!(line, "ring", event.ring);
     field!(line, "direct", event.direct);
     field!(line, "new_direct", event.new_direct);
@@ -254,7 +260,7 @@ mod tests {
         address::Address,
         event::{
             AppProtocol, Direction, Event, EventKind, FileKind, Place, SetOption, Side, SocketKind, Spoken,
-            Via,
+            Stands, Trust, Via,
         },
         ids::{ProcessKey, SocketId},
         input::{LossCause, Options, Origin},
@@ -316,6 +322,12 @@ mod tests {
             origin: Some(Origin { cpu: 1, cpu_seq: 2 }),
             count: Some(8),
             cause: Some(LossCause::MapFull),
+            stands: Some(Box::new(Stands {
+                trust: Trust::Repaired,
+                repaired: 3,
+                why: Some("ring_full".to_owned()),
+                since_epoch_ns: Some(10),
+            })),
             ..event(kind)
         }
     }

@@ -192,6 +192,15 @@ pub struct Line {
     pub count: Option<u64>,
     /// `lost`: why.
     pub cause: Option<Cow<'static, str>>,
+    /// `standing`: how far the process's table can be trusted from here on: `exact`, `repaired` or `doubtful`. A process of
+    /// which no line tells is exact.
+    pub standing: Option<Cow<'static, str>>,
+    /// `standing`, where it is `repaired`: how many differences were found and set right so far.
+    pub repaired: Option<u64>,
+    /// `standing`, where it is `doubtful`: why, as a `cause`; or `unread`: no snapshot has read the table.
+    pub why: Option<String>,
+    /// `standing`, where it is `repaired` or `doubtful`: since when, nanoseconds since the Unix epoch.
+    pub since_ns: Option<u64>,
     /// `io_uring`: the number that the ring has in the table of its process.
     pub ring: Option<i32>,
     /// In place of `fd`: an entry of the ring's file table, which has no number.
@@ -247,6 +256,7 @@ impl Line {
         let kind = event.socket_kind;
         let split = event.split.as_deref();
         let spoken = event.spoken.as_deref();
+        let stands = event.stands.as_deref();
         Self {
             seq: event.seq,
             ts_ns: event.epoch_ns,
@@ -320,6 +330,10 @@ impl Line {
             how: event.how.map(how),
             count: event.count,
             cause: event.cause.map(|cause| cause.name().into()),
+            standing: stands.map(|stands| stands.trust.name().into()),
+            repaired: stands.map(|stands| stands.repaired).filter(|repaired| *repaired > 0),
+            why: stands.and_then(|stands| stands.why.clone()),
+            since_ns: stands.and_then(|stands| stands.since_epoch_ns),
             ring: event.ring,
             direct: event.direct,
             new_direct: event.new_direct,

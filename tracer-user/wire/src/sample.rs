@@ -63,6 +63,7 @@ pub(crate) fn event(kind: EventKind) -> Event {
         origin: None,
         count: None,
         cause: None,
+        stands: None,
         ring: None,
         direct: None,
         new_direct: None,

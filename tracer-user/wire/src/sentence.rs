@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use std::borrow::Cow;
 use tracer_model::{
     address::Address,
-    event::{AppProtocol, Direction, Event, EventKind, FileKind, SetOption, Side, Split, Via},
+    event::{AppProtocol, Direction, Event, EventKind, FileKind, SetOption, Side, Split, Trust, Via},
     input::LossCause,
     names,
 };
@@ -113,6 +113,7 @@ fn done(event: &Event) -> String {
         EventKind::Overflow => overflown(event),
         EventKind::Retransmit => retransmitted(event),
         EventKind::Spoken => spoken(event),
+        EventKind::Standing => stands(event),
         EventKind::Setfd => {
             let switch = match event.cloexec {
                 Some(true) => "closes on exec",
@@ -148,6 +149,22 @@ fn bound(event: &Event) -> String {
         Some(asked) => format!("{} bound to {local}, asked for {asked}", slot(event)),
         None => format!("{} bound to {local}", slot(event)),
     }
+}
+
+/// How far the table can be trusted; the line itself has the time, unless it began before.
+fn stands(event: &Event) -> String {
+    let Some(stands) = event.stands.as_deref() else { return String::new() };
+    let ago = stands.since_epoch_ns.map_or(0, |since| event.epoch_ns.saturating_sub(since));
+    let since = (ago > 0).then(|| format!("since {} before", duration(ago)));
+    let what = match stands.trust {
+        Trust::Exact => "the table is exact".to_owned(),
+        Trust::Repaired => {
+            let (count, what) = (stands.repaired, one_of("difference", stands.repaired));
+            format!("the table is right again, {count} {what} repaired so far")
+        }
+        Trust::Doubtful => format!("the table is doubtful: {}", stands.why.as_deref().unwrap_or("?")),
+    };
+    join(&what, since)
 }
 
 fn listening(event: &Event) -> String {

@@ -71,7 +71,7 @@ impl Text {
         let width = call.chars().count() + result.chars().count();
         write!(line, "{:pad$}  ", "", pad = CALL_WIDTH.saturating_sub(width))?;
         let color = match (event.pending, event.kind) {
-            (true, _) | (_, EventKind::Repair) => sgr::YELLOW,
+            (true, _) | (_, EventKind::Repair | EventKind::Standing) => sgr::YELLOW,
             _ if event.via == Via::Repair => sgr::YELLOW,
             (_, EventKind::Snapshot) => sgr::DIM,
             (_, EventKind::State) if event.error.is_some() => sgr::RED,
@@ -199,7 +199,7 @@ mod tests {
     use jiff::tz::{Offset, TimeZone};
     use tracer_model::{
         address::Address,
-        event::{AppProtocol, Event, EventKind, FileKind, Side, SocketKind, Spoken, Via},
+        event::{AppProtocol, Event, EventKind, FileKind, Side, SocketKind, Spoken, Stands, Trust, Via},
         ids::{ProcessKey, SocketId},
         input::{LossCause, Origin},
         names::state,
@@ -223,6 +223,11 @@ mod tests {
     fn spoken(protocol: AppProtocol, sni: Option<&str>, sni_cut: bool) -> Spoken {
         let sni = sni.map(str::to_owned);
         Spoken { protocol, inferred: false, sni, sni_cut }
+    }
+
+    fn stands(trust: Trust, repaired: u64, why: Option<&str>, ago_ns: u64) -> Stands {
+        let since_epoch_ns = Some(event(EventKind::Standing).epoch_ns - ago_ns);
+        Stands { trust, repaired, why: why.map(str::to_owned), since_epoch_ns }
     }
 
     fn inet(port: u16) -> Address {
@@ -314,6 +319,22 @@ mod tests {
                     ..event(EventKind::Spoken)
                 },
                 "spoken                                fd 9 was switched to websocket",
+            ),
+            (
+                Event {
+                    via: Via::Kernel,
+                    stands: Some(Box::new(stands(Trust::Repaired, 2, None, 0))),
+                    ..event(EventKind::Standing)
+                },
+                "standing                              the table is right again, 2 differences repaired so far",
+            ),
+            (
+                Event {
+                    via: Via::Kernel,
+                    stands: Some(Box::new(stands(Trust::Doubtful, 0, Some("ring_full"), 1_250_000))),
+                    ..event(EventKind::Standing)
+                },
+                "standing                              the table is doubtful: ring_full, since 1.2 ms before",
             ),
             (
                 call(EventKind::Accept, Syscall::Accept, 6, -512),

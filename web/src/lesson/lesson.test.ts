@@ -163,6 +163,15 @@ describe("sentences", () => {
       { event: "spoken", peer: "127.0.0.1:7", app_protocol: "tls", sni: "a.example" },
       "tls is spoken with 127.0.0.1:7, for the server name a.example.",
     ],
+    [{ event: "standing", standing: "exact" }, "What is told of the table is certain again."],
+    [
+      { event: "standing", standing: "repaired", repaired: 2, since_ns: 7 },
+      "What is told of the table is right again; 2 differences were found so far.",
+    ],
+    [
+      { event: "standing", standing: "doubtful", why: "ring_full", since_ns: 7 },
+      "What is told of the table may be wrong: ring_full.",
+    ],
   ])("%o", (told, sentence) => {
     expect(tell(line(told)).what).toBe(sentence);
   });

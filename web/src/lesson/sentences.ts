@@ -151,6 +151,15 @@ const TELL: Readonly<Record<string, (line: Line) => Told>> = {
         : `${visible(line.app_protocol)} is spoken with ${address(line.peer)}${line.sni === undefined ? "" : `, for the server name ${visible(line.sni)}`}.`,
       "The first bytes of a connection tell; the kernel itself knows nothing of it.",
     ),
+  standing: (line) =>
+    told(
+      line.standing === "exact"
+        ? "What is told of the table is certain again."
+        : line.standing === "repaired"
+          ? `What is told of the table is right again; ${count(line.repaired ?? 0)} differences were found so far.`
+          : `What is told of the table may be wrong: ${visible(line.why ?? "why is not known")}.`,
+      "The table is compared with the kernel's own after every loss, and from time to time.",
+    ),
   register: (line) =>
     told(
       `An entry of an io_uring's own file table was ${line.new_direct === undefined ? "emptied" : "filled"}.`,

@@ -8,11 +8,11 @@ const TEXTS: readonly Key[] = [
   ..."process comm event call error kind path socket listener family type protocol local peer asked level".split(
     " ",
   ),
-  ..."option options from to dir closed_first child how cause via app_protocol sni".split(" "),
+  ..."option options from to dir closed_first child how cause via app_protocol sni standing why".split(" "),
 ] as Key[];
 const NUMBERS = [
   ..."seq pid tid call_id fd ret new_fd fds inode asked_value value backlog queue_len queue_limit".split(" "),
-  ..."wait_ns dur_ns status count ring direct new_direct cpu cpu_seq".split(" "),
+  ..."wait_ns dur_ns status count repaired since_ns ring direct new_direct cpu cpu_seq".split(" "),
 ] as Key[];
 /** A flag that is left out of a line is false; of these two it is not known. */
 const FLAGS = "pending cloexec nonblock inferred late unconfirmed doubtful sni_cut".split(" ") as Key[];

@@ -1284,6 +1284,23 @@ count?: number,
  */
 cause?: string,
 /**
+ * `standing`: how far the process's table can be trusted from here on: `exact`, `repaired` or `doubtful`. A process of
+ * which no line tells is exact.
+ */
+standing?: string,
+/**
+ * `standing`, where it is `repaired`: how many differences were found and set right so far.
+ */
+repaired?: number,
+/**
+ * `standing`, where it is `doubtful`: why, as a `cause`; or `unread`: no snapshot has read the table.
+ */
+why?: string,
+/**
+ * `standing`, where it is `repaired` or `doubtful`: since when, nanoseconds since the Unix epoch.
+ */
+since_ns?: number,
+/**
  * `io_uring`: the number that the ring has in the table of its process.
  */
 ring?: number,

@@ -176,6 +176,9 @@ function detail(line: Line): string {
   if (line.child) parts.push(`child ${line.child}`);
   if (line.fds) parts.push(`fds ${line.fds.join(" ")}`);
   if (line.status !== undefined) parts.push(`status ${line.status}`);
+  if (line.standing)
+    parts.push(line.repaired === undefined ? line.standing : `${line.standing} ${line.repaired}`);
+  if (line.why) parts.push(line.why);
   if (line.cause) parts.push(line.cause);
   if (line.via && line.via !== "syscall") parts.push(`via ${line.via}`);
   if (line.inferred) parts.push("inferred");

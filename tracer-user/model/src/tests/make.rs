@@ -3,7 +3,7 @@
 use crate::{
     address::Address,
     entity::Phase,
-    event::{Event, EventKind},
+    event::{Event, EventKind, Trust},
     ids::{BootNs, ProcessKey, SocketId, TableId},
     input::{
         Body, Call, Exec, Exit, FileRef, Fork, Input, LossCause, Lost, Options, Place, Queued, Reason, Row,
@@ -201,6 +201,8 @@ impl Making {
 /// A session under test.
 pub(super) struct Bench {
     pub(super) session: Session,
+    /// What was told of standings: pid, and how it stands since when on the boot clock. The other events leave it out.
+    pub(super) standings: Vec<(u32, Trust, Option<u64>)>,
 }
 
 impl Bench {
@@ -210,13 +212,20 @@ impl Bench {
     }
 
     pub(super) fn with(limits: Limits) -> Self {
-        let mut bench = Self { session: Session::new(limits) };
+        let mut bench = Self { session: Session::new(limits), standings: Vec::new() };
         bench.tell(&input(0, Body::Anchor { epoch_minus_boot_ns: EPOCH }));
         bench
     }
 
     pub(super) fn tell(&mut self, input: &Input) -> Vec<Event> {
-        self.session.ingest(input).to_vec()
+        let events = self.session.ingest(input).iter();
+        let (stands, others): (Vec<_>, Vec<_>) = events.partition(|event| event.kind == EventKind::Standing);
+        let boot = |epoch_ns: u64| epoch_ns - EPOCH.unsigned_abs();
+        self.standings.extend(stands.into_iter().filter_map(|event| {
+            let stands = event.stands.as_ref()?;
+            Some((event.process.pid, stands.trust, stands.since_epoch_ns.map(boot)))
+        }));
+        others.into_iter().cloned().collect()
     }
 
     /// The one event of an input.
