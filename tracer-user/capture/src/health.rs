@@ -57,18 +57,9 @@ impl Health {
         let mut losses = Vec::new();
         for (counter, cause) in TABLES {
             let total = self.total(*counter);
-            let told = self.told.entry(counter.0).or_default();
-            if total > *told {
-                losses.push(Lost { count: total - *told, cause: *cause, cpu: None });
-                *told = total;
-            }
+            losses.extend(grown(self.told.entry(counter.0).or_default(), total, *cause));
         }
-        let skipped = skipped_runs(programs);
-        if skipped > self.skipped_told {
-            let count = skipped - self.skipped_told;
-            losses.push(Lost { count, cause: LossCause::ProgramSkipped, cpu: None });
-            self.skipped_told = skipped;
-        }
+        losses.extend(grown(&mut self.skipped_told, skipped_runs(programs), LossCause::ProgramSkipped));
         losses
     }
 
@@ -92,13 +83,52 @@ impl Health {
     }
 }
 
+/// What a total has grown by since it was last told, which this tells.
+fn grown(told: &mut u64, total: u64, cause: LossCause) -> Option<Lost> {
+    let count = total.checked_sub(*told).filter(|count| *count > 0)?;
+    *told = total;
+    Some(Lost { count, cause, cpu: None })
+}
+
 /// Runs that the kernel skipped because the program was already running on that CPU (`recursion_misses` of
 /// `struct bpf_prog_info`, since 5.12; shown by proc_pid_fdinfo(5)).
 fn skipped_runs(programs: &Programs) -> u64 {
     let misses = |program: &Program| {
         let fd = program.fd().ok()?.as_fd().as_raw_fd();
-        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-        info.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse::<u64>().ok())
+        recursion_misses(&std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?)
     };
     programs.alone().filter_map(misses).sum()
+}
+
+/// The number in what the kernel says of a program's descriptor (`bpf_prog_show_fdinfo`, kernel/bpf/syscall.c).
+fn recursion_misses(info: &str) -> Option<u64> {
+    info.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{grown, recursion_misses};
+    use tracer_model::input::{LossCause, Lost};
+
+    #[test]
+    fn skipped_runs_are_read_from_the_kernels_words() {
+        let info = "pos:\t0\nflags:\t02000002\nmnt_id:\t16\nino:\t1064\nprog_type:\t26\nprog_jited:\t1\n\
+                    prog_tag:\t30aa0ab1aa1bd5b4\nmemlock:\t8192\nprog_id:\t61\nrun_time_ns:\t12\nrun_cnt:\t34\n\
+                    recursion_misses:\t56\nverified_insns:\t789\n";
+        assert_eq!(recursion_misses(info), Some(56));
+        // Before Linux 5.12, and of what is no program.
+        assert_eq!(recursion_misses("pos:\t0\nflags:\t02\n"), None);
+        assert_eq!(recursion_misses("recursion_misses:\t-1\n"), None);
+    }
+
+    #[test]
+    fn each_skipped_run_is_told_once() {
+        let mut told = 0;
+        let mut tell = |total| grown(&mut told, total, LossCause::ProgramSkipped);
+        let lost = |count| Some(Lost { count, cause: LossCause::ProgramSkipped, cpu: None });
+        let seen = [0, 3, 3, 5].map(&mut tell);
+        assert_eq!(seen, [None, lost(3), None, lost(2)]);
+        // A program that is not there any more takes its count with it.
+        assert_eq!([tell(4), tell(6)], [None, lost(1)]);
+    }
 }
