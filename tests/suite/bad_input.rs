@@ -1,8 +1,8 @@
 //! Whatever is wrong: an error that names the thing, the right exit code, and a traced server that does not notice.
 
 use crate::{
-    harness::{Group, Server, Sockreel, free_port, hold, lines, visits, wait_for},
-    real_servers::{complete, open_args},
+    harness::{Group, Server, Sockreel, complete, free_port, hold, lines, visits, wait_for},
+    real_servers::open_args,
 };
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::Signal;

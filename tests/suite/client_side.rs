@@ -1,9 +1,6 @@
 //! A client is traced as well; text and JSON replay byte for byte.
 
-use crate::{
-    harness::{Server, Sockreel, lines},
-    real_servers::complete,
-};
+use crate::harness::{Server, Sockreel, complete, lines};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::{ffi::OsString, fs};

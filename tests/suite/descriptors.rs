@@ -1,9 +1,6 @@
 //! Every way to make and to pass descriptors, against what the program that did it wrote down.
 
-use crate::{
-    harness::{Sockreel, lines},
-    real_servers::complete,
-};
+use crate::harness::{Sockreel, lines, sound};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use std::{
@@ -31,8 +28,7 @@ impl Traced {
         let ended = Sockreel::run(dir.path(), "descriptors", args)?;
         ensure!(ended.code == 0, "{}: {}", ended.code, ended.err);
         let lines = lines(&out)?;
-        complete(&lines)?;
-        ensure!(lines.iter().all(|line| line["event"] != "repair"), "repaired");
+        sound(&lines)?;
         let log: Value = serde_json::from_str(&fs::read_to_string(log)?)?;
         for skipped in log["skipped"].as_array().into_iter().flatten() {
             crate::harness::skipped(&format!("this kernel cannot: {skipped}"))?;

@@ -1,10 +1,7 @@
 //! Errors explain themselves: each failure names the very cause that was planted, its evidence is what the program, `/proc` and
 //! `ss` say, and a recording says the same.
 
-use crate::{
-    harness::{Group, Sockreel, free_port, lines, wait_for},
-    real_servers::complete,
-};
+use crate::harness::{Group, Sockreel, complete, free_port, lines, wait_for};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use std::{

@@ -1,10 +1,7 @@
 //! Sockets of every family, with what they are and how they are set: against what the program that made them reads from
 //! them, and against ss(8). Seen as they are made, and found by a snapshot.
 
-use crate::{
-    harness::{Sockreel, lines, wait_for},
-    real_servers::complete,
-};
+use crate::harness::{Sockreel, lines, sound, wait_for};
 use anyhow::{Context as _, Result, ensure};
 use nix::{
     sys::signal::{Signal, kill},
@@ -161,7 +158,7 @@ fn every_family_is_told_in_its_own_terms() -> Result<()> {
     ensure!(trace.interrupt()?.code == 0, "trace did not end well");
 
     let events = api.events()?;
-    complete(&events)?;
+    sound(&events)?;
     options(&facts, &events)?;
     nonblocking(&facts, &events)?;
     asked(&facts, &events)?;

@@ -2,8 +2,8 @@
 //! kernel has, `doctor` says the same, and the trace of a program that logs what it does equals its log.
 
 use crate::{
-    harness::{Guest, Sockreel, kind, lines, wait_for},
-    real_servers::{complete, open_args},
+    harness::{Guest, Sockreel, books_close, kind, lines, sound, wait_for},
+    real_servers::open_args,
     spoken, uring, verifier,
 };
 use anyhow::{Context as _, Result, ensure};
@@ -87,12 +87,12 @@ fn column(found: &Path, other: Option<(&str, &Column)>) -> Result<Column> {
         if let Ok(code) = read(&format!("{name}.code")) {
             let err = read(&format!("{name}.err"))?;
             ensure!(code.trim() == "0", "trace of {name} ended with {code}: {err}");
+            books_close(&err, true).with_context(|| name.to_owned())?;
         }
     }
+    books_close(&read("trace.err")?, true)?;
     let written = lines(&found.join("trace.jsonl"))?;
-    complete(&written)?;
-    let healed: Vec<_> = written.iter().filter(|line| line["event"] == "repair").collect();
-    ensure!(healed.is_empty(), "repaired: {healed:?}");
+    sound(&written)?;
     let log = lines(&found.join("log.jsonl"))?;
     let doctor = lines(&found.join("doctor.jsonl"))?;
 
@@ -117,8 +117,9 @@ fn column(found: &Path, other: Option<(&str, &Column)>) -> Result<Column> {
         compared += same_files(&lines(&found.join("files.log.jsonl"))?, &lines(&found.join("files.jsonl"))?)?;
     }
     compared += uring::same_operations(&found.join("rings.json"), &found.join("rings.jsonl"))?;
-    compared +=
-        spoken::same_spoken(&lines(&found.join("spoken.json"))?, &lines(&found.join("spoken.jsonl"))?)?;
+    let told = lines(&found.join("spoken.jsonl"))?;
+    sound(&told)?;
+    compared += spoken::same_spoken(&lines(&found.join("spoken.json"))?, &told)?;
     ensure!(open.interrupt()?.code == 0, "open did not end well");
     let walked = verifier::walked(&doctor)?;
     verifier::within_budget(&walked, other.map(|(series, _)| series))?;
@@ -327,7 +328,7 @@ fn same_waits(log: &[Value], written: &[Value]) -> Result<usize> {
 /// Files that were opened until the machine had no more to give (`ENFILE`), which is explained, and the trace went on. In machines of
 /// our own only.
 fn same_files(log: &[Value], written: &[Value]) -> Result<usize> {
-    complete(written)?;
+    sound(written)?;
     let counted = log.iter().find_map(|entry| entry["file_nr"].as_array()).context("it counted nothing")?;
     let counted: Vec<u64> =
         counted.iter().map(|number| number.as_str().unwrap_or_default().parse()).collect::<Result<_, _>>()?;

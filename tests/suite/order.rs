@@ -1,7 +1,7 @@
 //! Order: what happened one after the other, on several CPUs or within a call that takes long, is told so.
 
 use crate::{
-    harness::{Group, Sockreel, lines, table, wait_for},
+    harness::{Group, Sockreel, lines, sound, table, wait_for},
     tables,
 };
 use anyhow::{Context as _, Result, ensure};
@@ -27,6 +27,7 @@ fn what_threads_do_in_turns_is_told_in_turns() -> Result<()> {
     let ended = trace.insist()?;
     println!("{}", ended.err.trim());
     let all = lines(&out)?;
+    sound(&all)?;
     let turns: Vec<&Value> = all
         .iter()
         .filter(|line| line["call"] == "dup" || line["call"] == "close")

@@ -1,8 +1,8 @@
 //! A pid that is given again is another process: its table, its life and its events are its own.
 
 use crate::{
-    harness::{Sockreel, lines, wait_for},
-    real_servers::{complete, open_args},
+    harness::{Sockreel, lines, sound, wait_for},
+    real_servers::open_args,
 };
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ fn a_pid_that_is_given_again_is_another_process() -> Result<()> {
     let ended = Sockreel::run(dir.path(), "trace", args)?;
     ensure!(ended.code == 0, "{}: {}", ended.code, ended.err);
     let told = lines(&out)?;
-    complete(&told)?;
+    sound(&told)?;
     let known: Vec<Value> = serde_json::from_str(&fs::read_to_string(&log)?)?;
     let [first, second] = known.as_slice() else { anyhow::bail!("{} children", known.len()) };
     ensure!(first["pid"] == second["pid"], "the number was not given again: {first}, {second}");

@@ -8,10 +8,7 @@ mod generate;
 mod planted;
 mod replay;
 
-use crate::{
-    harness::{Sockreel, lines},
-    real_servers::complete,
-};
+use crate::harness::{Sockreel, lines, sound};
 use anyhow::{Context as _, Result, ensure};
 use compare::{Size, compare};
 use proptest::{
@@ -163,7 +160,7 @@ fn run(programs: &[Program]) -> Result<Outcome> {
     let ended = trace.ended()?;
     ensure!(ended.code == 0, "{}: {}", ended.code, ended.err);
     let lines = lines(&file("out.jsonl"))?;
-    complete(&lines)?;
+    sound(&lines)?;
     let marked = replay::marked(&file("reel"))?;
     let logs: Vec<Log> =
         fs::read_to_string(file("log"))?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;

@@ -1,10 +1,7 @@
 //! Accept queues: each connection is told in the queue of the very listener that accepts it, though several listeners
 //! share the port, and though they listened before tracing began.
 
-use crate::{
-    harness::{Group, Sockreel, lines, wait_for},
-    real_servers::complete,
-};
+use crate::harness::{Group, Sockreel, complete, lines, wait_for};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use std::{

@@ -1,9 +1,6 @@
 //! A connection costs few records: what its socket does during its own close travels with that close.
 
-use crate::{
-    harness::{Server, Sockreel, lines, signal_pid, visits, wait_for},
-    real_servers::complete,
-};
+use crate::harness::{Server, Sockreel, complete, lines, signal_pid, visits, wait_for};
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;

@@ -1,9 +1,6 @@
 //! Each way to select follows what it names, from the kernel on, and nothing else.
 
-use crate::{
-    harness::{ControlGroup, Server, Sockreel, lines, visits, wait_for},
-    real_servers::complete,
-};
+use crate::harness::{ControlGroup, Server, Sockreel, complete, lines, visits, wait_for};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::{collections::BTreeSet, ffi::OsString, fs};

@@ -1,6 +1,6 @@
 //! Descriptor tables that are copied while other threads change them, and tables of single threads, against `/proc`.
 
-use crate::harness::{Sockreel, Table, table, table_in, told_table, wait_for};
+use crate::harness::{Sockreel, Table, sound, table, table_in, told_table, wait_for};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::{
@@ -34,10 +34,7 @@ fn traced(how: &str, count: usize, look: impl Fn(&crate::harness::Api, &[u32]) -
     let pids = serve.command(&program.to_string_lossy())?;
     wait_for("the tables", || look(&api, &pids))?;
     let events = api.events()?;
-    let repairs = events.iter().filter(|event| event["via"] == "repair");
-    let repairs: Vec<String> =
-        repairs.map(|event| format!("{} {} {}", event["process"], event["fd"], event["kind"])).collect();
-    ensure!(repairs.is_empty(), "{how}: {} repairs: {repairs:?}", repairs.len());
+    sound(&events).context(how.to_owned())?;
     let processes = api.get("processes")?;
     for process in processes["processes"].as_array().context("no processes")? {
         ensure!(process["standing"] == "exact", "{process}");

@@ -2,9 +2,8 @@
 //! of its namespace's counters meanwhile.
 
 use crate::{
-    harness::{Api, Sockreel, lines, wait_for},
+    harness::{Api, Sockreel, complete, lines, wait_for},
     listeners::{Program, serve},
-    real_servers::complete,
 };
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
