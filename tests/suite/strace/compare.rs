@@ -40,6 +40,8 @@ pub(super) struct Comparison {
     /// Calls in strace's log, by name.
     pub(super) by_name: BTreeMap<String, usize>,
     pub(super) differences: Vec<String>,
+    /// The place of each call's line among all lines, by the call's place in strace's log.
+    pub(super) places: BTreeMap<usize, usize>,
 }
 
 /// A call of `getsockname` or `getpeername`, and how many facts of its thread came before it.
@@ -56,7 +58,8 @@ pub(super) fn compare(log: &Log, lines: &[Value]) -> Result<Comparison> {
     let mut facts: BTreeMap<u32, Vec<Fact>> = BTreeMap::new();
     let mut asked: BTreeMap<u32, Vec<Asked<'_>>> = BTreeMap::new();
     let mut sockets = NonBlocking::default();
-    for call in &log.calls {
+    let mut own: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (at, call) in log.calls.iter().enumerate() {
         let known = facts.entry(call.tid).or_default();
         if ASKING.contains(&call.name.as_str()) {
             asked.entry(call.tid).or_default().push(Asked { call, after: known.len() });
@@ -64,6 +67,7 @@ pub(super) fn compare(log: &Log, lines: &[Value]) -> Result<Comparison> {
             *result.by_name.entry(call.name.clone()).or_default() += 1;
             result.calls.0 += 1;
             known.push(fact);
+            own.entry(call.tid).or_default().push(at);
         }
     }
     result.calls.1 = told.calls.values().map(Vec::len).sum();
@@ -74,6 +78,8 @@ pub(super) fn compare(log: &Log, lines: &[Value]) -> Result<Comparison> {
         let known = facts.get(&tid).map_or(&[][..], Vec::as_slice);
         let lines = told.calls.get(&u64::from(tid)).map_or(&[][..], Vec::as_slice);
         let places = result.thread(tid, known, lines);
+        let calls = own.get(&tid).into_iter().flatten().zip(&places);
+        result.places.extend(calls.filter_map(|(at, place)| Some((*at, (*place)?))));
         for asked in asked.get(&tid).into_iter().flatten() {
             result.address(&told, asked, &places)?;
         }
@@ -143,15 +149,7 @@ impl Comparison {
 
     /// Wait statuses of processes. A number that was a thread's at one time and a process's at another is left out.
     fn ends(&mut self, log: &Log, told: &Lines, root: u32) {
-        let (mut processes, mut threads) = (BTreeSet::from([root]), BTreeSet::new());
-        for call in &log.calls {
-            if let (Outcome::Returned(child), "fork" | "vfork" | "clone" | "clone3") =
-                (&call.outcome, call.name.as_str())
-            {
-                let made = if call.text.contains("CLONE_THREAD") { &mut threads } else { &mut processes };
-                made.extend(u32::try_from(*child));
-            }
-        }
+        let (processes, threads) = made(&log.calls, root);
         for pid in processes.difference(&threads) {
             let known: Vec<u64> =
                 log.ends.iter().filter(|(tid, _)| tid == pid).map(|(_, status)| u64::from(*status)).collect();
@@ -167,6 +165,20 @@ impl Comparison {
             }
         }
     }
+}
+
+/// The processes that strace's log tells of, and the threads beside their leaders.
+pub(super) fn made(calls: &[Call], root: u32) -> (BTreeSet<u32>, BTreeSet<u32>) {
+    let (mut processes, mut threads) = (BTreeSet::from([root]), BTreeSet::new());
+    for call in calls {
+        if let (Outcome::Returned(child), "fork" | "vfork" | "clone" | "clone3") =
+            (&call.outcome, call.name.as_str())
+        {
+            let made = if call.text.contains("CLONE_THREAD") { &mut threads } else { &mut processes };
+            made.extend(u32::try_from(*child));
+        }
+    }
+    (processes, threads)
 }
 
 /// How many facts and lines to pass over until both sides agree again; at least one of them.

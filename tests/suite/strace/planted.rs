@@ -1,14 +1,14 @@
 //! Edits that are planted in either side of a run on which both agree: the comparison must find every one.
 
 use super::{
-    compare::compare,
+    compare::{Comparison, compare, made},
     facts::Fact,
     log::{Call, Log, Outcome},
     nonblocking::NonBlocking,
 };
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One side of a run, changed at one place.
 type Edit<T> = (&'static str, fn(&mut Vec<T>, usize) -> bool);
@@ -111,6 +111,40 @@ const OF_LINES: &[Edit<Value>] = &[
         true
     }),
 ];
+
+/// Calls of a run in which edits are planted: each edit costs a whole comparison.
+const CALLS: usize = 1000;
+
+/// Plants every edit in the first [`CALLS`] of a run on which both sides agree, as `found` says; returns how many were planted.
+pub(super) fn edits_of_a_run_are_found(log: &Log, lines: &[Value], found: &Comparison) -> Result<usize> {
+    let (log, lines) = begin(log, lines, found)?;
+    let whole = compare(&log, &lines)?;
+    ensure!(whole.differences.is_empty(), "the run's begin differs: {:?}", whole.differences);
+    let planted = every_edit_is_found(&log, &lines, 1)?;
+    // All but those of an error and of an address fit every run.
+    let least = OF_CALLS.len() + OF_LINES.len() - 4;
+    ensure!(planted >= least, "only {planted} edits of {} calls were planted", log.calls.len());
+    Ok(planted)
+}
+
+/// The first calls of strace's log, and the lines without those that tell later ones.
+fn begin(log: &Log, lines: &[Value], found: &Comparison) -> Result<(Log, Vec<Value>)> {
+    let calls = log.calls.get(..CALLS).unwrap_or(&log.calls).to_vec();
+    let root = calls.first().context("strace's log has no call")?.tid;
+    // A `recvmsg` may have several lines, at one moment.
+    let moment = |line: &Value| (line["tid"].as_u64(), line["ts_ns"].as_u64(), line["call"].to_string());
+    let later: BTreeSet<_> =
+        found.places.range(calls.len()..).filter_map(|(_, place)| lines.get(*place)).map(moment).collect();
+    let (processes, _) = made(&calls, root);
+    let ends = |line: &Value| {
+        line["event"] != "exit"
+            || line["pid"]
+                .as_u64()
+                .is_some_and(|pid| u32::try_from(pid).is_ok_and(|pid| processes.contains(&pid)))
+    };
+    let kept = lines.iter().filter(|line| ends(line) && !later.contains(&moment(line)));
+    Ok((Log { calls, ends: log.ends.clone() }, kept.cloned().collect()))
+}
 
 /// Plants every edit at `times` places of each side; returns how many were planted. One that is not found is an error.
 pub(super) fn every_edit_is_found(log: &Log, lines: &[Value], times: usize) -> Result<usize> {

@@ -4,12 +4,9 @@ use super::{
     compare::compare,
     facts::{ASKING, COVERED},
     log::Log,
-    planted::every_edit_is_found,
+    planted::edits_of_a_run_are_found,
 };
-use crate::{
-    harness::{Sockreel, lines, wait_for},
-    real_servers::complete,
-};
+use crate::harness::{Sockreel, lines, sound, wait_for};
 use anyhow::{Context as _, Result, ensure};
 use std::{
     ffi::OsString,
@@ -20,9 +17,6 @@ use std::{
 
 /// How many differences a failure shows.
 const SHOWN: usize = 12;
-
-/// Calls of a run in which edits are planted afterwards; each costs a whole comparison.
-const PLANTED_UP_TO: usize = 1000;
 
 /// A command that runs under strace, which runs under sockreel.
 pub(super) struct Traced {
@@ -69,7 +63,7 @@ impl Traced {
         let ended = self.sockreel.ended()?;
         ensure!(ended.code == code, "{}: exit code {}: {}{}", self.name, ended.code, ended.out, ended.err);
         let lines = lines(&self.out)?;
-        complete(&lines)?;
+        sound(&lines)?;
         let log = Log::read(&String::from_utf8_lossy(&fs::read(&self.log)?))?;
         let found = compare(&log, &lines).with_context(|| self.name)?;
         for (call, least) in expected {
@@ -83,7 +77,7 @@ impl Traced {
             found.differences.len(),
             found.differences.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n")
         );
-        let planted = if found.calls.0 <= PLANTED_UP_TO { every_edit_is_found(&log, &lines, 1)? } else { 0 };
+        let planted = edits_of_a_run_are_found(&log, &lines, &found).with_context(|| self.name)?;
         // Shown also where the test passes: these figures are the proof's size.
         writeln!(
             std::io::stderr(),
