@@ -193,7 +193,8 @@ impl Sockets {
     fn refresh(&mut self, id: SocketId, sock: &Sock, ino: u64, ts: BootNs, revisions: &mut Revisions) {
         let Some(kept) = self.kept.get_mut(&id) else { return };
         let socket = &mut kept.socket;
-        let mut changed = lifecycle::newer_address(&mut socket.local, &sock.local);
+        let named = lifecycle::newer_address(&mut socket.local, &sock.local);
+        let mut changed = named;
         let mut peer = socket.peer.clone();
         if lifecycle::newer_address(&mut peer, &sock.peer) {
             lifecycle::leave_peer(socket);
@@ -221,6 +222,20 @@ impl Sockets {
             revisions.touch(Entity::Socket(id), &mut kept.socket.rev);
         }
         self.join_ends(id, sock.peer_sk, revisions);
+        if named {
+            self.name_peer(id, revisions);
+        }
+    }
+
+    /// A unix socket may get its name when it is connected already: that is its other end's peer then (`unix_getname`,
+    /// net/unix/af_unix.c). Who only sends datagrams to a socket is no peer of it.
+    fn name_peer(&mut self, id: SocketId, revisions: &mut Revisions) {
+        let Some(socket) = self.get(id).map(|kept| &kept.socket) else { return };
+        let (Some(other), name) = (socket.other_end, socket.local.clone()) else { return };
+        let connected = |kept: &Kept| lifecycle::phase(&kept.socket) == Phase::Connected;
+        if self.get(other).is_some_and(|kept| connected(kept) && kept.socket.other_end == Some(id)) {
+            self.change(other, revisions, |kept| kept.socket.peer = name);
+        }
     }
 
     /// The two ends of a unix connection know each other, once both are known.

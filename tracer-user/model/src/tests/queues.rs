@@ -160,6 +160,28 @@ fn a_unix_connection_waits_from_its_connect_on_and_both_ends_know_each_other() {
 }
 
 #[test]
+fn a_name_that_an_end_gets_later_is_the_other_ends_peer() {
+    let mut bench = Bench::new();
+    let end = |n: u64, other: u64| Sock { peer_sk: 0x5000 + other, ..unix(n, ESTABLISHED) };
+    let pair =
+        call(100, Syscall::Socketpair, 0).result(slot(5, socket_file(10))).result(slot(6, socket_file(20)));
+    bench.call(pair.sock(end(10, 20)).sock(end(20, 10)));
+    let name = Address::Unix(b"late".to_vec());
+    let bound = Sock { local: name.clone(), ..end(10, 20) };
+    let event = bench.call(
+        call(200, Syscall::Bind, 0)
+            .args(&[5])
+            .asked(name.clone())
+            .subject(slot(5, socket_file(10)))
+            .sock(bound),
+    );
+    let bound = event.socket.unwrap();
+    let other = bench.socket(bound).other_end.unwrap();
+    assert_eq!((&bench.socket(bound).local, &bench.socket(other).peer), (&name, &name));
+    assert_eq!(bench.socket(bound).peer, Address::Unix(Vec::new()));
+}
+
+#[test]
 fn a_unix_connection_that_was_accepted_before_its_connect_returned_has_no_wait() {
     let mut bench = Bench::new();
     unix_listener(&mut bench);
