@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn a_single_repair_or_doubt_is_found() {
         let open = json!({"event": "open", "via": "syscall"});
-        assert!(unrepaired(&[open.clone()]).is_ok());
+        assert!(unrepaired(std::slice::from_ref(&open)).is_ok());
         for line in [
             json!({"event": "repair", "via": "repair", "fd": 3}),
             json!({"event": "close", "via": "repair", "fd": 3}),
