@@ -1,5 +1,7 @@
-//! What the kernel has: `/proc/PID/fd`, `fdinfo`, and the socket diagnostics of `ss` (iproute2).
+//! What the kernel has: `/proc/PID/fd`, `fdinfo`, the socket diagnostics of `ss` (iproute2), and `/proc/PID/net` of what `ss`
+//! shows without an inode.
 
+use super::listed;
 use crate::harness::table;
 use anyhow::{Context as _, Result, ensure};
 use std::{
@@ -12,6 +14,9 @@ use std::{
 /// `O_CLOEXEC` (include/uapi/asm-generic/fcntl.h), as `fdinfo` shows close-on-exec.
 const O_CLOEXEC: u32 = 0o2_000_000;
 
+/// `O_NONBLOCK`, in the same place.
+const O_NONBLOCK: u32 = 0o4_000;
+
 /// Ends of what `ss` says of one socket: which directions are open.
 const DIRECTIONS: [&str; 4] = ["<->", "-->", "<--", "---"];
 
@@ -23,6 +28,8 @@ pub(super) struct Held {
     /// `major:minor`.
     pub(super) dev: String,
     pub(super) cloexec: bool,
+    /// `O_NONBLOCK`, of a socket.
+    pub(super) nonblock: bool,
 }
 
 /// The table of a stopped process; `None` where it has ended.
@@ -34,8 +41,9 @@ pub(super) fn held(pid: u32) -> Result<Option<BTreeMap<i64, Held>>> {
         let dev = format!("{}:{}", libc::major(dev), libc::minor(dev));
         let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}"))?;
         let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).context("no flags")?;
-        let cloexec = u32::from_str_radix(flags.trim(), 8)? & O_CLOEXEC != 0;
-        slots.insert(fd, Held { kind, ino, dev, cloexec });
+        let flags = u32::from_str_radix(flags.trim(), 8)?;
+        let nonblock = kind == "socket" && flags & O_NONBLOCK != 0;
+        slots.insert(fd, Held { kind, ino, dev, cloexec: flags & O_CLOEXEC != 0, nonblock });
     }
     Ok(Some(slots))
 }
@@ -51,16 +59,18 @@ pub(super) fn tables_of_threads(pid: u32) -> Result<Vec<BTreeMap<i64, Held>>> {
     Ok(tables)
 }
 
-/// A socket as `ss` shows it, in the contract's words.
+/// A socket as the kernel shows it, in the contract's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Socket {
-    /// `tcp`, `udp`, `unix`.
+    /// `tcp`, `udp`, `raw`, or the family: `unix`, `netlink`, `packet`.
     pub(super) protocol: &'static str,
-    /// `stream`, `dgram`, `seqpacket`.
-    pub(super) ty: &'static str,
+    /// `stream`, `dgram`, `seqpacket`, `raw`; `None` where the kernel does not show it.
+    pub(super) ty: Option<&'static str>,
     pub(super) state: &'static str,
     pub(super) local: Option<String>,
     pub(super) peer: Option<String>,
+    /// Of a unix socket, the inode of the one at its other end; 0 where that has none.
+    pub(super) other_end: u64,
     /// For a listener: length and limit of its accept queue.
     pub(super) queue: Option<(u64, u64)>,
 }
@@ -73,7 +83,7 @@ pub(super) fn sockets(pid: u32) -> Result<HashMap<u64, Socket>> {
         .output()?;
     ensure!(output.status.success(), "ss: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout)?;
-    let mut sockets = HashMap::new();
+    let mut sockets = listed::sockets(pid)?;
     for line in text.lines() {
         let words: Vec<&str> =
             line.split_whitespace().take_while(|word| !DIRECTIONS.contains(word)).collect();
@@ -92,22 +102,23 @@ pub(super) fn sockets(pid: u32) -> Result<HashMap<u64, Socket>> {
             "u_seq" => ("unix", "seqpacket"),
             _ => continue,
         };
-        let (ino, local, peer) = if protocol == "unix" {
-            let [name @ .., ino, _, _] = rest else { continue };
+        let (ino, local, peer, other_end) = if protocol == "unix" {
+            let [name @ .., ino, _, other_end] = rest else { continue };
             let name = name.join(" ");
             (
                 ino.parse().with_context(|| line.to_owned())?,
                 (name != "*").then(|| format!("unix:{name}")),
                 None,
+                other_end.parse().with_context(|| line.to_owned())?,
             )
         } else {
             let [local, peer, details @ ..] = rest else { continue };
             let ino = details.iter().find_map(|word| word.strip_prefix("ino:"));
             // What no descriptor points to has no inode.
             let Some(ino) = ino else { continue };
-            (ino.parse().with_context(|| line.to_owned())?, internet(local), internet(peer))
+            (ino.parse().with_context(|| line.to_owned())?, internet(local), internet(peer), 0)
         };
-        sockets.insert(ino, Socket { protocol, ty, state, local, peer, queue });
+        sockets.insert(ino, Socket { protocol, ty: Some(ty), state, local, peer, other_end, queue });
     }
     Ok(sockets)
 }

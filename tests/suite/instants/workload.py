@@ -161,6 +161,21 @@ def executes():
     os.close(pipe[1])
 
 
+def others():
+    """Sockets of other families, held for a while."""
+    ping = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    frames = socket.socket(socket.AF_PACKET, random.choice([socket.SOCK_RAW, socket.SOCK_DGRAM]), 0)
+    route = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    with ping, frames, route:
+        if random.random() < 0.5:
+            ping.bind((HOST, 0))
+            frames.bind(("lo", random.choice([3, 0x0806])))
+            route.bind((0, random.choice([0, 0x11])))
+        if random.random() < 0.3:
+            ping.connect((HOST, 0))
+        time.sleep(0.02)
+
+
 def clients(*turns):
     threads = [threading.Thread(target=again, args=[turn]) for turn in turns]
     for thread in threads:
@@ -196,6 +211,13 @@ for port in (8080, 8081, 6379, 7001, 7002):
 spawn(clients, web, web, redis)
 spawn(clients, lambda: echo(7001), lambda: echo(7002), unix_stream)
 spawn(clients, datagrams, pairs, executes)
+kept = [
+    socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6),
+    socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3)),
+    socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, socket.NETLINK_ROUTE),
+]
+kept[2].bind((0, 1))
+spawn(clients, others)
 subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL)
 with open(f"{DIR}/marker.new", "w") as file:
     file.write(str(marks))
