@@ -135,8 +135,9 @@ const PEEK: &str = "\
     TLS are, which is left out or cut where it is not within those bytes.
 
     The bytes are in the process's memory, not in the kernel: what is told is what they say. Connections whose first bytes go \
-    through io_uring, splice or sendfile, were exchanged before tracing began, or are of another protocol are unknown. Costs \
-    something at every read and write of a followed process, and nothing where it is not asked for.";
+    through io_uring, splice or sendfile, were exchanged before tracing began, or are of another protocol are unknown. Costs about \
+    750 ns at a read or write of a followed process's connection once its protocol is known, 1,400 ns where that is HTTP/1, and \
+    nothing where it is not asked for.";
 
 /// What `leaks` tells, and what it takes.
 const LEAKS: &str = "\
@@ -162,8 +163,8 @@ const STACKS: &str = "\
 
     Of the caller's memory the kernel programs read its frames and 768 bytes at the top of its stack; of these, words that can be \
     addresses are kept until the stack has been followed. Files are opened by a process of its own that keeps the \
-    privileges for that and has no network. Costs something at every call that makes a descriptor, and nothing where it is not \
-    asked for.";
+    privileges for that and has no network. Costs about 1,500 ns at every call that makes a descriptor, and nothing where it \
+    is not asked for.";
 
 /// What is traced, and what is started for it.
 #[derive(Args, Debug)]
@@ -177,17 +178,17 @@ pub(crate) struct Target {
     /// comes less often, so that checks take at most a thousandth of the time
     #[arg(long, value_name = "INTERVAL", default_value = "10s", value_parser = interval)]
     pub(crate) check: Interval,
-    /// Trace the scheduler too: where the time between queued and accepted goes. Costs something at every change of
-    /// threads on a processor
+    /// Trace the scheduler too: where the time between queued and accepted goes. Costs about 400 ns at every change of threads
+    /// on a processor, 1,100 ns where the thread has accepted
     #[arg(long)]
     pub(crate) sched: bool,
     /// Tell what is spoken on connections made from now on: at most 64 bytes of a read or write are looked at until that is
-    /// known, and of each answer in HTTP/1 until one switches the connection. No payload is kept. Costs something at every
-    /// read and write
+    /// known, and of each answer in HTTP/1 until one switches the connection. No payload is kept. Costs about 750 ns at a read
+    /// or write, 1,400 ns in HTTP/1
     #[arg(long, long_help = PEEK)]
     pub(crate) peek: bool,
     /// Read the stack of each call that makes a descriptor, by frame pointers: leaks then tells from where what is left was
-    /// made. Costs something at every such call
+    /// made. Costs about 1,500 ns at every such call
     #[arg(long, long_help = STACKS)]
     pub(crate) stacks: bool,
     /// Room for records on their way from the kernel, such as 16M; a power of two of at least a page
@@ -281,7 +282,14 @@ pub(crate) struct Fds {
     pub(crate) asking: Asking,
 }
 
+/// How the columns of `sockets` differ from those of ss(8).
+const COLUMNS: &str = "\
+    The columns are those of ss(8). States are named as the kernel names them: ESTABLISHED where ss prints ESTAB. Recv-Q and \
+    Send-Q are told of listeners, for which they are length and limit of the accept queue; bytes that wait in connections are not \
+    read. An address that is not set is * as a whole.";
+
 #[derive(Args, Debug)]
+#[command(after_help = COLUMNS)]
 #[expect(clippy::struct_excessive_bools, reason = "they are switches, each by itself")]
 pub(crate) struct Sockets {
     /// Only those that take connections, and datagram sockets without a peer

@@ -34,6 +34,7 @@ const TEST_PACKAGES: &[&str] = &[
     "busybox-static",
     "cpio",
     "strace",
+    "lsof",
     "postgresql",
     "haproxy",
     "systemd",

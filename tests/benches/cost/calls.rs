@@ -18,6 +18,9 @@ pub(crate) fn rows(size: Size) -> Result<Vec<Row>> {
     let exchange = more_ns(Kind::Exchange, true, &["--peek"], size)?;
     let turns = more_ns(Kind::Turns, false, &["--sched"], size)?;
     let acceptor = more_ns(Kind::AcceptorTurns, true, &["--sched"], size)?;
+    let made = more_ns(Kind::Dup, true, &[], size)?;
+    let stacks = more_ns(Kind::Dup, true, &["--stacks"], size)?;
+    let without_stack = median(&made.more).context("no figure")?;
     let each = |figures: &Figures, calls: f64| figures.more.iter().map(|more| more / calls).collect();
     // A datagram to oneself is two untraced calls and one segment.
     let calls = 2.0 * median(&untraced.more).context("no figure")?;
@@ -65,6 +68,13 @@ pub(crate) fn rows(size: Size) -> Result<Vec<Row>> {
             change(&acceptor, 1.0),
         )
         .beside(format!("{}, two changes and four calls", alone(&acceptor))),
+        Row::new(
+            "the stack of a call that makes a descriptor (--stacks)",
+            Goal::AtMost(1_000.0),
+            "ns",
+            stacks.more.iter().map(|more| more - without_stack).collect(),
+        )
+        .beside(format!("{without_stack:.0} ns for the call and a close that are traced without")),
     ])
 }
 

@@ -12,6 +12,7 @@ use nix::{
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _, pipe, stdin, stdout},
     net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket},
+    os::fd::AsFd as _,
     process::{ChildStdin, ChildStdout, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -26,6 +27,8 @@ pub(crate) enum Kind {
     Getfd,
     /// The same call in a use that is recorded.
     Setfd,
+    /// A descriptor that is made and closed: two recorded calls.
+    Dup,
     /// A datagram to itself: two untraced calls, and one segment received.
     Datagram,
     /// Two threads on one CPU take turns: two changes of threads, two wake-ups and four untraced calls.
@@ -44,6 +47,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("getppid", Kind::Getppid),
     ("getfd", Kind::Getfd),
     ("setfd", Kind::Setfd),
+    ("dup", Kind::Dup),
     ("datagram", Kind::Datagram),
     ("turns", Kind::Turns),
     ("acceptor-turns", Kind::AcceptorTurns),
@@ -155,6 +159,10 @@ fn turn(kind: Kind) -> Result<Turn> {
             Ok(())
         }),
         Kind::Setfd | Kind::Paced => Box::new(set_flag),
+        Kind::Dup => Box::new(|| {
+            stdin().as_fd().try_clone_to_owned()?;
+            Ok(())
+        }),
         Kind::Turns => turns()?,
         Kind::AcceptorTurns => {
             connection()?;
