@@ -18,7 +18,7 @@ pub(crate) struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Totals { events, lost, doubtful, repairs, checks, checks_ns, .. } = self.totals;
+        let Totals { events, lost, doubtful, repairs, checks, checks_ns, stacks_missed, .. } = self.totals;
         let doubtful = u64::try_from(doubtful).unwrap_or(u64::MAX);
         write!(
             f,
@@ -34,6 +34,9 @@ impl fmt::Display for Summary {
         }
         if checks > 0 {
             write!(f, "; {} checks in {} µs", grouped(checks), grouped(checks_ns / 1000))?;
+        }
+        if let Some(missed) = stacks_missed {
+            write!(f, "; {} stacks not read", grouped(missed))?;
         }
         match &self.recorded {
             Some((path, inputs)) => write!(f, "; recorded {} inputs to {}", grouped(*inputs), path.display()),
@@ -75,14 +78,15 @@ mod tests {
         let totals = Totals { events: 1234, lost: 0, doubtful: 1, ..Totals::default() };
         let summary = Summary { totals: totals.clone(), account: None, recorded: None, incomplete: false };
         assert_eq!(summary.to_string(), "sockreel: 1,234 events, 0 lost, 1 doubtful, 0 repaired");
-        let totals = Totals { checks: 2, checks_ns: 1_234_567, repairs: 3, ..totals };
+        let totals =
+            Totals { checks: 2, checks_ns: 1_234_567, repairs: 3, stacks_missed: Some(1_000), ..totals };
         let account = Some(Account { attempted: 9, delivered: 7, lost: 2 });
         let recorded = Some(("r.mcap".into(), 5678));
         let summary = Summary { totals, account, recorded, incomplete: false };
         assert_eq!(
             summary.to_string(),
             "sockreel: 1,234 events, 0 lost, 1 doubtful, 3 repaired; records: 9 attempted, 7 delivered, 2 lost; \
-             2 checks in 1,234 µs; recorded 5,678 inputs to r.mcap"
+             2 checks in 1,234 µs; 1,000 stacks not read; recorded 5,678 inputs to r.mcap"
         );
     }
 }

@@ -59,6 +59,8 @@ pub struct Totals {
     pub checks: u64,
     /// That time, nanoseconds.
     pub checks_ns: u64,
+    /// Where stacks of calls that make a descriptor are read: how many could not be.
+    pub stacks_missed: Option<u64>,
 }
 
 /// What changed after a revision: whole entities, oldest change first.
@@ -247,6 +249,7 @@ impl Session {
             repairs: self.repairs,
             checks: self.checks.0,
             checks_ns: self.checks.1,
+            stacks_missed: self.stacks_missed(),
         }
     }
 

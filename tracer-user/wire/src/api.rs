@@ -63,6 +63,10 @@ pub struct Status {
     pub checks: u64,
     /// How long the kernel took to write them, nanoseconds.
     pub checks_ns: u64,
+    /// Stacks of calls that make a descriptor that could not be read; absent where none are read (`--stacks`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub stacks_missed: Option<u64>,
     /// Events that are still kept.
     pub kept: u64,
     /// `seq` of the oldest kept event.

@@ -52,6 +52,7 @@ pub(crate) fn status(session: &Session) -> Status {
         repairs: totals.repairs,
         checks: totals.checks,
         checks_ns: totals.checks_ns,
+        stacks_missed: totals.stacks_missed,
         kept: u64::try_from(history.len()).unwrap_or(u64::MAX),
         first_seq: history.first_seq(),
         kept_since: offset(history.first_ts().unwrap_or(session.now()), t0),
