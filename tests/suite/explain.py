@@ -217,27 +217,29 @@ except ConnectionAbortedError:
     fails('connect-destroyed', 'destroyed', lambda: waits.connect(flooded.getsockname()))
     over.set()
     destroyer.join()
-mark('reset')
-client = socket.create_connection(server.getsockname())
-child = server.accept()[0]
-client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
-number = client.fileno()
-client.close()
-fails('reset', 'peer_reset', lambda: child.recv(1), holder={'fd': number, 'pid': os.getpid()}, state=True)
-mark('pipe')
-client = socket.create_connection(server.getsockname())
-child = server.accept()[0]
-number = client.fileno()
-client.close()
-child.send(b'x')
 
 
-def write_twice():
+def write_on():
     for _ in range(100):
         child.send(b'x')
 
 
-fails('pipe', 'peer_gone', write_twice, holder={'fd': number, 'pid': os.getpid()}, state=True)
+# A child of the second has its client's address as IPv6 maps it, the client has it as IPv4.
+for ending, accepts in ('', server), ('-dual', listener(INET6, ('::', 0))):
+    mark('reset' + ending)
+    client = socket.create_connection((HOST, port(accepts)))
+    child = accepts.accept()[0]
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    peer = {'fd': client.fileno(), 'pid': os.getpid()}
+    client.close()
+    fails('reset' + ending, 'peer_reset', lambda: child.recv(1), holder=peer, state=True)
+    mark('pipe' + ending)
+    client = socket.create_connection((HOST, port(accepts)))
+    child = accepts.accept()[0]
+    peer = {'fd': client.fileno(), 'pid': os.getpid()}
+    client.close()
+    child.send(b'x')
+    fails('pipe' + ending, 'peer_gone', write_on, holder=peer, state=True)
 
 # What a socket does not allow.
 fails('family', 'no_family', lambda: socket.socket(12, socket.SOCK_STREAM))

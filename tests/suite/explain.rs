@@ -1,7 +1,7 @@
 //! Errors explain themselves: each failure names the very cause that was planted, its evidence is what the program, `/proc` and
 //! `ss` say, and a recording says the same.
 
-use crate::harness::{Group, Sockreel, complete, free_port, lines, wait_for};
+use crate::harness::{Group, Sockreel, complete, free_port, is_accepted, lines, only_alarms_of, wait_for};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use std::{
@@ -178,6 +178,49 @@ sys.stdin.readline()"
     Ok(())
 }
 
+/// The same server under `serve`: what waits because accepts fail, and the table that has no room, are all that is told.
+#[test]
+fn a_full_table_is_all_that_any_detector_tells() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (port, limit) = (free_port()?, 32_i64);
+    let server = format!("ulimit -n {limit}; exec /usr/bin/python3 -m http.server {port} --bind 127.0.0.1");
+    let mut sockreel = Sockreel::start(
+        dir.path(),
+        "serve",
+        ["serve", "--listen", "127.0.0.1:0", "--", "/bin/sh", "-c", &server],
+    )?;
+    let api = sockreel.api()?;
+    wait_for("the server", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map(drop).map_err(Into::into))?;
+    let pid = sockreel.command("/usr/bin/python3")?[0];
+    // One by one until its table is full, and few enough then for its queue.
+    let mut clients = Vec::new();
+    while crate::harness::table(pid)?.keys().filter(|fd| **fd < limit).count() < usize::try_from(limit)? {
+        let client = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        wait_for("its accept", || is_accepted(port, client.local_addr()?.port()))?;
+        clients.push(client);
+    }
+    for _ in 0..3 {
+        clients.push(TcpStream::connect((Ipv4Addr::LOCALHOST, port))?);
+    }
+    let full = ["leaks room", "queues stuck"];
+    wait_for("the findings", || only_alarms_of(&api, &full))?;
+    let queue = api.get(&format!("answers/queues?of={port}"))?["queues"][0].clone();
+    let stuck = &queue["findings"][0];
+    ensure!(stuck["error"] == "EMFILE" && stuck["evidence"]["seq"].is_u64(), "{queue}");
+    ensure!(
+        queue["failed"][0]["error"] == "EMFILE" && queue["failed"][0]["count"].as_u64() > Some(100),
+        "{queue}"
+    );
+    let room = api.get("answers/leaks")?["room"][0].clone();
+    let table = crate::harness::table(pid)?;
+    ensure!(room["process"]["pid"] == pid && room["limit"] == limit, "{room}");
+    ensure!(room["used"] == table.len(), "{table:?}: {room}");
+    drop(clients);
+    wait_for("an end of it", || only_alarms_of(&api, &[]))?;
+    sockreel.insist()?;
+    Ok(())
+}
+
 /// A real server whose table is full: every accept fails at once, again and again.
 #[test]
 fn a_full_table_and_the_spin_on_it_are_told() -> Result<()> {
@@ -229,6 +272,14 @@ fn a_full_table_and_the_spin_on_it_are_told() -> Result<()> {
     let all: Vec<&Value> = told.iter().filter(full).collect();
     let place = all.iter().position(|other| other["seq"] == line["seq"]).context("it is gone")?;
     ensure!(explain["failures"].as_u64() == Some(place as u64 + 1), "{place} before: {line}");
+    // The rate is that of the lines from the first on.
+    let number = |value: &Value| value.as_u64().with_context(|| format!("no number: {line}"));
+    let lasts = number(&line["ts_ns"])? - number(&all[0]["ts_ns"])?;
+    let failing = number(&explain["failing_ns"])?;
+    ensure!(failing.abs_diff(lasts) < 1_000_000, "{lasts} ns since {}: {line}", all[0]);
+    let rate = place as u64 * 1_000_000_000 / failing;
+    let text = explain["text"].as_str().context("no sentence")?;
+    ensure!(text.contains(&format!(", {rate} a second")), "{rate} a second: {line}");
     // The oldest of what fills the table is the first connection that is still open.
     let closed = |accept: &Value| {
         let later = told.iter().filter(|line| line["seq"].as_u64() > accept["seq"].as_u64());

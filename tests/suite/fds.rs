@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use std::{collections::BTreeMap, collections::BTreeSet, fs, io::Write as _};
+use std::{collections::BTreeMap, collections::BTreeSet, fs, io::Write as _, process::Command};
 
 /// The rows of one process.
 fn rows(fds: &Value, pid: u32) -> Result<Vec<Value>> {
@@ -37,6 +37,33 @@ fn a_snapshot_is_what_proc_shows() -> Result<()> {
             })
             .collect::<Result<_>>()?;
         assert_eq!(told, table(pid)?, "{pid}");
+    }
+    Ok(())
+}
+
+/// Number with access, and type, of every descriptor: what lsof(8) has in the columns of those names.
+#[test]
+fn a_table_reads_as_lsof_prints_it() -> Result<()> {
+    for server in [Server::nginx()?, Server::redis()?] {
+        let group = server.start()?;
+        let pid = group.pid().to_string();
+        let lsof = Command::new("lsof").args(["-nP", "-p", &pid]).output()?;
+        let lsof = String::from_utf8(lsof.stdout)?;
+        // COMMAND PID USER FD TYPE ...; other rows than descriptors' have a word for their number.
+        let kernel: Vec<(&str, &str)> = lsof
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .filter(|words| words[3].starts_with(|first: char| first.is_ascii_digit()))
+            .map(|words| (words[3].trim_end_matches(|last: char| last.is_ascii_uppercase()), words[4]))
+            .collect();
+        let text = Sockreel::run(server.dir(), "text", ["fds", &pid])?.out;
+        let told: Vec<(&str, &str)> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .filter(|words| words.get(1) == Some(&pid.as_str()))
+            .map(|words| (words[2], words[if words[3] == "CX" { 4 } else { 3 }]))
+            .collect();
+        ensure!(told == kernel && told.len() > 5, "{}: {told:?}\n{lsof}", server.name);
     }
     Ok(())
 }

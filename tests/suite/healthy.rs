@@ -2,11 +2,11 @@
 //! one descriptor left in a hundred requests and one stuck worker.
 
 use crate::harness::{
-    Group, Postgres, Server, Sockreel, descendants, hold, is_listening, signal_pid, wait_for,
+    Api, DETECTORS, Group, Postgres, Server, Sockreel, alarms, descendants, hold, is_listening, signal_pid,
+    wait_for,
 };
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
-use serde_json::Value;
 use std::{
     collections::VecDeque,
     fs,
@@ -16,37 +16,15 @@ use std::{
     process::Stdio,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// Whatever tells that something is wrong.
-const DETECTORS: [&str; 4] = ["leaks", "queues", "balance", "handovers"];
 /// Connections to each server that are kept for a while.
 const KEPT: usize = 8;
 /// Pause between two connections of a load.
 const PACE: Duration = Duration::from_millis(1);
 /// Times that servers do in between what healthy ones do: a reload, a copy of the data by a child.
 const TURNS: u32 = 8;
-
-/// What an answer tells that is wrong: findings of any part, and what `leaks` lists.
-fn alarms(answer: &Value, within: &str, found: &mut Vec<String>) {
-    match answer {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                alarms(value, name, found);
-            }
-        }
-        Value::Array(list) => {
-            let tells =
-                ["findings", "growing", "hung_up", "survived_exec", "unread", "room"].contains(&within);
-            found.extend(list.iter().filter(|_| tells).map(|alarm| format!("{within}: {alarm}")));
-            for value in list {
-                alarms(value, "", found);
-            }
-        }
-        _ => {}
-    }
-}
 
 /// Asks again and again until it is told to stop, a connection a request, and at most one in [`PACE`]: servers that have all of
 /// a processor leave the daemon, its reader and the answers none, which is another test.
@@ -81,16 +59,37 @@ fn sessions(postgres: &Postgres, time: Duration) -> Result<[Group; 2]> {
 #[test]
 fn nothing_is_told_of_healthy_busy_servers() -> Result<()> {
     let time = Duration::from_secs(if std::env::var_os("SOCKREEL_FULL").is_some() { 600 } else { 25 });
+    silent_for(time, &[])
+}
+
+#[test]
+fn nothing_is_told_either_where_everything_is_asked_for() -> Result<()> {
+    silent_for(Duration::from_secs(20), &["--sched", "--peek", "--stacks"])
+}
+
+/// No event since then is explained: nothing failed that would have to be.
+fn nothing_is_explained(api: &Api, since: SystemTime) -> Result<()> {
+    let since = since.duration_since(UNIX_EPOCH)?.as_nanos();
+    let answer = api.get(&format!("events?filter=explain:*&from={since}"))?;
+    ensure!(answer["events"].as_array().is_some_and(Vec::is_empty), "{answer}");
+    Ok(())
+}
+
+/// No detector tells anything, and no failure is explained, for that long.
+fn silent_for(time: Duration, options: &[&str]) -> Result<()> {
     let (nginx, redis, postgres) = (Server::nginx()?, Server::redis()?, Postgres::new()?);
+    let echo = Server::activated()?;
     let dir = tempfile::tempdir()?;
-    let commands = [&nginx.argv, &redis.argv, &postgres.argv].map(|argv| argv.join("' '"));
-    let [one, two, three] = commands;
-    let script = format!("'{one}' >{0} 2>&1 & '{two}' >{0} 2>&1 & '{three}' >{0} 2>&1 & wait", "/dev/null");
-    let args = ["serve", "--listen", "127.0.0.1:0", "--", "/bin/sh", "-c", &script];
-    let mut sockreel = Sockreel::start(dir.path(), "serve", args)?;
+    let servers = [&nginx.argv, &redis.argv, &postgres.argv, &echo.argv];
+    let commands = servers.map(|argv| format!("'{}' >/dev/null 2>&1 &", argv.join("' '")));
+    let script = commands.join(" ") + " wait";
+    let args = ["serve", "--listen", "127.0.0.1:0"].into_iter().chain(options.iter().copied());
+    let mut sockreel =
+        Sockreel::start(dir.path(), "serve", args.chain(["--", "/bin/sh", "-c", script.as_str()]))?;
     let api = sockreel.api()?;
-    nginx.wait_until_it_listens()?;
-    redis.wait_until_it_listens()?;
+    for server in [&nginx, &redis, &echo] {
+        server.wait_until_it_listens()?;
+    }
     wait_for("postgres", || postgres.query(Path::new("127.0.0.1")))?;
     let master: u32 = fs::read_to_string(nginx.dir().join("nginx.pid"))?.trim().parse()?;
 
@@ -100,9 +99,11 @@ fn nothing_is_told_of_healthy_busy_servers() -> Result<()> {
         let loads = [
             scope.spawn(|| load(nginx.port, nginx.ask_and_close, &stop)),
             scope.spawn(|| load(redis.port, b"PING\r\nQUIT\r\n", &stop)),
+            scope.spawn(|| load(echo.port, echo.ask_and_close, &stop)),
         ];
         let watch = || -> Result<()> {
             let (began, mut kept, mut turn) = (Instant::now(), VecDeque::new(), 1);
+            let mut since = SystemTime::now();
             while began.elapsed() < time {
                 for server in [&nginx, &redis] {
                     kept.push_back(hold(server)?.1);
@@ -111,7 +112,9 @@ fn nothing_is_told_of_healthy_busy_servers() -> Result<()> {
                 if began.elapsed() > time * turn / TURNS {
                     turn += 1;
                     signal_pid(master, Signal::SIGHUP)?;
-                    TcpStream::connect(redis.address())?.write_all(b"BGSAVE\r\n")?;
+                    let mut stream = TcpStream::connect(redis.address())?;
+                    stream.write_all(b"BGSAVE\r\nQUIT\r\n")?;
+                    stream.read_to_end(&mut Vec::new())?;
                 }
                 for detector in DETECTORS {
                     let answer = api.get(&format!("answers/{detector}"))?;
@@ -120,6 +123,9 @@ fn nothing_is_told_of_healthy_busy_servers() -> Result<()> {
                     ensure!(told.is_empty(), "{detector} after {:?}: {told:#?}\n{answer}", began.elapsed());
                     questions.fetch_add(1, Ordering::Relaxed);
                 }
+                let asked = SystemTime::now();
+                nothing_is_explained(&api, since)?;
+                since = asked;
                 thread::sleep(Duration::from_millis(200));
             }
             Ok(())
@@ -144,17 +150,18 @@ fn nothing_is_told_of_healthy_busy_servers() -> Result<()> {
         let queue = queues.find(|queue| queue["socket"]["local"] == local);
         queue.and_then(|queue| queue["accepted"].as_u64()).with_context(|| format!("no {local} in {answer}"))
     };
-    let accepted = [accepted(nginx.port)?, accepted(redis.port)?, accepted(postgres.port)?];
+    let accepted =
+        [accepted(nginx.port)?, accepted(redis.port)?, accepted(echo.port)?, accepted(postgres.port)?];
     let whole = asked.iter().zip(accepted).all(|(asked, accepted)| accepted >= *asked);
     ensure!(whole || answer.to_string().contains("records were lost"), "{asked:?}: {accepted:?}");
     ensure!(accepted.iter().all(|accepted| *accepted > 100), "hardly a load: {accepted:?}");
     println!(
-        "silent in {time:?}: {} questions; accepted by nginx, redis, postgres: {accepted:?}; caveats {}",
+        "silent in {time:?}: {} questions; accepted by nginx, redis, echo, postgres: {accepted:?}; caveats {}",
         questions.into_inner(),
         answer["basis"]["caveats"]
     );
     sockreel.insist()?;
-    for server in [&nginx, &redis] {
+    for server in [&nginx, &redis, &echo] {
         wait_for("the server's end", || {
             ensure!(is_listening(server.port).is_err(), "{} still listens", server.name);
             Ok(())

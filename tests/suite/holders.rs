@@ -2,7 +2,9 @@
 
 mod elsewhere;
 
-use crate::harness::{Server, Sockreel, descendants, free_port, is_listening, signal_pid, wait_for};
+use crate::harness::{
+    Server, Sockreel, descendants, free_port, is_listening, only_alarms, signal_pid, wait_for,
+};
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -29,6 +31,16 @@ impl<'a> Daemon<'a> {
         let mut serve = Sockreel::start(dir, "serve", args)?;
         let url = serve.url()?;
         Ok(Self { serve, url, dir })
+    }
+
+    fn over_server(server: &'a Server) -> Result<Self> {
+        let argv: Vec<&str> = server.argv.iter().map(String::as_str).collect();
+        Self::over(server.dir(), &argv)
+    }
+
+    /// Those findings are all that any detector has.
+    fn tells_only(&self, expected: &[&str]) -> Result<()> {
+        only_alarms(|detector| self.ask(&[detector]), expected)
     }
 
     /// What `sockreel ARGS` answers from the daemon.
@@ -126,8 +138,7 @@ fn findings(handovers: &Value) -> Result<Vec<(String, Vec<u64>)>> {
 #[test]
 fn a_reload_of_nginx_that_leaves_an_old_worker_is_told() -> Result<()> {
     let server = Server::nginx()?;
-    let argv: Vec<&str> = server.argv.iter().map(String::as_str).collect();
-    let daemon = Daemon::over(server.dir(), &argv)?;
+    let daemon = Daemon::over_server(&server)?;
     server.wait_until_it_listens()?;
     let port = server.port.to_string();
     let master = daemon.root("/usr/sbin/nginx")?;
@@ -148,6 +159,12 @@ fn a_reload_of_nginx_that_leaves_an_old_worker_is_told() -> Result<()> {
         Ok(handovers)
     })?;
     assert_eq!(findings(&handovers)?, [("left_behind".to_owned(), vec![u64::from(stuck)])]);
+    daemon.tells_only(&["handovers left_behind"])?;
+    // When the other worker of its generation gave it up.
+    let since = &handovers["sockets"][0]["findings"][0]["since"];
+    let gave_up = handovers["sockets"][0]["owners"].as_array().context("no owners")?;
+    let gave_up = gave_up.iter().find(|owner| owner["pid"] == quick).context("no other worker")?;
+    ensure!(since["seq"].is_u64() && *since == gave_up["until"], "{since}: {gave_up}");
     let text = handovers["sockets"][0]["findings"][0]["text"].as_str().context("no text")?;
     for pid in &workers {
         ensure!(text.contains(&pid.to_string()), "{pid} is not in {text}");
@@ -183,6 +200,7 @@ fn a_reload_of_nginx_that_leaves_an_old_worker_is_told() -> Result<()> {
     Ok(())
 }
 
+/// A program of ours: nginx, redis and haproxy open their listeners with close-on-exec, and PostgreSQL's children close them.
 #[test]
 fn a_child_that_inherited_a_listener_is_told() -> Result<()> {
     let dir = tempfile::tempdir()?;
@@ -207,6 +225,8 @@ fn a_child_that_inherited_a_listener_is_told() -> Result<()> {
         Ok(handovers)
     })?;
     assert_eq!(findings(&handovers)?, [("stray".to_owned(), vec![child])]);
+    daemon.tells_only(&["handovers stray"])?;
+    ensure!(handovers["sockets"][0]["findings"][0]["since"]["seq"].is_u64(), "no event: {handovers}");
 
     // Live, and in a snapshot that knows nothing of the past: both name the kernel's holders.
     let kernel = vec![(format!("127.0.0.1:{port}"), [(server, fd), (child, fd)].into())];
@@ -228,14 +248,23 @@ fn a_child_that_inherited_a_listener_is_told() -> Result<()> {
         } else {
             assert_eq!(sleep["inferred"], true);
         }
-        // The server closed first: its side of the connection waits. The kernel says so, or it is concluded.
+        // The server closed first: its side of the connection waits. The kernel says so to both.
         let left: Vec<_> = who["leftovers"].as_array().context("no leftovers")?.iter().collect();
         let [left] = left[..] else { anyhow::bail!("{args:?}: not one leftover: {who}") };
         assert_eq!(
             (&left["state"], &left["peer"], &left["inferred"]),
-            (&"TIME_WAIT".into(), &format!("127.0.0.1:{client}").into(), &(args.len() > 2).into())
+            (&"TIME_WAIT".into(), &format!("127.0.0.1:{client}").into(), &false.into())
         );
+        // Whose it was is what the daemon has seen.
+        assert_eq!((left["socket"].is_string(), left["gone"].is_object()), (args.len() > 2, args.len() > 2));
+        assert_eq!(who["basis"]["caveats"], Value::Array(vec![]), "{args:?}");
     }
+    // Of the past it is concluded, and that is said.
+    let now = daemon.ask(&["handovers"])?["basis"]["at"]["ts_ns"].to_string();
+    let who = daemon.ask(&["who", &port_text, "--at", &now])?;
+    let left = &who["leftovers"][0];
+    assert_eq!((&left["state"], &left["inferred"]), (&"TIME_WAIT".into(), &true.into()));
+    ensure!(who["basis"]["caveats"].to_string().contains("the kernel was not asked"), "{who}");
     let waiting =
         Command::new("ss").args(["-Htan", "state", "time-wait", &format!("sport = :{port}")]).output()?;
     assert_eq!(String::from_utf8(waiting.stdout)?.lines().count(), 1);
@@ -253,10 +282,10 @@ fn a_child_that_inherited_a_listener_is_told() -> Result<()> {
     wait_for("the finding", || {
         let handovers = daemon.ask(&["handovers", &port_text])?;
         let found = findings(&handovers)?;
-        let kept: Vec<_> = found.iter().filter(|(what, _)| what == "kept_alive").collect();
-        ensure!(kept == [&("kept_alive".to_owned(), vec![child])], "{found:?}");
+        ensure!(found == [("kept_alive".to_owned(), vec![child])], "{found:?}");
         Ok(())
     })?;
+    daemon.tells_only(&["handovers kept_alive"])?;
     let who = daemon.ask(&["who", &port_text])?;
     assert_eq!(ss(port)?, vec![(format!("127.0.0.1:{port}"), held(&only_listener(&who)?["holders"])?)]);
     signal_pid(u32::try_from(child)?, Signal::SIGKILL)?;
@@ -267,6 +296,8 @@ fn a_child_that_inherited_a_listener_is_told() -> Result<()> {
     })?;
     let former = held(&gone["before"][0]["former"])?;
     assert_eq!(former, kernel[0].1);
+    ensure!(gone["before"][0]["ended"]["seq"].is_u64(), "no event: {gone}");
+    daemon.tells_only(&[])?;
     daemon.serve.insist()?;
     Ok(())
 }
@@ -274,11 +305,18 @@ fn a_child_that_inherited_a_listener_is_told() -> Result<()> {
 #[test]
 fn two_services_on_one_port_are_told_apart() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let four = Daemon::over(dir.path(), &["/usr/bin/python3", &programs("one_port.py"), "4", "0"])?;
-    let port = four.printed(1)?[0].clone();
-    let second = tempfile::tempdir()?;
-    let six = Daemon::over(second.path(), &["/usr/bin/python3", &programs("one_port.py"), "6", &port])?;
-    assert_eq!(six.printed(1)?[0], port);
+    let (redis, nginx) = (Server::redis()?, Server::nginx()?);
+    let port = redis.port.to_string();
+    let config = nginx.dir().join("nginx.conf");
+    let listen =
+        fs::read_to_string(&config)?.replace(&format!("127.0.0.1:{}", nginx.port), &format!("[::1]:{port}"));
+    fs::write(&config, listen)?;
+    let (four, six) = (Daemon::over_server(&redis)?, Daemon::over_server(&nginx)?);
+    wait_for("both", || {
+        let listen = ss(redis.port)?;
+        ensure!(listen.len() == 2 && listen.iter().any(|(_, holders)| holders.len() == 3), "{listen:?}");
+        Ok(())
+    })?;
     let who = answer(dir.path(), &["who", &port])?;
     let sockets = who["sockets"].as_array().context("no sockets")?;
     let mut found = sockets
@@ -298,6 +336,8 @@ fn two_services_on_one_port_are_told_apart() -> Result<()> {
     // One of them, by its address.
     let one = answer(dir.path(), &["who", &format!("[::1]:{port}")])?;
     assert_eq!(only_listener(&one)?["socket"]["family"], "inet6");
+    four.tells_only(&[])?;
+    six.tells_only(&[])?;
     four.serve.insist()?;
     six.serve.insist()?;
     Ok(())
@@ -443,5 +483,18 @@ fn sockets_are_those_of_ss() -> Result<()> {
     kernel.sort_by_key(|row| row.2.clone());
     assert_eq!(told, kernel);
     assert_eq!(told.len(), 2);
+    // The same words in the same columns; but for the peer that a listener does not have.
+    let port = format!("sport = :{}", server.port);
+    let ss = String::from_utf8(Command::new("ss").args(["-Hltnp", &port]).output()?.stdout)?;
+    let mut words: Vec<&str> = ss.split_whitespace().collect();
+    words.remove(4);
+    words.insert(0, "tcp");
+    let text = Sockreel::run(server.dir(), "text", ["sockets", "-lt"])?.out;
+    let row = text.lines().find(|line| line.contains(&format!("pid={},", group.pid())));
+    let mut told: Vec<&str> = row.context("no row")?.split_whitespace().collect();
+    assert_eq!(told.remove(5), "*");
+    assert_eq!(told, words);
+    let heads: Vec<&str> = text.split_whitespace().take(7).collect();
+    assert_eq!(heads, ["Netid", "State", "Recv-Q", "Send-Q", "Local", "Peer", "Process"]);
     Ok(())
 }

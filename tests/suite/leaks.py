@@ -33,16 +33,18 @@ if what == 'forgetful':
     server = http.server.HTTPServer(('127.0.0.1', 0), Forgetful)
     note(port=server.server_address[1], pid=os.getpid())
     server.serve_forever()
-elif what == 'deaf':
-    # One client hangs up and is not heard, one stays, and one that hangs up is let go.
-    server = socket.create_server(('127.0.0.1', 0))
+elif what in ('deaf', 'deaf-dual'):
+    # One client hangs up and is not heard, one stays, and one that hangs up is let go. Over IPv4, also where the server has IPv6.
+    dual = what == 'deaf-dual'
+    server = (socket.create_server(('::', 0), family=socket.AF_INET6, dualstack_ipv6=True) if dual
+              else socket.create_server(('127.0.0.1', 0)))
     ready, go = os.pipe()
     client = os.fork()
     if client == 0:
         server.close()
         port = json.loads(os.read(ready, 100))
         kept = [socket.create_connection(('127.0.0.1', port)) for _ in range(3)]
-        note(hung_up='127.0.0.1:%d' % kept[0].getsockname()[1], by=os.getpid())
+        note(hung_up=('[::ffff:127.0.0.1]:%d' if dual else '127.0.0.1:%d') % kept[0].getsockname()[1], by=os.getpid())
         kept[0].close()
         kept[2].close()
         time.sleep(600)

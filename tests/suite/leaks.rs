@@ -1,8 +1,12 @@
 //! What servers leave behind is told, and exactly that: planted leaks, the smallest that is promised among them, and a healthy
 //! busy server of which nothing is told.
 
-use crate::harness::{Api, Sockreel, wait_for, wait_within};
+use crate::{
+    harness::{Api, Server, Sockreel, descendants, hold, only_alarms_of, signal_pid, wait_for, wait_within},
+    listeners::serve_with_workers,
+};
 use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
@@ -128,6 +132,7 @@ fn one_descriptor_left_in_a_hundred_requests_is_found() -> Result<()> {
     })?;
     // Exactly one thing grows, and with it the table.
     ensure!(told(&answer) == ["growing", "room"], "{answer}");
+    only_alarms_of(&watched.api, &["leaks growing", "leaks room"])?;
     let [growing] = answer["growing"].as_array().map(Vec::as_slice).unwrap_or_default() else {
         anyhow::bail!("not one growth: {answer}");
     };
@@ -173,7 +178,16 @@ fn one_descriptor_left_in_a_hundred_requests_is_found() -> Result<()> {
 
 #[test]
 fn a_peer_that_hung_up_and_a_server_that_does_not_close() -> Result<()> {
-    let (watched, log) = Watched::script("deaf", false)?;
+    hangs_up("deaf")
+}
+
+#[test]
+fn a_peer_over_ipv4_hung_up_on_a_server_of_both_versions() -> Result<()> {
+    hangs_up("deaf-dual")
+}
+
+fn hangs_up(server: &str) -> Result<()> {
+    let (watched, log) = Watched::script(server, false)?;
     let (peer, by) = (only(&log, "hung_up")?, only(&log, "by")?);
     let (pid, fd) = (only(&log, "pid")?, only(&log, "holds")?);
     let answer = wait_for("the connection", || {
@@ -188,6 +202,12 @@ fn a_peer_that_hung_up_and_a_server_that_does_not_close() -> Result<()> {
     let holders = hung_up["holders"].as_array().context("no holders")?;
     ensure!(holders.len() == 1 && holders[0]["pid"] == pid && holders[0]["fd"] == fd, "{hung_up}");
     ensure!(hung_up["found"] == false && hung_up["since"]["seq"].is_u64(), "{hung_up}");
+    // Its age is from the moment on at which the state changed.
+    let number = |value: &Value| value.as_u64().with_context(|| format!("no number in {hung_up}"));
+    let at = number(&answer["basis"]["at"]["ts_ns"])?;
+    let (since, age) = (number(&hung_up["since"]["ts_ns"])?, number(&hung_up["age_ns"])?);
+    ensure!(age >= 5_000_000_000 && (at - since).abs_diff(age) < 1_000_000, "{age} at {at}: {hung_up}");
+    only_alarms_of(&watched.api, &["leaks hung_up"])?;
     let ss = Command::new("ss").args(["-tnpH", "state", "close-wait"]).output()?.stdout;
     let ss = String::from_utf8(ss)?;
     let peer = peer.as_str().context("no peer")?;
@@ -201,6 +221,38 @@ fn a_peer_that_hung_up_and_a_server_that_does_not_close() -> Result<()> {
     Ok(fs::remove_file(log)?)
 }
 
+/// nginx, whose workers hang while a client goes away.
+#[test]
+fn a_client_of_nginx_hangs_up_while_its_worker_hangs() -> Result<()> {
+    let server = Server::nginx()?;
+    let running = server.start()?;
+    let mut daemon = serve_with_workers(&server, running.pid())?;
+    let api = daemon.api()?;
+    let (visit, stream) = hold(&server)?;
+    let workers = descendants(running.pid())?;
+    for worker in &workers {
+        signal_pid(*worker, Signal::SIGSTOP)?;
+    }
+    drop(stream);
+    let answer = wait_for("the connection", || {
+        only_alarms_of(&api, &["leaks hung_up"])?;
+        api.get("answers/leaks")
+    })?;
+    let hung_up = &answer["hung_up"][0];
+    ensure!(hung_up["socket"]["peer"] == format!("127.0.0.1:{}", visit.port), "{hung_up}");
+    let port = format!(":{}", server.port);
+    let ss = Command::new("ss").args(["-tnpH", "state", "close-wait", "sport", "=", &port]).output()?.stdout;
+    let ss = String::from_utf8(ss)?;
+    let holder = &hung_up["holders"][0];
+    ensure!(ss.contains(&format!("pid={},fd={})", holder["pid"], holder["fd"])), "{ss}: {hung_up}");
+    for worker in &workers {
+        signal_pid(*worker, Signal::SIGCONT)?;
+    }
+    wait_for("the close", || only_alarms_of(&api, &[]))?;
+    daemon.insist()?;
+    Ok(())
+}
+
 #[test]
 fn a_connection_that_is_accepted_and_never_read() -> Result<()> {
     let (watched, log) = Watched::script("unread", false)?;
@@ -211,6 +263,7 @@ fn a_connection_that_is_accepted_and_never_read() -> Result<()> {
         ensure!(told(&answer) == ["unread"], "{answer}");
         Ok(answer)
     })?;
+    only_alarms_of(&watched.api, &["leaks unread"])?;
     let [unread] = answer["unread"].as_array().map(Vec::as_slice).unwrap_or_default() else {
         anyhow::bail!("not one: {answer}");
     };
@@ -239,6 +292,7 @@ fn a_socket_that_survives_an_exec_is_told() -> Result<()> {
         ensure!(told(&answer) == ["survived_exec"], "{answer}");
         Ok(answer)
     })?;
+    only_alarms_of(&watched.api, &["leaks survived_exec"])?;
     let [survived] = answer["survived_exec"].as_array().map(Vec::as_slice).unwrap_or_default() else {
         anyhow::bail!("not one: {answer}");
     };

@@ -1,16 +1,19 @@
 //! Answers about listeners, each on a server with one planted fault: the answer names that and nothing else. What it says
 //! is compared with ss(8), `/proc/PID/net/netstat`, getsockopt(2) and what the programs logged of themselves.
 
-use crate::harness::{Group, Server, Sockreel, wait_for};
+use crate::harness::{Group, Server, Sockreel, only_alarms_of, signal_pid, wait_for};
 use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     ffi::OsString,
     fs,
     io::{BufRead as _, BufReader, Write as _},
+    net::TcpStream,
     path::Path,
     process::{ChildStdout, Command, Stdio},
+    time::Duration,
 };
 
 /// A program that talks: a line when it is ready, another for each line that it is told.
@@ -163,7 +166,87 @@ fn a_flooded_listener_whose_acceptor_sleeps() -> Result<()> {
     let others: std::collections::BTreeSet<String> =
         clients.iter().skip(2).map(|port| format!("127.0.0.1:{port}")).collect();
     ensure!(again.iter().copied().eq(others.iter().map(String::as_str)), "{again:?}, not {others:?}");
+    ensure!(answer["period_ns"] == 1_000_000_000, "{answer}");
+    only_alarms_of(&api, &["queues stuck", "queues overflown"])?;
     program.tell()?;
+    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}
+
+/// The same of nginx, whose workers hang.
+#[test]
+fn a_flooded_nginx_whose_workers_are_stopped() -> Result<()> {
+    let mut server = Server::nginx()?;
+    server.backlog = 1;
+    let file = server.dir().join("nginx.conf");
+    fs::write(&file, fs::read_to_string(&file)?.replace("backlog=77", "backlog=1"))?;
+    let running = server.start()?;
+    let workers = crate::harness::descendants(running.pid())?;
+    let mut daemon = serve_with_workers(&server, running.pid())?;
+    let api = daemon.api()?;
+    let asked = format!("answers/queues?of={}", server.port);
+    wait_for("the listener", || {
+        let answer = api.get(&asked)?;
+        ensure!(answer["queues"][0]["limit"] == server.backlog && answer["sampled"].is_object(), "{answer}");
+        Ok(())
+    })?;
+    only_alarms_of(&api, &[])?;
+    for worker in &workers {
+        signal_pid(*worker, Signal::SIGSTOP)?;
+    }
+    // It holds one more than the limit; whoever comes then gets no answer.
+    let address = server.address().parse()?;
+    let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok();
+    let clients: Vec<TcpStream> = (0..4).filter_map(connect).collect();
+    ensure!(clients.len() == 2, "{} of 4 connected", clients.len());
+    let queue = wait_for("both findings", || {
+        only_alarms_of(&api, &["queues stuck", "queues overflown"])?;
+        Ok(api.get(&asked)?["queues"][0].clone())
+    })?;
+    let peers = clients.iter().map(|client| Ok(json!(client.local_addr()?.to_string())));
+    let peers: Vec<Value> = peers.collect::<Result<_>>()?;
+    let waiting = queue["waiting"].as_array().context("no waiting")?;
+    ensure!(waiting.iter().map(|waiting| &waiting["peer"]).eq(&peers), "{waiting:?}");
+    ensure!(queue["len"] == 2 && queue["longest"] == 2 && queue["holds"] == 2, "{queue}");
+    // They go on and take what waits.
+    for worker in &workers {
+        signal_pid(*worker, Signal::SIGCONT)?;
+    }
+    wait_for("the accepts", || only_alarms_of(&api, &["queues overflown"]))?;
+    ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}
+
+/// What a server asked for and what it got: more than `somaxconn` is cut to it.
+#[test]
+fn a_backlog_beyond_the_systems_limit_is_told_beside_it() -> Result<()> {
+    const ASKS: &str = "
+import json, socket, sys
+listener = socket.socket()
+listener.bind(('127.0.0.1', 0))
+print(json.dumps({'port': listener.getsockname()[1]}), flush=True)
+sys.stdin.readline()
+listener.listen(1 << 20)
+print(json.dumps({}), flush=True)
+sys.stdin.readline()
+";
+    let dir = tempfile::tempdir()?;
+    let (mut program, first) = Program::start(ASKS, false)?;
+    let port = first["port"].as_u64().context("no port")?;
+    let mut daemon = serve(dir.path(), program.pid(), &[])?;
+    let api = daemon.api()?;
+    program.tell()?;
+    let somaxconn: u64 = fs::read_to_string("/proc/sys/net/core/somaxconn")?.trim().parse()?;
+    wait_for("the listener", || {
+        let answer = api.get(&format!("answers/queues?of={port}"))?;
+        let queue = &answer["queues"][0];
+        ensure!(queue["asked"] == 1 << 20 && queue["limit"] == somaxconn, "{somaxconn}: {answer}");
+        ensure!(queue["holds"] == somaxconn + 1, "{answer}");
+        Ok(())
+    })?;
+    let shown = Command::new("ss").args(["-Hltn", &format!("sport = :{port}")]).output()?;
+    let shown = String::from_utf8(shown.stdout)?;
+    ensure!(shown.split_whitespace().nth(2) == Some(&somaxconn.to_string()), "ss shows {shown}");
     ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
     Ok(())
 }
@@ -249,6 +332,7 @@ fn a_flooded_unix_listener() -> Result<()> {
         ensure!(queue["drops"].is_null(), "{answer}");
         Ok(())
     })?;
+    only_alarms_of(&api, &["queues stuck", "queues overflown"])?;
     program.tell()?;
     let ends = wait_for("the end of a connection", || {
         let answer = api.get(&format!("answers/connections?of={name}&ended=true"))?;

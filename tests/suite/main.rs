@@ -14,6 +14,7 @@ mod ends;
 mod explain;
 mod families;
 mod fds;
+mod forms;
 mod harness;
 mod healthy;
 mod holders;

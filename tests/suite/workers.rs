@@ -2,7 +2,7 @@
 //! workers counted of themselves.
 
 use crate::{
-    harness::{Server, signal_pid, wait_for},
+    harness::{Server, only_alarms_of, signal_pid, wait_for},
     listeners::{Program, kinds, serve, serve_with_workers},
 };
 use anyhow::{Context as _, Result, ensure};
@@ -240,6 +240,14 @@ fn one_of_two_workers_of_nginx_that_share_a_port_is_stopped() -> Result<()> {
         ensure!(kinds(&group["findings"]) == ["stranded"], "{group}");
         Ok(group)
     })?;
+    // The same connections, at the same listener, wait in its queue.
+    only_alarms_of(&api, &["queues stuck", "balance stranded"])?;
+    let queues = api.get(&format!("answers/queues?of={}", server.port))?;
+    let queues = queues["queues"].as_array().context("no queues")?;
+    let stuck = queues.iter().find(|queue| !kinds(&queue["findings"]).is_empty()).context("none is stuck")?;
+    ensure!(stuck["socket"]["id"] == group["findings"][0]["listener"], "{stuck}: {group}");
+    let oldest = &stuck["waiting"][0]["since"];
+    ensure!(oldest["seq"].is_u64() && *oldest == group["findings"][0]["evidence"], "{stuck}: {group}");
     signal_pid(pid, Signal::SIGCONT)?;
     drop(clients);
     let named = &group["findings"][0]["processes"];
@@ -279,7 +287,9 @@ fn one_of_two_workers_of_nginx_that_never_accepts() -> Result<()> {
         ensure!(kinds(&group["findings"]) == ["idle"], "{group}");
         Ok(group)
     })?;
+    only_alarms_of(&api, &["balance idle"])?;
     let finding = &told["findings"][0];
+    ensure!(finding["evidence"]["seq"].is_u64(), "no event: {finding}");
     let named = finding["processes"].as_array().map(Vec::as_slice).unwrap_or_default();
     ensure!(named.len() == 1 && named[0]["pid"] == idle, "{finding}");
     ensure!(accepted(&told, idle)? == 0 && finding["count"] == accepted(&told, works)?, "{told}");

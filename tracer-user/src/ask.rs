@@ -94,7 +94,8 @@ fn now<Q: Question>(question: &Q) -> Result<Q::Answer> {
     let connections = question.port().map(|port| glance.connections(port)).transpose();
     let connections =
         connections.context("cannot come back to the network namespace that it was started in")?;
-    let kernel = connections.map(|Connections { found, missed }| Kernel { connections: found, missed });
+    let kernel =
+        connections.map(|Connections { found, missed }| Kernel { connections: found, only: None, missed });
     let scope = "all processes, a snapshot: what was before is not known";
     let tallies = known.tallies();
     let view = View::new(known.session(), known.session().now(), &tallies).with_kernel(kernel.as_ref());

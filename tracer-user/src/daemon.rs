@@ -199,8 +199,8 @@ fn answer_until_closed<S: Source>(
                     });
                 }
                 Ok(Question::Held(target, answer)) => {
-                    let others = engine.holders(&target);
-                    answer(engine.known(), others.as_ref());
+                    let asked = engine.asked(&target);
+                    answer(engine.known(), asked.as_ref());
                 }
                 Ok(question) => question.answer()(engine.known()),
                 Err(_) => break,

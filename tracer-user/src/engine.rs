@@ -10,7 +10,7 @@ use std::{
     io,
     time::{Duration, Instant},
 };
-use tracer_answers::{known::Known, view::Others, who::Target};
+use tracer_answers::{known::Known, view::Asked, who::Target};
 use tracer_model::{
     ids::BootNs,
     input::Input,
@@ -82,9 +82,9 @@ impl<S: Source> Engine<S> {
         self.source.reread()
     }
 
-    /// Asks the source who holds sockets of an address, followed or not.
-    pub(crate) fn holders(&mut self, target: &Target) -> Option<Others> {
-        self.source.holders(target)
+    /// Asks the source what the kernel has of an address.
+    pub(crate) fn asked(&mut self, target: &Target) -> Option<Asked> {
+        self.source.asked(target)
     }
 
     /// Nothing becomes of the events any more.

@@ -2,8 +2,11 @@
 
 use anyhow::Result;
 use std::{io, net::Ipv4Addr, time::Duration};
-use tracer_answers::{view::Others, who::Target};
-use tracer_capture::{Account, Capture, CaptureError};
+use tracer_answers::{
+    view::{Asked, Kernel, Others},
+    who::Target,
+};
+use tracer_capture::{Account, AtAddress, Capture, CaptureError};
 use tracer_model::{address::Address, ids::BootNs, input::Input};
 use tracer_recording::{Reader, RecordingError};
 
@@ -31,8 +34,8 @@ pub(crate) trait Source {
         BootNs(0)
     }
 
-    /// Who holds sockets of an address, followed or not, where there is a kernel to ask and it has not been asked too much.
-    fn holders(&mut self, _: &Target) -> Option<Others> {
+    /// What the kernel has of an address, where there is a kernel to ask and it has not been asked too much.
+    fn asked(&mut self, _: &Target) -> Option<Asked> {
         None
     }
 
@@ -63,13 +66,15 @@ impl Source for Capture {
         Self::reread(self)
     }
 
-    fn holders(&mut self, target: &Target) -> Option<Others> {
+    fn asked(&mut self, target: &Target) -> Option<Asked> {
         let address = match target {
             Target::Port(_, port) => Address::Inet(Ipv4Addr::UNSPECIFIED, *port),
             Target::Unix(name) => Address::Unix(name.clone()),
         };
-        let (held, whole) = Self::holders(self, &address)?;
-        Some(Others { held, whole })
+        let AtAddress { held, whole, netns, connections, missed } = self.at_address(&address)?;
+        let missed = missed.map(|why| (netns.into(), why)).into_iter().collect();
+        let kernel = Kernel { connections, only: Some(netns), missed };
+        Some(Asked { others: Others { held, whole }, kernel })
     }
 
     fn finish(&mut self, batch: &mut Vec<Input>) -> Result<()> {

@@ -1,6 +1,7 @@
 //! What the tests stand on: the program under test, servers, clients, and independent witnesses (`/proc`, Chromium).
 
 mod account;
+mod alarms;
 mod api;
 mod client;
 mod control_group;
@@ -14,6 +15,7 @@ mod sockreel;
 mod witness;
 
 pub(crate) use account::{Account, Expected};
+pub(crate) use alarms::{DETECTORS, alarms, only_alarms, only_alarms_of};
 pub(crate) use api::Api;
 pub(crate) use client::{Visit, hold, visits};
 pub(crate) use control_group::ControlGroup;

@@ -133,6 +133,24 @@ impl Server {
         })
     }
 
+    /// A service that `systemd-socket-activate` starts at its first connection, with the listener that it made.
+    pub(crate) fn activated() -> Result<Self> {
+        let (dir, port) = (tempfile::tempdir()?, free_port()?);
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/suite/strace/programs/activated.py");
+        let address = format!("127.0.0.1:{port}");
+        Ok(Self {
+            name: "activated",
+            port,
+            argv: words(&["/usr/bin/systemd-socket-activate", "-l", &address, "/usr/bin/python3", program]),
+            // `SOMAXCONN_DELUXE` of systemd, cut to `somaxconn`.
+            backlog: 4096,
+            code_after_term: 128 + 15,
+            ask: None,
+            ask_and_close: b"hello\n",
+            dir,
+        })
+    }
+
     /// Node's HTTP server.
     pub(crate) fn node() -> Result<Self> {
         let (dir, port) = (tempfile::tempdir()?, free_port()?);

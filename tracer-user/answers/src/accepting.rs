@@ -245,6 +245,12 @@ impl AtListener {
         accepted.map(|((process, _), _)| *process)
     }
 
+    /// The newest accept that took a connection.
+    #[must_use]
+    pub fn last_accepted(&self) -> Option<Moment> {
+        self.workers.values().filter_map(|worker| worker.last_accepted).max_by_key(|moment| moment.ts)
+    }
+
     /// Connections that were accepted since then: to the second, and at most so many.
     #[must_use]
     pub fn accepted_since(&self, since: BootNs) -> u64 {

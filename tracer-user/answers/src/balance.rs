@@ -59,8 +59,8 @@ pub struct Member<'a> {
     pub accepted: u64,
     /// How many wait there.
     pub waiting: usize,
-    /// For how long the oldest of them has waited, nanoseconds.
-    pub oldest_ns: Option<u64>,
+    /// The one that has waited for longest: for how many nanoseconds, and when it was queued.
+    pub oldest: Option<(u64, Moment)>,
 }
 
 /// Who accepts, or could.
@@ -91,6 +91,8 @@ pub enum Finding {
         waiting: usize,
         /// For how long the oldest has waited.
         oldest_ns: u64,
+        /// When it was queued.
+        queued: Moment,
     },
     /// A process that could accept never does, while others do that the same parent forked. A child of an acceptor has the
     /// listener by the way, and so has who started the acceptors.
@@ -99,6 +101,8 @@ pub enum Finding {
         process: ProcessKey,
         /// What the others accepted since it could.
         others: u64,
+        /// The newest of that.
+        newest: Option<Moment>,
     },
     /// Threads are woken for connections that another one takes.
     Herd {
@@ -106,6 +110,8 @@ pub enum Finding {
         woken_idle: u64,
         /// Accepts.
         accepted: u64,
+        /// The newest accept, whatever came of it.
+        newest: Option<Moment>,
     },
 }
 
@@ -159,7 +165,7 @@ fn member<'a>(
         assigned: tally.map_or(0, |tally| tally.queued),
         accepted: tally.map_or(0, |tally| tally.accepted),
         waiting: waiting.len(),
-        oldest_ns: waiting.first().map(|oldest| oldest.age_ns),
+        oldest: waiting.first().map(|oldest| (oldest.age_ns, view.queued_at(oldest))),
         socket,
         owners,
     }
@@ -207,7 +213,7 @@ fn findings(view: &View<'_>, members: &[Member<'_>], workers: &[Worker<'_>]) -> 
     let accepted: u64 = workers.iter().map(|worker| worker.accepted).sum();
     let (mut stranded, mut idle) = (BTreeSet::new(), BTreeSet::new());
     for member in members.iter().filter(|_| members.len() > 1) {
-        if let Some(oldest_ns) = member.oldest_ns.filter(|oldest| *oldest >= OVERDUE_NS) {
+        if let Some((oldest_ns, queued)) = member.oldest.filter(|(oldest, _)| *oldest >= OVERDUE_NS) {
             // All workers may have every listener, as those of nginx do; each accepts at its own.
             let mut owners: Vec<_> = member.acceptors.iter().copied().collect();
             if owners.is_empty() {
@@ -215,7 +221,7 @@ fn findings(view: &View<'_>, members: &[Member<'_>], workers: &[Worker<'_>]) -> 
             }
             stranded.extend(owners.iter().copied());
             let (listener, waiting) = (member.socket.id, member.waiting);
-            findings.push(Finding::Stranded { listener, owners, waiting, oldest_ns });
+            findings.push(Finding::Stranded { listener, owners, waiting, oldest_ns, queued });
         }
     }
     let acceptors: Vec<&Process> =
@@ -235,12 +241,16 @@ fn findings(view: &View<'_>, members: &[Member<'_>], workers: &[Worker<'_>]) -> 
         });
         let others: u64 = others.sum();
         if others >= IDLE_AFTER && idle.insert(process) {
-            findings.push(Finding::Idle { process, others });
+            let of_members =
+                members.iter().filter_map(|member| view.tallies().accepting.of(member.socket.id));
+            let newest = of_members.filter_map(AtListener::last_accepted).max_by_key(|moment| moment.ts);
+            findings.push(Finding::Idle { process, others, newest });
         }
     }
     let woken_idle: u64 = workers.iter().map(|worker| worker.woken_idle).sum();
     if woken_idle >= HERD_AFTER && woken_idle >= accepted {
-        findings.push(Finding::Herd { woken_idle, accepted });
+        let newest = workers.iter().filter_map(|worker| worker.last).max_by_key(|moment| moment.ts);
+        findings.push(Finding::Herd { woken_idle, accepted, newest });
     }
     findings
 }

@@ -3,6 +3,7 @@
 use crate::{moment::Moment, view::View};
 use tracer_model::{
     entity::{Process, Standing},
+    event::{EventKind, FileKind},
     ids::{BootNs, ProcessKey},
 };
 
@@ -33,6 +34,13 @@ pub enum Caveat {
         /// Why.
         why: String,
     },
+    /// Connections of a network namespace are concluded from followed sockets: a daemon asks the kernel about its own alone.
+    NamespaceNotEntered {
+        /// Its inode number.
+        netns: u32,
+    },
+    /// The kernel was not asked what it has of the address: it cannot be of the past, nor beside a recording, nor too often.
+    NotAsked,
     /// Accept queues are not sampled: drops, and a queue at which nobody accepts, are not seen.
     NotSampled,
     /// The scheduler is not traced: where waits went is not known.
@@ -40,7 +48,31 @@ pub enum Caveat {
     /// Not every process was looked at for who holds the address, since that took too long.
     OthersCut,
     /// What grows, and what is never read, shows over time, and this is one look or little more.
-    OneLook,
+    OneLook {
+        /// For how long tracing has gone on.
+        traced_ns: u64,
+    },
+    /// The tables were read once, and not again: what is never read cannot show.
+    ReadOnce,
+    /// Of some descriptors it cannot be told yet whether they only grow.
+    Unjudged {
+        /// Kinds of them, by process and by the call that made them.
+        kinds: usize,
+        /// Of the kind that takes longest: the process and its name.
+        process: (ProcessKey, String),
+        /// What they hold.
+        kind: FileKind,
+        /// What made them.
+        by: EventKind,
+        /// For how long the process must have been traced to tell.
+        needs_ns: u64,
+        /// For how long it has.
+        traced_ns: u64,
+    },
+    /// The instant is of the past: of what was never read by then, only what is not read since is known.
+    UnreadSince,
+    /// More events were kept than were looked through for evidence: moments may lack the number of the event that tells of them.
+    EvidenceCut,
     /// Whether anything was ever read from accepted unix connections cannot be known.
     UnixUnread {
         /// How many are open.

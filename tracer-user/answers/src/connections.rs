@@ -9,12 +9,12 @@ use crate::{
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
-    net::IpAddr,
 };
 use tracer_model::{
-    address::{Address, family},
+    address::family,
     entity::{Phase, Process, Socket},
     event::{AppProtocol, EventKind, Side, Spoken},
+    facing::Ends,
     ids::{BootNs, SocketId},
     input::Tcp,
 };
@@ -75,7 +75,7 @@ pub struct End<'a> {
     /// The kernel's counters, and when they were read: at its end, or by the newest snapshot while it was open. Of TCP alone.
     pub tcp: Option<(Tcp, BootNs)>,
     /// When it ended.
-    pub ended: Option<BootNs>,
+    pub ended: Option<Moment>,
 }
 
 /// The connections at the instant, of the address that fits where one is named; with `ended` also those that have ended and
@@ -102,15 +102,15 @@ pub fn connections<'a>(view: &View<'a>, target: Option<&Target>, ended: bool) ->
     let mut by_id = HashMap::new();
     for (place, socket) in ends.iter().enumerate() {
         by_id.insert(socket.id, place);
-        if let Some(key) = key(socket, &socket.local, &socket.peer) {
-            by_address.entry(key).or_default().push(place);
+        if let Some(ends) = Ends::of(socket) {
+            by_address.entry(ends).or_default().push(place);
         }
     }
     let other = |socket: &Socket| -> Option<usize> {
         if socket.kind.family == family::UNIX {
             return by_id.get(&socket.other_end?).copied();
         }
-        let facing = by_address.get(&key(socket, &socket.peer, &socket.local)?)?;
+        let facing = by_address.get(&Ends::of(socket)?.facing())?;
         // An address can be used again: the two ends of one connection lived at the same time.
         facing.iter().copied().filter(|place| ends.get(*place).is_some_and(|end| overlap(end, socket))).max()
     };
@@ -140,6 +140,7 @@ pub fn connections<'a>(view: &View<'a>, target: Option<&Target>, ended: bool) ->
         let socket = ends.get(place)?.clone();
         let tcp = socket.tcp.filter(|(_, read)| *read <= view.at());
         let ended = socket.ended.filter(|ended| *ended <= view.at());
+        let ended = ended.map(|ended| Moment::with(ended, view.end_of(&socket, ended).as_ref()));
         Some(End { owners: owners.get(&socket.id).cloned().unwrap_or_default(), tcp, ended, socket })
     };
     let connections: Vec<_> = told
@@ -202,26 +203,6 @@ fn is_end(socket: &Socket) -> bool {
         matches!(step.phase, Phase::Queued | Phase::Connected | Phase::HalfClosed | Phase::Closing)
     });
     tells && connected && phase(socket) != Phase::Listening
-}
-
-/// What the two ends of a connection have in common: namespace and protocol, and the two addresses, this side's first.
-#[derive(PartialEq, Eq, Hash)]
-struct Key {
-    netns: u32,
-    protocol: u16,
-    local: (IpAddr, u16),
-    peer: (IpAddr, u16),
-}
-
-/// The key of a socket seen from one side; an address of IPv4 in IPv6 is that of IPv4 (ipv6(7)).
-fn key(socket: &Socket, local: &Address, peer: &Address) -> Option<Key> {
-    let end = |address: &Address| match address {
-        Address::Inet(ip, port) if *port != 0 => Some((IpAddr::V4(*ip), *port)),
-        Address::Inet6(ip, port) if *port != 0 => Some((IpAddr::V6(*ip).to_canonical(), *port)),
-        _ => None,
-    };
-    let (local, peer) = (end(local)?, end(peer)?);
-    Some(Key { netns: socket.netns, protocol: socket.kind.protocol, local, peer })
 }
 
 /// Whether two sockets lived at the same time.

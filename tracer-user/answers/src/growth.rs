@@ -55,6 +55,35 @@ pub struct Growth<'a> {
     pub places: Vec<MadeAt<'a>>,
 }
 
+/// Descriptors of one kind that are open, and of which it cannot be told yet whether they only grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unjudged<'a> {
+    /// Whose.
+    pub process: &'a Process,
+    /// What they hold.
+    pub kind: FileKind,
+    /// What made them.
+    pub by: EventKind,
+    /// How many are open.
+    pub open: u64,
+    /// For how long the process must have been traced to tell.
+    pub needs_ns: u64,
+    /// For how long it has.
+    pub traced_ns: u64,
+}
+
+/// What is known of descriptors that only grow.
+#[derive(Debug, Default)]
+pub struct Judged<'a> {
+    /// Those that do, most first.
+    pub growing: Vec<Growth<'a>>,
+    /// Those of which it is too early to tell, the one that takes longest first.
+    pub unjudged: Vec<Unjudged<'a>>,
+}
+
+/// The shortest time in which growth can show at all.
+pub const SHORTEST_NS: u64 = PARTS as u64 * PART_NS;
+
 /// Descriptors that are left and were made from one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MadeAt<'a> {
@@ -93,11 +122,22 @@ impl<'a> Group<'a> {
         group.left.sort_by_key(|descriptor| (descriptor.opened, descriptor.id));
         group
     }
+
+    /// The shortest part by which it can be judged; `None` where none is long enough.
+    fn shortest_part(&self) -> Option<u64> {
+        let least =
+            self.longest.map_or(UNCLOSED_PART_NS, |longest| longest.saturating_mul(LIVES).max(PART_NS));
+        let mut part = PART_NS;
+        while part < least {
+            part = part.checked_mul(2)?;
+        }
+        Some(part)
+    }
 }
 
 /// What grows at the view's instant.
 #[must_use]
-pub fn growth<'a>(view: &View<'a>) -> Vec<Growth<'a>> {
+pub fn growth<'a>(view: &View<'a>) -> Judged<'a> {
     let mut groups: BTreeMap<(TableId, &'static str, &'static str), Vec<&Descriptor>> = BTreeMap::new();
     for descriptor in view.session().descriptors() {
         let Opened::By(by) = descriptor.opened_by else { continue };
@@ -106,13 +146,15 @@ pub fn growth<'a>(view: &View<'a>) -> Vec<Growth<'a>> {
             groups.entry(place).or_default().push(descriptor);
         }
     }
-    let mut found = Vec::new();
+    let mut judged = Judged::default();
     for ((table, ..), descriptors) in groups {
         let Some(process) = view.owners_of(table).next() else { continue };
-        if let Some(growth) = grows(view, process, &Group::of(descriptors.iter().copied(), view.at())) {
-            found.push(growth);
+        let group = Group::of(descriptors.iter().copied(), view.at());
+        if let Some(growth) = grows(view, process, &group) {
+            judged.growing.push(growth);
             continue;
         }
+        judged.unjudged.extend(unjudged(view, process, &group));
         // What one place leaves may be hidden by what others make: those that live long, for one.
         let mut places: BTreeMap<StackId, Vec<&Descriptor>> = BTreeMap::new();
         for descriptor in descriptors {
@@ -121,20 +163,32 @@ pub fn growth<'a>(view: &View<'a>) -> Vec<Growth<'a>> {
             }
         }
         let groups = places.into_values().map(|group| Group::of(group, view.at()));
-        found.extend(groups.filter_map(|group| grows(view, process, &group)));
+        judged.growing.extend(groups.filter_map(|group| grows(view, process, &group)));
     }
-    found.sort_by_key(|growth| std::cmp::Reverse(growth.left));
-    found
+    judged.growing.sort_by_key(|growth| std::cmp::Reverse(growth.left));
+    judged.unjudged.sort_by_key(|group| std::cmp::Reverse(group.needs_ns));
+    judged
+}
+
+/// For how long a process has been traced.
+fn traced(view: &View<'_>, process: &Process) -> u64 {
+    view.at().0.saturating_sub(view.session().t0().0.max(process.seen.0))
+}
+
+/// A group that is too young to be judged.
+fn unjudged<'a>(view: &View<'a>, process: &'a Process, group: &Group<'a>) -> Option<Unjudged<'a>> {
+    let first = group.left.first()?;
+    let Opened::By(by) = first.opened_by else { return None };
+    let needs_ns = group.shortest_part()?.checked_mul(PARTS as u64)?;
+    let traced_ns = traced(view, process);
+    let open = group.left.len() as u64;
+    (needs_ns > traced_ns).then_some(Unjudged { process, kind: first.kind, by, open, needs_ns, traced_ns })
 }
 
 fn grows<'a>(view: &View<'a>, process: &'a Process, group: &Group<'a>) -> Option<Growth<'a>> {
     let at = view.at().0;
-    let traced = at.saturating_sub(view.session().t0().0.max(process.seen.0));
-    let least = group.longest.map_or(UNCLOSED_PART_NS, |longest| longest.saturating_mul(LIVES).max(PART_NS));
-    let mut part = PART_NS;
-    while part < least {
-        part = part.checked_mul(2)?;
-    }
+    let traced = traced(view, process);
+    let mut part = group.shortest_part()?;
     loop {
         let over = part.checked_mul(PARTS as u64)?;
         if over > traced {

@@ -64,14 +64,19 @@ pub enum Finding {
         gave_up: Vec<ProcessKey>,
         /// The new ones.
         replaced_by: Vec<ProcessKey>,
+        /// When the last of those that gave it up did.
+        since: Moment,
     },
     /// It inherited the socket and executed another program with it, and never accepted from it while others did, none of
-    /// which runs the same program: close-on-exec is missing.
+    /// which runs the same program: close-on-exec is missing. Where its maker is gone and it keeps the socket alive, that is told
+    /// instead.
     Stray {
         /// The process.
         process: ProcessKey,
         /// The program that it executed.
         path: Vec<u8>,
+        /// When.
+        exec: Moment,
     },
 }
 
@@ -132,7 +137,7 @@ pub fn handovers<'a>(view: &View<'a>, target: Option<&Target>) -> Handovers<'a> 
 }
 
 /// Whether a socket takes connections, or datagrams under a name of its own.
-fn takes(socket: &Socket) -> bool {
+pub(crate) fn takes(socket: &Socket) -> bool {
     let was = |phase| socket.steps.iter().any(|step| step.phase == phase);
     socket.listener.is_none() && (was(Phase::Listening) || (socket.kind.ty == DGRAM && was(Phase::Bound)))
 }
@@ -156,7 +161,12 @@ fn accepts(view: &View<'_>) -> HashMap<(SocketId, TableId), u64> {
 }
 
 fn findings(view: &View<'_>, owners: &[Owner<'_>]) -> Vec<Finding> {
-    kept_alive(owners).into_iter().chain(left_behind(view, owners)).chain(strays(owners)).collect()
+    let kept_alive = kept_alive(owners);
+    let kept_by = match &kept_alive {
+        Some(Finding::KeptAlive { by, .. }) => by.clone(),
+        _ => Vec::new(),
+    };
+    kept_alive.into_iter().chain(left_behind(view, owners)).chain(strays(owners, &kept_by)).collect()
 }
 
 fn is_inherited(how: How) -> bool {
@@ -206,13 +216,14 @@ fn left_behind_in(view: &View<'_>, family: &[&Holder<'_>]) -> Vec<Finding> {
         let gave_up: Vec<_> = old()
             .filter(|holder| holder.until.is_some_and(|(until, _)| reload.contains(&until.ts.0)))
             .collect();
-        let last = gave_up.iter().filter_map(|holder| holder.until).map(|(until, _)| until.ts.0).max();
+        let last = gave_up.iter().filter_map(|holder| holder.until).map(|(until, _)| until);
+        let Some(since) = last.max_by_key(|until| until.ts) else { continue };
         // Those that came later are of another reload.
-        let came = fork.0..=last.unwrap_or(0);
+        let came = fork.0..=since.ts.0;
         let new: Vec<_> =
             family.iter().filter(holding).filter(|holder| came.contains(&holder.since.ts.0)).collect();
         let left: Vec<_> = old().filter(holding).collect();
-        let settled = last.is_some_and(|last| view.at().0.saturating_sub(last) >= SETTLED_NS);
+        let settled = view.at().0.saturating_sub(since.ts.0) >= SETTLED_NS;
         let whole = new.len() >= gave_up.len() + left.len();
         if settled && !left.is_empty() && gave_up.len() >= left.len() && whole {
             let keys = |holders: &[&&Holder<'_>]| holders.iter().map(|holder| holder.process.key).collect();
@@ -220,6 +231,7 @@ fn left_behind_in(view: &View<'_>, family: &[&Holder<'_>]) -> Vec<Finding> {
                 process: holder.process.key,
                 gave_up: keys(&gave_up),
                 replaced_by: keys(&new),
+                since,
             };
             return left.into_iter().map(finding).collect();
         }
@@ -227,16 +239,19 @@ fn left_behind_in(view: &View<'_>, family: &[&Holder<'_>]) -> Vec<Finding> {
     Vec::new()
 }
 
-fn strays(owners: &[Owner<'_>]) -> Vec<Finding> {
+fn strays(owners: &[Owner<'_>], kept_by: &[ProcessKey]) -> Vec<Finding> {
     let program = |owner: &Owner<'_>| owner.holder.kept_across.last().map(|(_, path)| path.to_vec());
     let accepting: Vec<_> = owners.iter().filter(|owner| owner.accepted > 0).collect();
     let mut strays = Vec::new();
     for owner in owners.iter().filter(|owner| owner.holder.until.is_none() && is_inherited(owner.holder.how))
     {
-        let Some(path) = program(owner) else { continue };
+        let Some((exec, _)) = owner.holder.kept_across.last().copied() else { continue };
+        let Some(path) = program(owner).filter(|_| !kept_by.contains(&owner.holder.process.key)) else {
+            continue;
+        };
         let apart = accepting.iter().all(|other| program(other).as_ref() != Some(&path));
         if !accepting.is_empty() && apart && owner.accepted == 0 {
-            strays.push(Finding::Stray { process: owner.holder.process.key, path });
+            strays.push(Finding::Stray { process: owner.holder.process.key, path, exec });
         }
     }
     strays

@@ -3,7 +3,8 @@
 
 use crate::{
     caveat::Caveat,
-    growth::{Growth, growth},
+    growth::{Growth, Judged, SHORTEST_NS, growth},
+    handover::takes,
     holders::Holder,
     moment::Moment,
     view::View,
@@ -16,6 +17,7 @@ use tracer_model::{
     address::family,
     entity::{Descriptor, Process, Socket, Step},
     event::{Event, EventKind},
+    facing::Ends,
     ids::{BootNs, ProcessKey, SocketId},
     names::state,
 };
@@ -37,7 +39,9 @@ pub struct Leaks<'a> {
     /// Accepted connections that sent something of which nothing was ever read for [`UNREAD_NS`], oldest first. It takes two
     /// checks of the table to tell, and of the past only what is so still is told.
     pub unread: Vec<Unread<'a>>,
-    /// Sockets that were open across an exec, and still are.
+    /// Sockets that were open across an exec, and still are; but for those that take connections, or datagrams under a name of
+    /// their own: those are handed over so by design (socket activation), and [`crate::handover`] tells which are not meant to
+    /// be.
     pub survived: Vec<Survived<'a>>,
     /// Tables that grow or are near their limit, and those that were asked for.
     pub room: Vec<Room<'a>>,
@@ -111,8 +115,9 @@ pub struct Room<'a> {
 #[must_use]
 pub fn leaks<'a>(view: &View<'a>, of: &[u32]) -> Leaks<'a> {
     let asked = |process: &Process| of.is_empty() || of.contains(&process.key.pid);
-    let mut growing = growth(view);
+    let Judged { mut growing, mut unjudged } = growth(view);
     growing.retain(|growth| asked(growth.process));
+    unjudged.retain(|group| asked(group.process));
     let mut open: BTreeMap<ProcessKey, Vec<&'a Descriptor>> = BTreeMap::new();
     for descriptor in view.session().descriptors().filter(|descriptor| view.is_open(descriptor)) {
         for process in view.owners_of(descriptor.table).filter(|process| asked(process)) {
@@ -121,9 +126,18 @@ pub fn leaks<'a>(view: &View<'a>, of: &[u32]) -> Leaks<'a> {
     }
     let processes = open.keys().copied();
     let mut caveats = view.caveats(processes);
-    let session = view.session();
-    let short = session.now().0.saturating_sub(session.t0().0) < UNREAD_NS;
-    caveats.extend(short.then_some(Caveat::OneLook));
+    caveats.extend(one_look(view));
+    if let Some(longest) = unjudged.first() {
+        caveats.push(Caveat::Unjudged {
+            kinds: unjudged.len(),
+            process: (longest.process.key, longest.process.comm.clone()),
+            kind: longest.kind,
+            by: longest.by,
+            needs_ns: longest.needs_ns,
+            traced_ns: longest.traced_ns,
+        });
+    }
+    caveats.extend((view.at() < view.session().now()).then_some(Caveat::UnreadSince));
     let count = unix_accepted(view, &open);
     caveats.extend((count > 0).then_some(Caveat::UnixUnread { count }));
     let hung_up = hung_up(view, &open);
@@ -132,6 +146,19 @@ pub fn leaks<'a>(view: &View<'a>, of: &[u32]) -> Leaks<'a> {
     let room =
         open.iter().filter_map(|(key, open)| room(view, *key, open.len() as u64, &growing, of)).collect();
     Leaks { growing, hung_up, unread, survived, room, caveats }
+}
+
+/// What shows over time cannot show yet: what grows, and, where the tables were not read twice, what is never read. Of the past
+/// [`Caveat::UnreadSince`] tells about the latter.
+fn one_look(view: &View<'_>) -> Option<Caveat> {
+    let session = view.session();
+    let since = |ts: BootNs| ts.0.saturating_sub(session.t0().0);
+    let traced_ns = since(view.at());
+    let read = session.tables_read_at().filter(|_| view.at() >= session.now());
+    if traced_ns < SHORTEST_NS {
+        return Some(Caveat::OneLook { traced_ns });
+    }
+    read.is_some_and(|read| since(read) < UNREAD_NS).then_some(Caveat::ReadOnce)
 }
 
 fn held(open: &BTreeMap<ProcessKey, Vec<&Descriptor>>) -> BTreeSet<SocketId> {
@@ -231,13 +258,8 @@ fn hung_up<'a>(view: &View<'a>, open: &BTreeMap<ProcessKey, Vec<&'a Descriptor>>
 
 /// The other end of a connection on this host, where its process is followed: the newest with these addresses.
 fn other_end(view: &View<'_>, socket: &Socket) -> Option<SocketId> {
-    let pairs = |other: &&Socket| {
-        other.netns == socket.netns
-            && other.local == socket.peer
-            && other.peer == socket.local
-            && other.kind == socket.kind
-    };
-    view.session().sockets().filter(pairs).map(|other| other.id).last()
+    let facing = Ends::of(socket)?.facing();
+    view.session().sockets().filter(|other| Ends::of(other) == Some(facing)).map(|other| other.id).last()
 }
 
 fn survived<'a>(view: &View<'a>, key: ProcessKey, open: &[&'a Descriptor]) -> Vec<Survived<'a>> {
@@ -249,7 +271,7 @@ fn survived<'a>(view: &View<'a>, key: ProcessKey, open: &[&'a Descriptor]) -> Ve
     let sockets = open.iter().filter(|descriptor| descriptor.opened < exec.ts);
     sockets
         .filter_map(|descriptor| {
-            let socket = view.socket(view.session().socket(descriptor.socket?)?)?;
+            let socket = view.socket(view.session().socket(descriptor.socket?)?).filter(|it| !takes(it))?;
             Some(Survived { process, descriptor, socket, exec })
         })
         .collect()

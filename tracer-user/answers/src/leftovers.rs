@@ -37,23 +37,27 @@ const TIME_WAIT_NS: u64 = 60_000_000_000;
 
 /// Connections whose local address fits: as the kernel has them now, or, where it was not asked, by how they ended.
 pub(crate) fn leftovers(view: &View<'_>, fits: impl Fn(&Address, bool) -> bool) -> Vec<Leftover> {
-    let Some(kernel) = view.kernel() else {
-        let ended = view.session().sockets().filter(|socket| fits(&socket.local, socket.options.v6only));
-        return ended.filter_map(|socket| concluded(view, socket)).collect();
-    };
     let here: Vec<_> =
         view.session().sockets().filter(|socket| fits(&socket.local, socket.options.v6only)).collect();
-    let is_held = |sock: &Sock| {
-        here.iter().any(|socket| {
-            socket.holders > 0
-                && (socket.netns, &socket.local, &socket.peer) == (sock.netns, &sock.local, &sock.peer)
-        })
+    let not_asked = here.iter().filter(|socket| !view.asked_in(socket.netns));
+    let concluded = not_asked.filter_map(|socket| concluded(view, socket));
+    let Some(kernel) = view.kernel() else { return concluded.collect() };
+    let known = |sock: &Sock| {
+        let same = |socket: &&&Socket| {
+            (socket.netns, &socket.local, &socket.peer) == (sock.netns, &sock.local, &sock.peer)
+        };
+        here.iter().rfind(same).copied()
     };
     let loose = kernel
         .connections
         .iter()
         .filter(|sock| fits(&sock.local, sock.options.v6only) && is_leaving(sock.state));
-    loose.filter(|sock| !is_held(sock)).map(of_kernel).collect()
+    let loose = loose.filter_map(|sock| match known(sock) {
+        // It has an owner, or is told as one without.
+        Some(socket) if socket.ended.is_none() => None,
+        known => Some(of_kernel(view, sock, known)),
+    });
+    loose.chain(concluded).collect()
 }
 
 /// Closed by its process. Other states without an owner wait in an accept queue.
@@ -61,16 +65,17 @@ fn is_leaving(state: u16) -> bool {
     matches!(state, state::FIN_WAIT1 | state::FIN_WAIT2 | state::TIME_WAIT | state::LAST_ACK | state::CLOSING)
 }
 
-fn of_kernel(sock: &Sock) -> Leftover {
+fn of_kernel(view: &View<'_>, sock: &Sock, known: Option<&Socket>) -> Leftover {
+    let concluded = known.filter(|_| sock.state == state::TIME_WAIT).and_then(|known| concluded(view, known));
     Leftover {
         state: sock.state,
         kind: SocketKind { family: sock.family, ty: sock.ty, protocol: sock.protocol },
         local: sock.local.clone(),
         peer: sock.peer.clone(),
         netns: sock.netns,
-        socket: None,
+        socket: known.map(|socket| socket.id),
         inferred: false,
-        gone: None,
+        gone: concluded.and_then(|concluded| concluded.gone),
     }
 }
 

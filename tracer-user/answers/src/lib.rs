@@ -20,6 +20,7 @@ pub mod known;
 pub mod leaks;
 pub mod leftovers;
 pub mod moment;
+pub mod past;
 pub mod queues;
 pub mod slow;
 pub mod sockets;

@@ -40,6 +40,16 @@ impl Moment {
         Self { ts, event: Some(Evidence { seq: event.seq, epoch_ns }) }
     }
 
+    /// A later moment that follows from what this one's event tells.
+    #[must_use]
+    pub fn later(self, ts: BootNs) -> Self {
+        let later = |event: Evidence| Evidence {
+            epoch_ns: event.epoch_ns.saturating_add(ts.0.saturating_sub(self.ts.0)),
+            ..event
+        };
+        Self { ts, event: self.event.map(later) }
+    }
+
     /// A moment with the event that tells of it, if any does.
     #[must_use]
     pub fn with(ts: BootNs, event: Option<&Event>) -> Self {

@@ -30,8 +30,9 @@ const TOLD: usize = 256;
 pub struct Queues<'a> {
     /// By listener, in the order in which they were made.
     pub queues: Vec<Queue<'a>>,
-    /// When queues were sampled last, and how often they are, in nanoseconds; `None` where they are not.
-    pub sampled: Option<(BootNs, u64)>,
+    /// How often queues are sampled, in nanoseconds, and when they were last; of the past only how often. `None` where they are
+    /// not.
+    pub sampled: Option<(u64, Option<BootNs>)>,
     /// What the answer cannot know.
     pub caveats: Vec<Caveat>,
 }
@@ -53,7 +54,8 @@ pub struct Queue<'a> {
     pub waiting: Vec<Waiting<'a>>,
     /// Connections in the queue that are not among them: beyond those that are told, or that nothing told of.
     pub others: u64,
-    /// Unix sockets: connects that found the queue full (`EAGAIN`).
+    /// Unix sockets: connects that found the queue full (`EAGAIN`), by name: the caller's line tells no more, and one that failed has
+    /// no peer.
     pub turned_away: Option<Times>,
     /// Drops.
     pub drops: Option<Dropped>,
@@ -96,14 +98,17 @@ pub struct Dropped {
 /// What is wrong with a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// Connections wait for longer than [`OVERDUE_NS`] and nobody has accepted since the oldest of them is there.
+    /// Connections wait for longer than [`OVERDUE_NS`] and for as long nobody has accepted.
     Stuck {
         /// How many are overdue.
         overdue: usize,
         /// For how long the oldest has waited.
         oldest_ns: u64,
-        /// The newest accept; `None` where there was none.
-        accepted: Option<Moment>,
+        /// The newest accept, and how long ago it was; `None` where there was none.
+        accepted: Option<(Moment, u64)>,
+        /// Accepts that were tried since the oldest is there, and failed but for want of a connection: the newest one's error
+        /// number, and how often that came.
+        failing: Option<(u32, Times)>,
     },
     /// Connections wait for longer than that, although somebody accepts.
     Slow {
@@ -111,6 +116,8 @@ pub enum Finding {
         overdue: usize,
         /// For how long the oldest has waited.
         oldest_ns: u64,
+        /// When it was queued.
+        queued: Moment,
     },
     /// The queue was full, and connections were refused.
     Overflown {
@@ -174,6 +181,14 @@ impl<'a> View<'a> {
         }
         waiting
     }
+
+    /// Since when a connection waits, with the event that tells of it.
+    pub(crate) fn queued_at(&self, waiting: &Waiting<'_>) -> Moment {
+        let told = self.event_at(waiting.since.ts, |event| {
+            event.kind == EventKind::Queued && event.socket == Some(waiting.socket.id)
+        });
+        Moment::with(waiting.since.ts, told.as_ref())
+    }
 }
 
 /// Accept queues of the listeners that fit, or of all.
@@ -195,7 +210,9 @@ pub fn queues<'a>(view: &View<'a>, target: Option<&Target>) -> Queues<'a> {
     let processes: Vec<_> =
         queues.iter().flat_map(|queue| &queue.owners).map(|process| process.key).collect();
     let mut caveats = view.caveats(processes);
+    let now = view.at() >= view.session().now();
     let sampled = view.session().sampled_at();
+    let sampled = sampled.map(|(at, period_ns)| (period_ns, Some(at).filter(|_| now)));
     if sampled.is_none() && !queues.is_empty() {
         caveats.push(Caveat::NotSampled);
     }
@@ -213,7 +230,7 @@ fn queue<'a>(
     let read = socket.queue.filter(|(.., read)| *read <= view.at());
     // What was read last, by an event or by a sample.
     let (len, limit) = match (told, read) {
-        (Some(told), Some((len, limit, read))) if read >= told.moment.ts => {
+        (Some(told), Some((len, limit, read))) if read > told.moment.ts => {
             (Some((len, Moment::bare(read))), Some(limit))
         }
         (Some(told), _) => (Some((told.last, told.moment)), Some(told.limit)),
@@ -223,12 +240,7 @@ fn queue<'a>(
     let known = waiting.len();
     waiting.truncate(TOLD);
     for connection in &mut waiting {
-        let id = connection.socket.id;
-        connection.since = view
-            .event_at(connection.since.ts, |event| {
-                event.kind == EventKind::Queued && event.socket == Some(id)
-            })
-            .map_or(connection.since, |event| Moment::of(&event));
+        connection.since = view.queued_at(connection);
     }
     let in_queue = u64::from(len.map_or(0, |(len, _)| len)).max(u64::try_from(known).unwrap_or(u64::MAX));
     let others = in_queue.saturating_sub(u64::try_from(waiting.len()).unwrap_or(u64::MAX));
@@ -281,16 +293,20 @@ fn findings(
     let mut findings = Vec::new();
     let overdue = waiting.iter().filter(|waiting| waiting.age_ns >= OVERDUE_NS).count();
     if let Some(oldest) = waiting.first().filter(|_| overdue > 0) {
-        let accepts = tally.into_iter().flat_map(|tally| tally.workers.values());
-        let accepted = accepts
-            .filter(|worker| worker.accepted > 0)
-            .filter_map(|worker| worker.last_accepted)
-            .max_by_key(|moment| moment.ts);
+        let accepted = tally.and_then(AtListener::last_accepted);
         let oldest_ns = oldest.age_ns;
-        findings.push(if accepted.is_some_and(|accepted| accepted.ts >= oldest.since.ts) {
-            Finding::Slow { overdue, oldest_ns }
+        let now = oldest.since.ts.0.saturating_add(oldest_ns);
+        findings.push(if accepted.is_some_and(|accepted| now.saturating_sub(accepted.ts.0) < OVERDUE_NS) {
+            Finding::Slow { overdue, oldest_ns, queued: oldest.since }
         } else {
-            Finding::Stuck { overdue, oldest_ns, accepted }
+            let newest = oldest.since.ts.max(accepted.map_or(BootNs(0), |accepted| accepted.ts));
+            let failed = tally.into_iter().flat_map(|tally| &tally.failed);
+            let failing = failed
+                .filter(|(_, times)| times.last.ts >= newest)
+                .max_by_key(|(_, times)| times.last.ts)
+                .map(|(error, times)| (*error, *times));
+            let idle_ns = accepted.map(|accepted| now.saturating_sub(accepted.ts.0));
+            Finding::Stuck { overdue, oldest_ns, accepted: accepted.zip(idle_ns), failing }
         });
     }
     let full = drops.and_then(|drops| Some((drops.queue_full?.0, drops.noticed)));

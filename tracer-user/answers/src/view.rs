@@ -1,9 +1,9 @@
 //! A session at an instant.
 
-use crate::tallies::Tallies;
+use crate::{caveat::Caveat, past::Past, tallies::Tallies};
 use std::{
     borrow::Cow,
-    cell::RefCell,
+    cell::{OnceCell, RefCell},
     collections::{HashMap, VecDeque},
     rc::Rc,
 };
@@ -17,7 +17,7 @@ use tracer_model::{
 };
 
 /// Chunks of kept events that are unpacked for one answer, about a millisecond each, in which the engine does nothing else. What is
-/// beyond has its moments without the numbers of events.
+/// beyond has its moments without the numbers of events, see [`Caveat::EvidenceCut`].
 const UNPACKED: u32 = 200;
 /// Chunks that stay unpacked: what an answer looks for mostly stands together.
 const AT_HAND: usize = 4;
@@ -35,9 +35,19 @@ pub struct View<'a> {
     unpacked: RefCell<Unpacked>,
     kernel: Option<&'a Kernel>,
     others: Option<&'a Others>,
+    past: OnceCell<Past>,
 }
 
-/// Who holds sockets of an address, followed or not: the kernel was asked, once.
+/// What the kernel was asked about an address, once, where a daemon follows some processes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Who holds it.
+    pub others: Others,
+    /// Its connections.
+    pub kernel: Kernel,
+}
+
+/// Who holds sockets of an address, followed or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Others {
     /// Descriptors of such sockets.
@@ -51,6 +61,8 @@ pub struct Others {
 struct Unpacked {
     chunks: VecDeque<(usize, Rc<[Event]>)>,
     count: u32,
+    /// Something was not unpacked any more.
+    cut: bool,
 }
 
 impl Unpacked {
@@ -59,6 +71,7 @@ impl Unpacked {
             return Some(Rc::clone(events));
         }
         if self.count == UNPACKED {
+            self.cut = true;
             return None;
         }
         self.count += 1;
@@ -76,6 +89,8 @@ impl Unpacked {
 pub struct Kernel {
     /// Connections of TCP with the port in question, held or not.
     pub connections: Vec<Sock>,
+    /// The network namespace (inode number) that was looked through, where that is the only one.
+    pub only: Option<u32>,
     /// Network namespaces (inode numbers) that could not be looked through, and why.
     pub missed: Vec<(u64, String)>,
 }
@@ -101,7 +116,16 @@ impl<'a> View<'a> {
                 by_table.entry(table).or_default().push(Use { process, from, left });
             }
         }
-        Self { session, at, tallies, by_table, unpacked: RefCell::default(), kernel: None, others: None }
+        Self {
+            session,
+            at,
+            tallies,
+            by_table,
+            unpacked: RefCell::default(),
+            kernel: None,
+            others: None,
+            past: OnceCell::new(),
+        }
     }
 
     /// The session.
@@ -116,16 +140,16 @@ impl<'a> View<'a> {
         self.at
     }
 
+    /// The same with what the kernel was asked.
+    #[must_use]
+    pub fn with_asked(self, asked: Option<&'a Asked>) -> Self {
+        Self { kernel: asked.map(|asked| &asked.kernel), others: asked.map(|asked| &asked.others), ..self }
+    }
+
     /// The same with what the kernel says.
     #[must_use]
     pub fn with_kernel(self, kernel: Option<&'a Kernel>) -> Self {
         Self { kernel, ..self }
-    }
-
-    /// The same with who holds the address in question.
-    #[must_use]
-    pub fn with_others(self, others: Option<&'a Others>) -> Self {
-        Self { others, ..self }
     }
 
     /// Who holds the address in question, where that was asked.
@@ -138,6 +162,11 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn kernel(&self) -> Option<&'a Kernel> {
         self.kernel
+    }
+
+    /// Whether the kernel was asked for the connections of a network namespace.
+    pub(crate) fn asked_in(&self, netns: u32) -> bool {
+        self.kernel.is_some_and(|kernel| kernel.only.is_none_or(|only| only == netns))
     }
 
     /// What was counted up to the instant.
@@ -189,6 +218,18 @@ impl<'a> View<'a> {
         None
     }
 
+    /// The event that told of a socket's end: a change of its state, or a close, which is told when it returns. The end of a
+    /// process that had it last names no socket.
+    pub(crate) fn end_of(&self, socket: &Socket, ended: BootNs) -> Option<Event> {
+        self.event_from(ended, |event| event.socket == Some(socket.id))
+    }
+
+    /// Whether the evidence of what was looked for so far is all there is.
+    #[must_use]
+    pub fn evidence_cut(&self) -> Option<Caveat> {
+        self.unpacked.borrow().cut.then_some(Caveat::EvidenceCut)
+    }
+
     /// Name of a process at the instant.
     #[must_use]
     pub fn comm<'p>(&self, process: &'p Process) -> &'p str {
@@ -214,7 +255,10 @@ impl<'a> View<'a> {
         if self.at >= self.session.now() {
             return socket.ended.is_none().then_some(Cow::Borrowed(socket));
         }
-        socket_at(socket, self.at).map(Cow::Owned)
+        let past = self.past.get_or_init(|| Past::new(self.session, self.at));
+        let told = self.tallies.accepting.of(socket.id).and_then(|tally| tally.lengths.back());
+        let queue = told.map(|told| (told.last, told.limit, told.moment.ts));
+        past.socket(socket).map(|socket| Cow::Owned(Socket { queue, ..socket }))
     }
 }
 
@@ -245,20 +289,6 @@ fn tables_of(process: &Process) -> impl Iterator<Item = (TableId, BootNs, Option
     let moved = process.former_tables.last().map_or(process.seen, |(_, left)| *left);
     let others = process.thread_tables.iter().map(|table| (*table, process.seen, None));
     former.chain(std::iter::once((process.table, moved, None))).chain(others)
-}
-
-/// A socket as it was at an instant; `None` where it did not exist.
-#[must_use]
-pub fn socket_at(socket: &Socket, at: BootNs) -> Option<Socket> {
-    let steps: Vec<_> = socket.steps.iter().filter(|step| step.ts <= at).cloned().collect();
-    let existed = !steps.is_empty() && socket.ended.is_none_or(|ended| ended > at);
-    existed.then(|| Socket {
-        steps,
-        accepted: socket.accepted.filter(|accepted| *accepted <= at),
-        spoken: socket.spoken.iter().filter(|(since, _)| *since <= at).cloned().collect(),
-        ended: None,
-        ..socket.clone()
-    })
 }
 
 /// Where a socket stands in its life.

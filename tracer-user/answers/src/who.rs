@@ -7,11 +7,12 @@ use crate::{
     moment::Moment,
     view::{View, phase},
 };
-use std::{borrow::Cow, net::IpAddr};
+use std::{borrow::Cow, collections::BTreeSet, net::IpAddr};
 use tracer_model::{
     address::{Address, family},
     entity::{Phase, Socket},
     event::{Event, EventKind},
+    ids::BootNs,
     input::HeldSock,
     names::state,
 };
@@ -177,14 +178,44 @@ pub fn who<'a>(view: &View<'a>, target: &Target) -> Who<'a> {
     }
     answer.before = gone
         .into_iter()
-        .map(|socket| Held { ended: socket.ended.map(Moment::bare), ..held(Cow::Borrowed(socket)) })
+        .map(|socket| {
+            let held = held(Cow::Borrowed(socket));
+            let ended = socket.ended.map(|ended| end_of(view, socket, ended, &held.former));
+            Held { ended, ..held }
+        })
         .collect();
     let processes = answer.sockets.iter().flat_map(|held| &held.holders).map(|holder| holder.process.key);
     answer.caveats = view.caveats(processes);
-    let missed = view.kernel().into_iter().flat_map(|kernel| &kernel.missed);
     answer.caveats.extend(view.others().filter(|others| !others.whole).map(|_| Caveat::OthersCut));
-    answer.caveats.extend(missed.map(|(netns, why)| Caveat::Namespace { netns: *netns, why: why.clone() }));
+    match view.kernel() {
+        None => answer.caveats.push(Caveat::NotAsked),
+        Some(kernel) => {
+            let missed = kernel.missed.iter();
+            let missed = missed.map(|(netns, why)| Caveat::Namespace { netns: *netns, why: why.clone() });
+            answer.caveats.extend(missed);
+        }
+    }
+    let elsewhere: BTreeSet<u32> = known
+        .iter()
+        .map(|(netns, _)| *netns)
+        .chain(answer.before.iter().map(|held| held.socket.netns))
+        .chain(answer.not_followed.iter().map(|held| held.sock.netns))
+        .filter(|netns| view.kernel().is_some() && !view.asked_in(*netns))
+        .collect();
+    answer.caveats.extend(elsewhere.into_iter().map(|netns| Caveat::NamespaceNotEntered { netns }));
     answer
+}
+
+/// When a socket ended: by a change of its state, or since the last who held it ceased to.
+fn end_of(view: &View<'_>, socket: &Socket, ended: BootNs, former: &[Holder<'_>]) -> Moment {
+    if let Some(event) = view.end_of(socket, ended) {
+        return Moment::told_by(ended, &event);
+    }
+    let ceased = former.iter().filter_map(|holder| holder.until).map(|(until, _)| until);
+    match ceased.filter(|until| until.ts <= ended).max_by_key(|until| until.ts) {
+        Some(last) => last.later(ended),
+        None => Moment::bare(ended),
+    }
 }
 
 /// Descriptors that the kernel was asked for.

@@ -7,7 +7,7 @@ use crate::{
     Account, AttachError, CaptureError, Report, Settings,
     clock::{boot_now, epoch_minus_boot_ns},
     health::Health,
-    look::Look,
+    look::{AtAddress, Look},
     numbering::numbering,
     order::Order,
     pending::Pending,
@@ -32,7 +32,7 @@ use tracer_model::{
     address::Address,
     decode,
     ids::BootNs,
-    input::{Body, Exec, Followed, HeldSock, Input, LossCause, Lost, Reason},
+    input::{Body, Exec, Followed, Input, LossCause, Lost, Reason},
     syscall::Numbering,
 };
 
@@ -213,10 +213,9 @@ impl Capture {
         Ok(())
     }
 
-    /// Who holds sockets of an address now, whether or not they are followed, apart from connections, and whether all were looked
-    /// at; `None` where looks have taken their share of the time.
-    pub fn holders(&mut self, address: &Address) -> Option<(Vec<HeldSock>, bool)> {
-        self.look.holders(address, &mut self.programs)
+    /// What the kernel has of an address now; `None` where looks have taken their share of the time.
+    pub fn at_address(&mut self, address: &Address) -> Option<AtAddress> {
+        self.look.at_address(address, &mut self.programs)
     }
 
     /// Lists the sockets that the programs follow. An entry that is removed while it is looked at sends the walk back to its

@@ -7,7 +7,7 @@ use crate::{
     look,
     numbering::numbering,
     pod::PodOf,
-    programs::{self, LEFTOVERS, Programs},
+    programs::{self, Programs},
     sampler::Sampler,
 };
 use aya::maps::{Array, MapData, RingBuf};
@@ -123,7 +123,7 @@ impl Glance {
         let deadline = boot_now().0 + NAMESPACE_NS;
         let wanted = LookWanted { deadline, port: port.into(), name_len: 0 };
         self.wanted.set(0, PodOf(wanted), 0).map_err(io::Error::other)?;
-        look::read(&mut self.programs, LEFTOVERS, |sock| found.extend(sock.err()))
+        look::read_connections(&mut self.programs, found)
     }
 }
 

@@ -25,6 +25,7 @@ mod stacks;
 pub use capture::Capture;
 pub use doctor::findings;
 pub use glance::{Connections, Glance};
+pub use look::AtAddress;
 pub use selection::Selection;
 
 use std::time::Duration;

@@ -53,6 +53,21 @@ struct Question<'a> {
     error: i64,
 }
 
+/// What the kernel has of an address, whether or not it is followed.
+#[derive(Debug)]
+pub struct AtAddress {
+    /// Who holds sockets with it, apart from connections.
+    pub held: Vec<HeldSock>,
+    /// All were looked at.
+    pub whole: bool,
+    /// The network namespace (inode number) whose connections were looked through: the tracer's.
+    pub netns: u32,
+    /// Connections of TCP there with its port, held or not.
+    pub connections: Vec<Sock>,
+    /// Why some are missing.
+    pub missed: Option<String>,
+}
+
 pub(crate) struct Look {
     wanted: Array<MapData, PodOf<LookWanted>>,
     /// How many files the machine has open and may have. Opened beforehand: once there are too many, it cannot be.
@@ -130,26 +145,29 @@ impl Look {
         looked
     }
 
-    /// Who holds sockets of an address, whether or not they are followed, apart from connections; and whether all were looked at.
-    /// `None` where looks have taken their share of the time.
-    pub(crate) fn holders(
-        &mut self,
-        address: &Address,
-        programs: &mut Programs,
-    ) -> Option<(Vec<HeldSock>, bool)> {
+    /// What the kernel has of an address; `None` where looks have taken their share of the time.
+    pub(crate) fn at_address(&mut self, address: &Address, programs: &mut Programs) -> Option<AtAddress> {
         let began = boot_now().0;
         if began < self.next_asked {
             return None;
         }
         let mut held = Vec::new();
         let read = self.held(address, programs, began + ASKED_LIMIT_NS, &mut held);
+        let mut connections = Vec::new();
+        let missed = address.port().and_then(|port| {
+            let wanted =
+                LookWanted { deadline: boot_now().0 + ASKED_LIMIT_NS, port: port.into(), name_len: 0 };
+            let asked = self.wanted.set(0, PodOf(wanted), 0).map_err(io::Error::other);
+            asked.and_then(|()| read_connections(programs, &mut connections)).err()
+        });
         let ended = boot_now().0;
         self.next_asked = ended + (ended - began) * ASKED_SHARE;
         held.retain(|held| held.sock.peer.is_unset());
         let whole = read.is_ok() && held.len() <= KEPT;
         held.sort_by_key(|held| held.sock.state != LISTEN);
         held.truncate(KEPT);
-        Some((held, whole))
+        let missed = missed.map(|cause| cause.to_string());
+        Some(AtAddress { held, whole, netns: self.netns, connections, missed })
     }
 
     /// Every descriptor of a socket with that address's port or name.
@@ -186,7 +204,7 @@ impl Look {
         let Some(address) = question.address else { return Ok(()) };
         self.held(address, programs, deadline, &mut looked.held)?;
         if question.error == EADDRINUSE && address.port().is_some_and(|port| port != 0) {
-            read(programs, LEFTOVERS, |found| looked.leftovers.extend(found.err()))?;
+            read_connections(programs, &mut looked.leftovers)?;
         }
         if looked.held.len() > KEPT {
             // Stable: those that listen first, otherwise as they were found.
@@ -200,11 +218,16 @@ impl Look {
     }
 }
 
+/// Connections of TCP of the port that is looked for, held or not, in the network namespace of this thread.
+pub(crate) fn read_connections(programs: &mut Programs, found: &mut Vec<Sock>) -> io::Result<()> {
+    read(programs, LEFTOVERS, |sock| found.extend(sock.err()))
+}
+
 /// `TCP_LISTEN`.
 const LISTEN: u16 = 10;
 
 /// Runs an iterator and takes what it writes. One that gives up fails, what it wrote before is there.
-pub(crate) fn read(
+fn read(
     programs: &mut Programs,
     iterator: &str,
     mut take: impl FnMut(Result<HeldSock, Sock>),

@@ -12,6 +12,7 @@ pub mod decode;
 pub mod entity;
 pub mod event;
 pub mod explain;
+pub mod facing;
 pub mod history;
 pub mod ids;
 pub mod input;

@@ -6,7 +6,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
 };
-use tracer_answers::{known::Known, view::Others, who::Target};
+use tracer_answers::{known::Known, view::Asked, who::Target};
 use tracer_model::session::Session;
 
 /// What answers a question.
@@ -23,7 +23,7 @@ pub enum Question {
 }
 
 /// What answers a question with who holds sockets of an address, where that could be asked.
-pub type HeldAnswer = Box<dyn FnOnce(&Known, Option<&Others>) + Send>;
+pub type HeldAnswer = Box<dyn FnOnce(&Known, Option<&Asked>) + Send>;
 
 impl Question {
     /// What answers it, with what is known.
@@ -104,14 +104,14 @@ impl Handle {
         self.put(|reply| Question::Fresh(Box::new(|known| reply.give(|| question(known))))).await
     }
 
-    /// The same, after the kernel has been asked who holds sockets of an address.
+    /// The same, after the kernel has been asked what it has of an address.
     pub(crate) async fn ask_held<T: Send + 'static>(
         &self,
         target: Target,
-        question: impl FnOnce(&Known, Option<&Others>) -> T + Send + 'static,
+        question: impl FnOnce(&Known, Option<&Asked>) -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
         let form = |reply: Reply<T>| {
-            Question::Held(target, Box::new(|known, others| reply.give(|| question(known, others))))
+            Question::Held(target, Box::new(|known, asked| reply.give(|| question(known, asked))))
         };
         self.put(form).await
     }

@@ -287,7 +287,7 @@ host_overflows?: number,
  */
 noticed?: When,
 /**
- * RefusedClient connections whose moment and peer the kernel told; of the others both are unknown.
+ * Refused connections whose moment and peer the kernel told; of the others both are unknown.
  */
 moments: number,
 /**
@@ -836,7 +836,12 @@ count: number,
 /**
  * For how long the oldest has waited, nanoseconds.
  */
-oldest_ns?: number, };
+oldest_ns?: number,
+/**
+ * The evidence: of `stranded` when the oldest was queued; of `idle` the newest accept of the others; of `herd` the newest
+ * accept, whatever came of it.
+ */
+evidence?: When, };
 
 /**
  * `GET /api/v1/info`: what this session is.
@@ -910,7 +915,8 @@ hung_up: Array<HungUp>,
  */
 unread: Array<Unread>,
 /**
- * Sockets that were open across an exec, and still are.
+ * Sockets that were open across an exec, and still are; but for those that take connections, or datagrams under a name of
+ * their own, which `handovers` tells.
  */
 survived_exec: Array<SurvivedExec>,
 /**
@@ -1434,9 +1440,10 @@ processes: Array<Party>,
  */
 text: string,
 /**
- * `kept_alive`: when its maker ceased to hold it.
+ * Since when. `kept_alive`: its maker ceased to hold it. `left_behind`: the last of its generation that gave it up did.
+ * `stray`: it executed its program.
  */
-since?: When, };
+since: When, };
 
 /**
  * A process that is not followed and holds a socket: found by one look at the kernel's tables.
@@ -1666,7 +1673,7 @@ socket: Socket,
  */
 owners: Array<Party>,
 /**
- * QueueLength.
+ * Length.
  */
 len?: number,
 /**
@@ -1722,7 +1729,8 @@ lengths: Array<QueueLength>,
  */
 drops?: Drops,
 /**
- * Unix sockets: connects that found the queue full (`EAGAIN`).
+ * Unix sockets: connects of followed processes that found the queue full (`EAGAIN`). They are counted by the name that they
+ * asked for: listeners of one name in several network or mount namespaces have one count.
  */
 turned_away?: HowOften,
 /**
@@ -1756,7 +1764,12 @@ count: number,
  */
 oldest_ns?: number,
 /**
- * The evidence: the newest accept, or what told of a refusal.
+ * `stuck`: what accepts fail with, where they are tried.
+ */
+error?: string,
+/**
+ * The evidence: of `stuck` the newest accept, or the newest that failed; absent where there was none; of `slow` when the oldest was queued; of
+ * `overflown` what told of a refusal.
  */
 evidence?: When, };
 
@@ -1790,7 +1803,7 @@ export type Queues = {
  */
 queues: Array<Queue>,
 /**
- * When queues were sampled last.
+ * When queues were sampled last; absent of the past.
  */
 sampled?: When,
 /**
@@ -2335,6 +2348,10 @@ checks: number,
  */
 checks_ns: number,
 /**
+ * Stacks of calls that make a descriptor that could not be read; absent where none are read (`--stacks`).
+ */
+stacks_missed?: number,
+/**
  * Events that are still kept.
  */
 kept: number,
@@ -2481,7 +2498,7 @@ socket: Socket,
  */
 holders: Array<Holder>,
 /**
- * When the kernel was first found to keep something for it.
+ * When the kernel was first found to keep something for it, by a check of the tables, which has no event.
  */
 since: When,
 /**

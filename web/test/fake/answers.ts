@@ -211,6 +211,7 @@ export function answersOf({ session, master, worker, listener, open }: Story): A
               what: "left_behind",
               processes: [party(worker)],
               text: "nginx 812 still holds it, though nginx 813 of its generation gave it up for nginx 814",
+              since: when(0, 12),
             },
           ],
         },

@@ -1,6 +1,7 @@
 //! What grows and what does not, and when a table will be full: by counting what was planted.
 
 use crate::{
+    caveat::Caveat,
     leaks::{Leaks, leaks},
     tallies::Tallies,
     view::View,
@@ -162,6 +163,26 @@ fn nothing_is_told_before_each_part_has_shown_it() {
     let mut mended = forgetful();
     mended.files.retain(|(at, ..)| *at < T0 + 10 * SECOND);
     assert!(mended.told(T0 + 12 * SECOND, |told| told.growing.is_empty()));
+}
+
+#[test]
+fn what_cannot_be_told_yet_is_said() {
+    // One of a hundred: parts of a second. The tables were read at the begin alone.
+    for (seconds, said) in [(7, Caveat::OneLook { traced_ns: 7 * SECOND }), (8, Caveat::ReadOnce)] {
+        forgetful().told(T0 + seconds * SECOND, |told| assert_eq!(told.caveats.first(), Some(&said)));
+    }
+    // None that was closed: parts of eight seconds.
+    let server = Server { files: (0..70).map(|second| (T0 + second * SECOND + 20, 7, None, None)).collect() };
+    for (seconds, needs) in [(20, true), (63, true), (64, false)] {
+        let unjudged = server.told(T0 + seconds * SECOND, |told| {
+            assert_eq!(told.growing.is_empty(), needs, "{seconds}");
+            told.caveats.iter().find_map(|caveat| match caveat {
+                Caveat::Unjudged { needs_ns, traced_ns, .. } => Some((*needs_ns, *traced_ns)),
+                _ => None,
+            })
+        });
+        assert_eq!(unjudged, needs.then_some((64 * SECOND, seconds * SECOND)));
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::{Cause, Explain, Unseen, between, search::party_of};
 use crate::{
     entity::Phase,
     event::{Event, Side},
+    facing::Ends,
     lifecycle,
     session::Session,
     sockets::Kept,
@@ -53,16 +54,7 @@ impl Session {
 
     /// The other end of a connection on this host, where its process is followed.
     fn other_end(&self, own: &Kept) -> Option<&Kept> {
-        let (local, peer) = (&own.socket.local, &own.socket.peer);
-        self.world
-            .sockets
-            .iter()
-            .filter(|kept| {
-                kept.socket.netns == own.socket.netns
-                    && kept.socket.local == *peer
-                    && kept.socket.peer == *local
-                    && kept.socket.kind == own.socket.kind
-            })
-            .last()
+        let facing = Ends::of(&own.socket)?.facing();
+        self.world.sockets.iter().filter(|kept| Ends::of(&kept.socket) == Some(facing)).last()
     }
 }

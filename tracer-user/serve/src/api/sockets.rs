@@ -5,7 +5,7 @@ use crate::{problem::Problem, server::App};
 use axum::{Json, extract::State};
 use serde::Deserialize;
 use std::{borrow::Cow, sync::Arc};
-use tracer_answers::view::socket_at;
+use tracer_answers::past::Past;
 use tracer_model::{
     entity,
     ids::{BootNs, SocketId},
@@ -104,10 +104,13 @@ impl Wanted {
     ) -> (Vec<Socket>, Option<SocketId>) {
         let mut seen = None;
         let mut found = Vec::new();
+        let past = at.map(|at| Past::new(session, at));
         for socket in session.sockets().filter(|socket| Some(socket.id) > last).take(PORTION) {
             seen = Some(socket.id);
-            let then =
-                at.map_or_else(|| Some(Cow::Borrowed(socket)), |at| socket_at(socket, at).map(Cow::Owned));
+            let then = match &past {
+                Some(past) => past.socket(socket).map(Cow::Owned),
+                None => Some(Cow::Borrowed(socket)),
+            };
             found.extend(
                 then.filter(|socket| self.fits(socket)).map(|socket| Socket::new(&socket, session.t0())),
             );

@@ -95,6 +95,9 @@ pub struct Imbalance {
     pub count: u64,
     /// For how long the oldest has waited, nanoseconds.
     pub oldest_ns: Option<u64>,
+    /// The evidence: of `stranded` when the oldest was queued; of `idle` the newest accept of the others; of `herd` the newest
+    /// accept, whatever came of it.
+    pub evidence: Option<When>,
 }
 
 impl Balance {
@@ -132,7 +135,7 @@ impl Group {
                 assigned: member.assigned,
                 accepted: member.accepted,
                 waiting: u64::try_from(member.waiting).unwrap_or(u64::MAX),
-                oldest_ns: member.oldest_ns,
+                oldest_ns: member.oldest.map(|(oldest, _)| oldest),
             }
         };
         #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
@@ -146,7 +149,7 @@ impl Group {
             last: worker.last.map(|moment| terms.when(moment)),
         };
         let finding = |finding: &Finding| match finding {
-            Finding::Stranded { listener, owners, waiting, oldest_ns } => {
+            Finding::Stranded { listener, owners, waiting, oldest_ns, queued } => {
                 let processes: Vec<Party> = parties(owners);
                 let names: Vec<_> = processes.iter().map(party).collect();
                 Imbalance {
@@ -160,9 +163,10 @@ impl Group {
                     processes,
                     count: u64::try_from(*waiting).unwrap_or(u64::MAX),
                     oldest_ns: Some(*oldest_ns),
+                    evidence: Some(terms.when(*queued)),
                 }
             }
-            Finding::Idle { process, others } => {
+            Finding::Idle { process, others, newest } => {
                 let process = terms.party(*process);
                 Imbalance {
                     kind: "idle".to_owned(),
@@ -171,15 +175,17 @@ impl Group {
                     processes: vec![process],
                     count: *others,
                     oldest_ns: None,
+                    evidence: newest.map(|moment| terms.when(moment)),
                 }
             }
-            Finding::Herd { woken_idle, accepted } => Imbalance {
+            Finding::Herd { woken_idle, accepted, newest } => Imbalance {
                 kind: "herd".to_owned(),
                 text: format!("threads were woken for nothing {woken_idle} times, for {accepted} accepts"),
                 listener: None,
                 processes: Vec::new(),
                 count: *woken_idle,
                 oldest_ns: None,
+                evidence: newest.map(|moment| terms.when(moment)),
             },
         };
         Self {
@@ -217,7 +223,8 @@ impl Group {
             rows,
         ));
         for finding in &self.findings {
-            let _ = writeln!(text, "    ! {}", finding.text);
+            let evidence = finding.evidence.map(When::evidence).unwrap_or_default();
+            let _ = writeln!(text, "    ! {}{evidence}", finding.text);
         }
         text
     }

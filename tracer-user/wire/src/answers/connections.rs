@@ -81,7 +81,7 @@ impl Connections {
             socket: Socket::new(&end.socket, t0),
             owners: end.owners.iter().map(|process| terms.party(process.key)).collect(),
             tcp: end.tcp.map(|(tcp, at)| Tcp::new(tcp, at, t0)),
-            ended: end.ended.map(|ended| terms.bare(ended)),
+            ended: end.ended.map(|ended| terms.when(ended)),
         };
         let peeks = view.session().looks_at_first_bytes();
         let connection = |connection: &connections::Connection<'_>| Connection {

@@ -50,9 +50,7 @@ pub struct Owner {
 }
 
 /// Something that people look for when a port is not free, or answers from an old program.
-#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
-#[ts(optional_fields)]
 pub struct Noteworthy {
     /// `kept_alive`: its maker is gone, a child keeps it. `left_behind`: a reload left an old worker with it. `stray`: a child
     /// inherited it by accident.
@@ -61,8 +59,9 @@ pub struct Noteworthy {
     pub processes: Vec<Party>,
     /// The same in a sentence.
     pub text: String,
-    /// `kept_alive`: when its maker ceased to hold it.
-    pub since: Option<When>,
+    /// Since when. `kept_alive`: its maker ceased to hold it. `left_behind`: the last of its generation that gave it up did.
+    /// `stray`: it executed its program.
+    pub since: When,
 }
 
 impl Handovers {
@@ -126,29 +125,31 @@ impl Noteworthy {
                     terms.when(*gone).evidence(),
                     list(by)
                 ),
-                since: Some(terms.when(*gone)),
+                since: terms.when(*gone),
             },
-            Finding::LeftBehind { process, gave_up, replaced_by } => Self {
+            Finding::LeftBehind { process, gave_up, replaced_by, since } => Self {
                 what: "left_behind".to_owned(),
                 processes: parties(&[*process]),
                 text: format!(
-                    "{} still holds it, though {} of its generation gave it up for {}",
+                    "{} still holds it, though {} of its generation gave it up{} for {}",
                     list(&[*process]),
                     list(gave_up),
+                    terms.when(*since).evidence(),
                     list(replaced_by)
                 ),
-                since: None,
+                since: terms.when(*since),
             },
-            Finding::Stray { process, path } => Self {
+            Finding::Stray { process, path, exec } => Self {
                 what: "stray".to_owned(),
                 processes: parties(&[*process]),
                 text: format!(
-                    "{} inherited it and executed {} with it, and never accepted from it: it was not opened with \
+                    "{} inherited it and executed {} with it{}, and never accepted from it: it was not opened with \
                      close-on-exec",
                     list(&[*process]),
-                    lossy(path)
+                    lossy(path),
+                    terms.when(*exec).evidence()
                 ),
-                since: None,
+                since: terms.when(*exec),
             },
         }
     }

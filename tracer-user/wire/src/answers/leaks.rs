@@ -25,7 +25,8 @@ pub struct Leaks {
     /// Accepted connections of TCP that sent something of which nothing was ever read, by the kernel's own read position, for
     /// 5 s or longer. A check of the tables finds it, so it takes two; of the past only what is so still is told.
     pub unread: Vec<Unread>,
-    /// Sockets that were open across an exec, and still are.
+    /// Sockets that were open across an exec, and still are; but for those that take connections, or datagrams under a name of
+    /// their own, which `handovers` tells.
     pub survived_exec: Vec<SurvivedExec>,
     /// Tables that grow or are filled to 80 % of their limit or more, and those that were asked for.
     pub room: Vec<Room>,
@@ -119,7 +120,7 @@ pub struct Unread {
     pub socket: Socket,
     /// Who holds it.
     pub holders: Vec<Holder>,
-    /// When the kernel was first found to keep something for it.
+    /// When the kernel was first found to keep something for it, by a check of the tables, which has no event.
     pub since: When,
     /// When it was found so last.
     pub read: When,
@@ -227,7 +228,7 @@ impl Leaks {
             text.push_str(&columns(4, &["COMMAND", "PID", "FD", "AGE", "LOCAL", "PEER", "HUNG UP"], rows));
         }
         if !self.unread.is_empty() {
-            text.push_str("accepted, and nothing was ever read\n");
+            text.push_str("accepted, and nothing was ever read, as checks of the tables found\n");
             let rows = self.unread.iter().map(|unread| {
                 let [comm, pid, fd] = holder(unread.holders.first());
                 let [local, peer] = ends(&unread.socket);
@@ -266,7 +267,7 @@ impl Leaks {
             text.push_str(&columns(4, &["COMMAND", "PID", "USED", "LIMIT", "AT THIS RATE"], rows));
         }
         if text.is_empty() {
-            text.push_str("nothing is left behind\n");
+            text.push_str("nothing was found that is left behind\n");
         }
         text + &self.basis.text(zone)
     }

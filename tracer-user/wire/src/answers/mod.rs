@@ -13,7 +13,7 @@ pub mod sockets;
 mod stack;
 pub mod who;
 
-use crate::{api::Socket, escape::Escaped, line::lossy, number::offset};
+use crate::{api::Socket, escape::Escaped, line::lossy, number::offset, sentence::duration};
 use columns::columns;
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
@@ -148,7 +148,7 @@ impl<'a> Terms<'a> {
         Basis {
             at: self.bare(view.at()),
             scope: scope.to_owned(),
-            caveats: caveats.iter().map(|caveat| self.sentence(caveat)).collect(),
+            caveats: caveats.iter().chain(&view.evidence_cut()).map(|caveat| self.sentence(caveat)).collect(),
         }
     }
 
@@ -207,6 +207,15 @@ impl<'a> Terms<'a> {
             Caveat::Namespace { netns, why } => {
                 format!("connections without an owner in network namespace {netns} are not known: {why}")
             }
+            Caveat::NamespaceNotEntered { netns } => format!(
+                "connections without an owner in network namespace {netns} are concluded from followed sockets: the daemon asks \
+                 the kernel about its own namespace alone"
+            ),
+            Caveat::NotAsked => {
+                "the kernel was not asked (it cannot be of the past or beside a recording, nor too often): who holds it and is \
+                 not followed is not known, and connections without an owner are concluded from followed sockets"
+                    .to_owned()
+            }
             Caveat::NotSampled => {
                 "queues were not sampled: drops, and connections that were queued before, are not known"
                     .to_owned()
@@ -217,8 +226,38 @@ impl<'a> Terms<'a> {
                     .to_owned()
             }
             Caveat::OthersCut => "not every process that is not followed was looked at: others may hold it too".to_owned(),
-            Caveat::OneLook => "what grows, and connections that are never read, show over time, and this is one look: ask a \
-                                daemon or a recording (--from)"
+            Caveat::OneLook { traced_ns: 0 } => {
+                "what grows, and connections that are never read, show over time, and this is one look: ask a daemon or a \
+                 recording (--from)"
+                    .to_owned()
+            }
+            Caveat::OneLook { traced_ns } => format!(
+                "what grows, and connections that are never read, show over time, and {} are known",
+                duration(*traced_ns)
+            ),
+            Caveat::ReadOnce => "connections that are never read show by two checks of the tables (--check), and there was one"
+                .to_owned(),
+            Caveat::Unjudged { kinds, process: (process, comm), kind, by, needs_ns, traced_ns } => {
+                let others = match kinds.saturating_sub(1) {
+                    0 => String::new(),
+                    1 => " and of one other kind".to_owned(),
+                    more => format!(" and of {more} other kinds"),
+                };
+                format!(
+                    "whether {} ({comm}) leaves descriptors of {} by {}{others} open cannot be told yet: it takes {} of tracing, \
+                     and {} are known",
+                    process.pid,
+                    kind.name(),
+                    by.name(),
+                    duration(*needs_ns),
+                    duration(*traced_ns)
+                )
+            }
+            Caveat::UnreadSince => "of connections that had never been read by then, those that were read or closed since are \
+                                    not known"
+                .to_owned(),
+            Caveat::EvidenceCut => "the events that this rests on are too many to be looked up at once: some moments are told \
+                                    without the event's number"
                 .to_owned(),
             Caveat::UnixUnread { count } => format!(
                 "whether anything was ever read is known of TCP alone: of unix sockets ({count} accepted and open) the kernel \

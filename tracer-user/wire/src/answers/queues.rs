@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 pub struct Queues {
     /// By listener, in the order in which they were made.
     pub queues: Vec<Queue>,
-    /// When queues were sampled last.
+    /// When queues were sampled last; absent of the past.
     pub sampled: Option<When>,
     /// Nanoseconds between two samples.
     pub period_ns: Option<u64>,
@@ -40,7 +40,7 @@ pub struct Queue {
     pub socket: Socket,
     /// Processes that have it.
     pub owners: Vec<Party>,
-    /// QueueLength.
+    /// Length.
     pub len: Option<u32>,
     /// When it was that.
     pub len_at: Option<When>,
@@ -68,7 +68,8 @@ pub struct Queue {
     pub lengths: Vec<QueueLength>,
     /// What the listener dropped.
     pub drops: Option<Drops>,
-    /// Unix sockets: connects that found the queue full (`EAGAIN`).
+    /// Unix sockets: connects of followed processes that found the queue full (`EAGAIN`). They are counted by the name that they
+    /// asked for: listeners of one name in several network or mount namespaces have one count.
     pub turned_away: Option<HowOften>,
     /// Accepts that failed, but for want of a connection.
     pub failed: Vec<FailedAccept>,
@@ -172,7 +173,7 @@ pub struct Drops {
     pub host_overflows: Option<u64>,
     /// The sample that told of the newest.
     pub noticed: Option<When>,
-    /// RefusedClient connections whose moment and peer the kernel told; of the others both are unknown.
+    /// Refused connections whose moment and peer the kernel told; of the others both are unknown.
     pub moments: u64,
     /// The newest of those.
     pub refused: Vec<RefusedClient>,
@@ -207,7 +208,10 @@ pub struct QueueFinding {
     pub count: u64,
     /// For how long the oldest has waited, nanoseconds.
     pub oldest_ns: Option<u64>,
-    /// The evidence: the newest accept, or what told of a refusal.
+    /// `stuck`: what accepts fail with, where they are tried.
+    pub error: Option<String>,
+    /// The evidence: of `stuck` the newest accept, or the newest that failed; absent where there was none; of `slow` when the oldest was queued; of
+    /// `overflown` what told of a refusal.
     pub evidence: Option<When>,
 }
 
@@ -219,8 +223,8 @@ impl Queues {
         let terms = Terms::new(view);
         Self {
             queues: queues.iter().map(|queue| Queue::new(view, queue, &terms)).collect(),
-            sampled: sampled.map(|(at, _)| terms.bare(at)),
-            period_ns: sampled.map(|(_, period_ns)| period_ns),
+            sampled: sampled.and_then(|(_, at)| at).map(|at| terms.bare(at)),
+            period_ns: sampled.map(|(period_ns, _)| period_ns),
             basis: terms.basis(view, scope, &caveats),
         }
     }
@@ -444,21 +448,32 @@ impl QueueFinding {
         };
         let many = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         match finding {
-            Finding::Stuck { overdue, oldest_ns, accepted } => {
-                let since = if accepted.is_some() { "since the oldest of them is there" } else { "at all" };
+            Finding::Stuck { overdue, oldest_ns, accepted, failing } => {
+                let since = match accepted {
+                    Some((_, ago_ns)) => format!("for {}", duration(*ago_ns)),
+                    None => "at all".to_owned(),
+                };
+                let why = match failing {
+                    Some((error, times)) => {
+                        format!("accept fails with {}, {} times", errno::name(*error), times.count)
+                    }
+                    None => "nobody accepts".to_owned(),
+                };
+                let evidence = failing.map(|(_, times)| times.last).or(accepted.map(|(moment, _)| moment));
                 Self {
                     kind: "stuck".to_owned(),
                     text: format!(
-                        "nobody accepts: {} waited for up to {}, and nothing was accepted {since}",
+                        "{why}: {} waited for up to {}, and nothing was accepted {since}",
                         connections(*overdue),
                         duration(*oldest_ns)
                     ),
                     count: many(*overdue),
                     oldest_ns: Some(*oldest_ns),
-                    evidence: accepted.map(|moment| terms.when(moment)),
+                    error: failing.map(|(error, _)| errno::name(error).into_owned()),
+                    evidence: evidence.map(|moment| terms.when(moment)),
                 }
             }
-            Finding::Slow { overdue, oldest_ns } => Self {
+            Finding::Slow { overdue, oldest_ns, queued } => Self {
                 kind: "slow".to_owned(),
                 text: format!(
                     "accepting is behind: {} waited for up to {}",
@@ -467,7 +482,8 @@ impl QueueFinding {
                 ),
                 count: many(*overdue),
                 oldest_ns: Some(*oldest_ns),
-                evidence: None,
+                error: None,
+                evidence: Some(terms.when(*queued)),
             },
             Finding::Overflown { at_least, noticed } => Self {
                 kind: "overflown".to_owned(),
@@ -476,6 +492,7 @@ impl QueueFinding {
                 ),
                 count: *at_least,
                 oldest_ns: None,
+                error: None,
                 evidence: noticed.map(|moment| terms.when(moment)),
             },
         }

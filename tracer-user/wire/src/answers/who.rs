@@ -310,7 +310,7 @@ impl Held {
             None if listens => facts.push("listening since before tracing began".to_owned()),
             None => facts.extend(since("bound", self.bound)),
         }
-        facts.extend(self.ended.map(|when| format!("gone since {}", when.text(zone))));
+        facts.extend(since("gone", self.ended));
         facts.push(format!("inode {}", socket.ino));
         facts.push(format!("network namespace {}", socket.netns));
         facts.extend(socket.backlog.map(|backlog| format!("backlog {}", backlog.cast_signed())));

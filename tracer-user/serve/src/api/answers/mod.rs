@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tracer_answers::{
     known::Known,
     tallies::Tallies,
-    view::{Others, View},
+    view::{Asked, View},
     who::Target,
 };
 use tracer_model::ids::BootNs;
@@ -72,7 +72,7 @@ pub(crate) async fn fresh<T: Send + 'static>(
     }
 }
 
-/// The same, where an answer about now rests on who holds sockets of an address, followed or not.
+/// The same, where an answer about now rests on what the kernel has of an address, followed or not.
 pub(crate) async fn held<T: Send + 'static>(
     app: &App,
     target: Target,
@@ -81,9 +81,9 @@ pub(crate) async fn held<T: Send + 'static>(
 ) -> Result<T, Problem> {
     match moment("at", at)? {
         None => {
-            let now = move |known: &Known, others: Option<&Others>| {
+            let now = move |known: &Known, asked: Option<&Asked>| {
                 let (session, tallies) = (known.session(), known.tallies());
-                answer(&View::new(session, session.now(), &tallies).with_others(others))
+                answer(&View::new(session, session.now(), &tallies).with_asked(asked))
             };
             Ok(app.handle.ask_held(target, now).await?)
         }
