@@ -143,6 +143,6 @@ fn every_answer_is_the_same_in_each_of_its_forms() -> Result<()> {
         }
     }
     page.interrupt()?;
-    ensure!(different.is_empty(), "{}", different.join("\n"));
+    ensure!(different.is_empty(), "{different:#?}");
     Ok(())
 }

@@ -143,17 +143,21 @@ fn silent_for(time: Duration, options: &[&str]) -> Result<()> {
     }
 
     // It was silent about something: every listener was seen, with what was accepted there.
-    let answer = api.get("answers/queues")?;
-    let accepted = |port: u16| {
-        let local = format!("127.0.0.1:{port}");
-        let mut queues = answer["queues"].as_array().into_iter().flatten();
-        let queue = queues.find(|queue| queue["socket"]["local"] == local);
-        queue.and_then(|queue| queue["accepted"].as_u64()).with_context(|| format!("no {local} in {answer}"))
-    };
-    let accepted =
-        [accepted(nginx.port)?, accepted(redis.port)?, accepted(echo.port)?, accepted(postgres.port)?];
-    let whole = asked.iter().zip(accepted).all(|(asked, accepted)| accepted >= *asked);
-    ensure!(whole || answer.to_string().contains("records were lost"), "{asked:?}: {accepted:?}");
+    let (answer, accepted) = wait_for("every accept", || {
+        let answer = api.get("answers/queues")?;
+        let accepted = |port: u16| {
+            let local = format!("127.0.0.1:{port}");
+            let mut queues = answer["queues"].as_array().into_iter().flatten();
+            let queue = queues.find(|queue| queue["socket"]["local"] == local);
+            let accepted = queue.and_then(|queue| queue["accepted"].as_u64());
+            accepted.with_context(|| format!("no {local} in {answer}"))
+        };
+        let accepted =
+            [accepted(nginx.port)?, accepted(redis.port)?, accepted(echo.port)?, accepted(postgres.port)?];
+        let whole = asked.iter().zip(accepted).all(|(asked, accepted)| accepted >= *asked);
+        ensure!(whole || answer.to_string().contains("records were lost"), "{asked:?}: {accepted:?}");
+        Ok((answer, accepted))
+    })?;
     ensure!(accepted.iter().all(|accepted| *accepted > 100), "hardly a load: {accepted:?}");
     println!(
         "silent in {time:?}: {} questions; accepted by nginx, redis, echo, postgres: {accepted:?}; caveats {}",

@@ -113,15 +113,20 @@ fn recording<Q: Question>(question: &Q, path: &Path, at: Option<Instant>) -> Res
     let mut known = Known::new(limits());
     let limit =
         |known: &Known| at.map_or(end, |at| at.on_boot_clock(end, known.session().epoch_minus_boot_ns()));
+    // The model goes one input beyond the instant, and looks back at it; what was counted does not.
+    let mut counted = None;
     for input in whole(reader) {
         let input = input?;
+        if input.ts > limit(&known) {
+            counted = Some(known.tallies());
+        }
         known.ingest(&input);
         if known.session().now() >= limit(&known) {
             break;
         }
     }
     let at = limit(&known).min(known.session().now());
-    let tallies = known.tallies();
+    let tallies = counted.unwrap_or_else(|| known.tallies());
     question.answer(&View::new(known.session(), at, &tallies), &scope)
 }
 
