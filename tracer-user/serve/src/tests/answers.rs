@@ -46,7 +46,7 @@ async fn who_held_it_before_and_what_was_not_yet() {
     let who = bench.get("/api/v1/answers/who?of=:80").await.json();
     assert_eq!((&who["sockets"], &who["connections"]), (&json!([]), &json!(1)));
     let former = &who["ownerless"][0]["former"][0];
-    assert_eq!((&former["until"], &former["until_by"]), (&when(290, 6), &json!("close")));
+    assert_eq!((&former["until"], &former["until_by"]), (&when(290, 7), &json!("close")));
     // Before it listens, and before any record was lost.
     let early = bench.get(&format!("/api/v1/answers/who?of=127.0.0.1:80&at={}", at(130))).await.json();
     assert_eq!(early["sockets"][0]["listening"], Value::Null);
@@ -94,7 +94,7 @@ async fn tables_at_an_instant_and_what_changed_between_two() {
         (column(rows, "fd"), column(rows, "change")),
         (vec![&json!(3), &json!(9)], vec![&json!("closed"), &json!("opened")])
     );
-    assert_eq!((&rows[0]["until"], &rows[0]["until_by"]), (&when(290, 6), &json!("close")));
+    assert_eq!((&rows[0]["until"], &rows[0]["until_by"]), (&when(290, 7), &json!("close")));
     let nobody = bench.get("/api/v1/answers/fds?pid=812,813").await;
     assert_eq!(nobody.status, StatusCode::NOT_FOUND);
     assert!(nobody.body.contains("no process 813"), "{}", nobody.body);

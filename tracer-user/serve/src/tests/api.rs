@@ -41,10 +41,10 @@ async fn info_says_what_the_session_is() {
     assert_eq!(info["selection"], "pid 812");
     assert_eq!(info["t0_ns"], "1795348801000000000");
     assert_eq!(info["now"], 310);
-    assert_eq!(info["status"]["events"], 8);
+    assert_eq!(info["status"]["events"], 9);
     assert_eq!(info["status"]["lost"], 12);
     assert_eq!(info["status"]["lost_by_cause"], json!([{"cause": "ring_full", "count": 12}]));
-    assert_eq!(info["status"]["kept"], 8);
+    assert_eq!(info["status"]["kept"], 9);
     assert_eq!(info["status"]["first_seq"], 1);
 }
 
@@ -119,7 +119,7 @@ async fn events_come_in_pages() {
             None => break,
         }
     }
-    assert_eq!(seen, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(seen, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     let first = &bench.get("/api/v1/events?limit=1").await.json()["events"][0];
     assert_eq!(
         (&first["event"], &first["t"], &first["process"]),
@@ -134,15 +134,16 @@ async fn events_are_filtered_and_bounded_in_time() {
     for (query, seqs) in [
         ("filter=event:accept".to_owned(), vec![4, 5]),
         ("filter=event:accept+new_fd:%3E9".to_owned(), vec![5]),
-        ("filter=-event:accept&from_seq=3".to_owned(), vec![3, 6, 7, 8]),
-        ("from_seq=8".to_owned(), vec![8]),
+        ("filter=-event:accept&from_seq=3".to_owned(), vec![3, 6, 7, 8, 9]),
+        ("from_seq=8".to_owned(), vec![8, 9]),
         ("from_seq=3&to_seq=6&filter=-event:accept".to_owned(), vec![3]),
         ("to_seq=2".to_owned(), vec![1]),
-        ("from_seq=9".to_owned(), vec![]),
+        ("filter=event:standing".to_owned(), vec![9]),
+        ("from_seq=10".to_owned(), vec![]),
         ("from_seq=99999999".to_owned(), vec![]),
         (format!("from={}&to={}", moment(200), moment(300)), vec![4, 5, 6]),
-        (format!("from={}", moment(301)), vec![8]),
-        ("from=-10ns".to_owned(), vec![7, 8]),
+        (format!("from={}", moment(301)), vec![8, 9]),
+        ("from=-10ns".to_owned(), vec![7, 8, 9]),
         ("to=2020-01-01T00:00:00Z".to_owned(), vec![]),
     ] {
         let page = bench.get(&format!("/api/v1/events?{query}")).await.json();
@@ -247,10 +248,10 @@ async fn metrics_are_prometheus_text() {
     assert!(answer.header("content-type").starts_with("text/plain; version=0.0.4"));
     for line in [
         "# TYPE sockreel_events_total counter",
-        "sockreel_events_total 8",
+        "sockreel_events_total 9",
         "sockreel_lost_records_total 12",
         "sockreel_lost_records_by_cause_total{cause=\"ring_full\"} 12",
-        "sockreel_kept_events 8",
+        "sockreel_kept_events 9",
         "sockreel_live_clients 0",
         "sockreel_questions_refused_total 0",
         "sockreel_requests_refused_total 0",
