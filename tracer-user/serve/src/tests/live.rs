@@ -4,10 +4,19 @@ use super::bench::{Engine, TOKEN, accept, close, failure, listener, open, settin
 use crate::{live::Pace, server};
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
-use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle, time::timeout};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+    time::timeout,
+};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Message, client::IntoClientRequest as _, http::HeaderValue},
+    MaybeTlsStream, WebSocketStream, client_async, connect_async,
+    tungstenite::{
+        Message,
+        client::IntoClientRequest as _,
+        http::{HeaderValue, Request},
+    },
 };
 use tracer_model::input::Input;
 use tracer_wire::{
@@ -27,8 +36,11 @@ struct Running {
 
 impl Running {
     async fn start(pace: Pace) -> Self {
+        Self::on(crate::bind(([127, 0, 0, 1], 0).into()).await.unwrap(), pace)
+    }
+
+    fn on(listener: TcpListener, pace: Pace) -> Self {
         let engine = Engine::start();
-        let listener = crate::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (end, ended) = oneshot::channel::<()>();
         let shutdown = async move {
@@ -39,11 +51,15 @@ impl Running {
         Self { engine, address, end: Some(end), server }
     }
 
-    async fn connect(&self) -> Client {
+    fn request(&self) -> Request<()> {
         let mut request = format!("ws://{}/api/v1/live", self.address).into_client_request().unwrap();
         let bearer = HeaderValue::from_str(&format!("Bearer {TOKEN}")).unwrap();
         request.headers_mut().insert("authorization", bearer);
-        Client { stream: connect_async(request).await.unwrap().0 }
+        request
+    }
+
+    async fn connect(&self) -> Client {
+        Client { stream: connect_async(self.request()).await.unwrap().0 }
     }
 
     /// Connects, says hello and takes the server's.
@@ -188,6 +204,44 @@ async fn a_client_that_does_not_acknowledge_gets_one_change_and_is_sent_away() {
     assert_eq!(client.closed().await, (4008, 0));
     assert_eq!(running.changes(), 1);
     assert_eq!(running.engine.handle.counters.slow_clients.get(), 1);
+}
+
+/// Bytes that the kernel keeps for a connection in either direction: less than one change.
+const SMALL: u32 = 4096;
+
+#[tokio::test]
+async fn a_client_that_stops_reading_costs_one_change_and_is_given_up() {
+    let bound = TcpSocket::new_v4().unwrap();
+    // What is accepted has it from its listener (tcp(7)).
+    bound.set_send_buffer_size(SMALL).unwrap();
+    bound.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let pace = Pace { patience: Duration::from_millis(400), ..Pace::default() };
+    let running = Running::on(bound.listen(1).unwrap(), pace);
+    running.feed(listener()).await;
+    for n in 0..1_500 {
+        running.feed(vec![open(1_000 + n * 10, 20 + i32::try_from(n).unwrap(), 100 + n)]).await;
+    }
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(SMALL).unwrap();
+    let wire = socket.connect(running.address).await.unwrap();
+    let (mut stream, _) = client_async(running.request(), wire).await.unwrap();
+    let hello = serde_json::to_string(&ClientMessage::Hello { resume: None }).unwrap();
+    stream.send(Message::text(hello)).await.unwrap();
+    // Nothing is read from here on, and nothing is closed.
+    let counters = &running.engine.handle.counters;
+    let given_up = async {
+        while counters.slow_clients.get() == 0 || counters.clients.get() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let seen = || (counters.slow_clients.get(), counters.clients.get(), counters.changes.get());
+    assert!(timeout(DEADLINE, given_up).await.is_ok(), "{:?}", seen());
+    assert_eq!(seen(), (1, 0, 0));
+    // A hello and one change were all that waited.
+    let most = counters.most_waiting.get();
+    assert!(most > u64::from(2 * SMALL), "the change fits into the kernel's buffers: {most}");
+    assert!(most < 2 * counters.longest_message.get(), "{most}");
+    drop(stream);
 }
 
 #[tokio::test]
