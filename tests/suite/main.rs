@@ -27,6 +27,7 @@ mod namespaces;
 mod order;
 mod page;
 mod page_answers;
+mod page_pictures;
 mod pid_again;
 mod programs;
 mod queues;

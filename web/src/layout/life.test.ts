@@ -7,7 +7,7 @@ import { layScene } from "./timeline.ts";
 import { TimeScale } from "./timescale.ts";
 
 /** Draws a session over its first ten seconds at 10 ms a pixel. */
-function draw(fake: FakeSession, until = 10e9): RecordingRenderer {
+function draw(fake: FakeSession, until = 10e9, keptSince = 0): RecordingRenderer {
   const session = new Session();
   session.apply({ kind: "hello", info: fake.info, resumed: false });
   session.apply(fake.change(0, 0));
@@ -27,7 +27,7 @@ function draw(fake: FakeSession, until = 10e9): RecordingRenderer {
       height: 600,
       edge,
       clock: session.clock,
-      keptSince: 0,
+      keptSince,
       losses: session.losses,
       selected: undefined,
     }),
@@ -238,4 +238,13 @@ test("losses close to each other are one band with their sum", () => {
   fake.lose(1);
   const bands = draw(fake).scene?.bands.filter(({ kind }) => kind === "lost");
   expect(bands?.map(({ label }) => label)).toEqual(["7 lost", "1 lost"]);
+});
+
+test("what is not kept any more is told from where nothing happened", () => {
+  const fake = new FakeSession();
+  const server = fake.process(1, "server");
+  fake.socket(server, 3);
+  fake.pass(10_000);
+  expect(draw(fake, 10e9, 2.5e9).scene?.bands).toEqual([{ x0: 0, x1: 250, kind: "unkept", label: "" }]);
+  expect(draw(fake).scene?.bands).toEqual([]);
 });

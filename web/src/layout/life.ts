@@ -222,7 +222,8 @@ export function drawChild(strip: Strip, child: Socket): void {
       label(strip, a, b, visible(child.peer ?? ""), role);
     }
   });
-  mark(strip, from, "notch", "connected");
+  // Of a life of a few pixels the notch would leave nothing.
+  if ((end - from) / strip.scale.nsPerPx >= TINY_PX) mark(strip, from, "notch", "connected");
 }
 
 /** Colour and form of a step. */

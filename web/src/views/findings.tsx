@@ -10,7 +10,7 @@ const QUESTIONS: readonly Question[] = ["queues", "balance", "handovers", "leaks
 /** What is wrong, or noteworthy, of all that is followed: each with what it rests on. */
 export function Findings() {
   return (
-    <div class="details findings">
+    <div class="details findings" role="region" aria-label="Findings" tabIndex={0}>
       <Group
         title="Accept queues"
         question="queues"

@@ -9,8 +9,6 @@ import type { FakeSession } from "../fake/session.ts";
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 export const DIST = join(HERE, "../../dist");
 export const RESULTS = join(HERE, "../../test-results");
-export const README_PICTURE = join(HERE, "../../../docs/page.png");
-export const README_LESSON = join(HERE, "../../../docs/lesson.png");
 
 const ARGS = [
   "--no-sandbox",

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { nginx } from "../fake/nginx.ts";
-import { Browser, open, README_LESSON, RESULTS } from "./browser.ts";
+import { Browser, open, RESULTS } from "./browser.ts";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -35,7 +35,6 @@ test("a server's story, event by event", async () => {
 
     expect(await page.getByText("No. All 14 accepted sockets have port 80").count()).toBe(1);
     await page.screenshot({ path: join(RESULTS, "lesson.png") });
-    if (process.env.BLESS) await page.screenshot({ path: README_LESSON });
     await page.keyboard.press("e");
     await page.locator("[role=treegrid]").waitFor();
     expect(opened.errors).toEqual([]);

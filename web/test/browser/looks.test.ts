@@ -5,7 +5,7 @@ import { busy } from "../fake/busy.ts";
 import { nginx } from "../fake/nginx.ts";
 import { FakeSession } from "../fake/session.ts";
 import { findings } from "./axe.ts";
-import { Browser, type Opened, open, README_PICTURE, RESULTS } from "./browser.ts";
+import { Browser, type Opened, open, RESULTS } from "./browser.ts";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -36,8 +36,6 @@ test("a child with its link, and the time cursor", async () => {
     await page.mouse.click(1100, 56);
     await page.locator('[role=row][aria-selected="true"][data-fd="10"]').waitFor();
     await page.screenshot({ path: join(RESULTS, "child.png") });
-    // The picture of the README is this one; it is renewed on request.
-    if (process.env.BLESS) await page.screenshot({ path: README_PICTURE });
     expect(await findings(page)).toEqual([]);
     await page.locator('[role=row][aria-level="1"]').last().click();
     await page.screenshot({ path: join(RESULTS, "process.png") });

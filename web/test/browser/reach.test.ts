@@ -1,0 +1,101 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { nginx } from "../fake/nginx.ts";
+import { findings } from "./axe.ts";
+import { Browser, type Opened, open, RESULTS } from "./browser.ts";
+
+/** What reaches people with other eyes, windows and habits, and what reaches back no further. */
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await Browser.launch();
+});
+afterAll(() => browser.close());
+
+const PATIENCE = { timeout: 10_000, interval: 30 };
+
+async function begun({ page }: Opened): Promise<void> {
+  await page.locator('[role=row][data-state="listening"]').first().waitFor();
+}
+
+test("who wants less motion gets a frame a second while following", async () => {
+  const frames = async (reducedMotion: "reduce" | "no-preference"): Promise<number> => {
+    const opened = await open(browser, nginx("calm").session, "nowhere");
+    const { page, server } = opened;
+    try {
+      await page.emulateMedia({ reducedMotion });
+      await page.clock.install();
+      await page.goto(server.url);
+      await begun(opened);
+      const painted = () =>
+        page.evaluate(
+          () =>
+            (globalThis as unknown as { sockreel: { frames: { painted: number } } }).sockreel.frames.painted,
+        );
+      await page.clock.runFor(1_500);
+      const before = await painted();
+      // The newest moment is guessed for three seconds after the last word of the server.
+      await page.clock.runFor(4_000);
+      return (await painted()) - before;
+    } finally {
+      await opened.close();
+    }
+  };
+  const calm = await frames("reduce");
+  expect(calm).toBeGreaterThan(1);
+  expect(calm).toBeLessThan(10);
+  expect(await frames("no-preference")).toBeGreaterThan(2 * calm);
+});
+
+test("in 320 pixels, as at 400 %, the filter and the tables are usable", async () => {
+  const story = nginx("small", "recording");
+  const opened = await open(browser, story.session);
+  const { page } = opened;
+  try {
+    await page.setViewportSize({ width: 320, height: 640 });
+    await begun(opened);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
+    const filter = page.locator("#row-filter");
+    const box = await filter.boundingBox();
+    expect(box && box.x >= 0 && box.x + box.width <= 320).toBe(true);
+    await filter.fill("state:listening");
+    await expect.poll(() => page.locator('[role=row][aria-level="2"]').count(), PATIENCE).toBe(2);
+    await filter.fill("");
+    for (const [name, rows] of [
+      ["Descriptors", ".fds"],
+      ["Events", ".eventrows"],
+    ] as const) {
+      await page.getByRole("tab", { name, exact: true }).click();
+      const first = page.locator(`${rows} .spacer [role=row] [role=cell]`).first();
+      await first.waitFor();
+      await page.screenshot({ path: join(RESULTS, `tiny-${name.toLowerCase()}.png`) });
+      expect(await findings(page)).toEqual([]);
+    }
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
+
+test("what is older than what is kept is said to be incomplete", async () => {
+  const story = nginx("kept", "recording");
+  story.session.keptSince = 20e9;
+  const opened = await open(browser, story.session);
+  const { page } = opened;
+  try {
+    await begun(opened);
+    expect(await page.locator("[data-counter=kept]").textContent()).toBe("kept since 12:00:20");
+    const hint = page.getByText("Before the oldest kept event: may be incomplete.");
+    for (const [time, said] of [
+      ["12:00:10", 1],
+      ["12:00:30", 0],
+    ] as const) {
+      await page.locator("#go-to").fill(time);
+      await page.locator("#go-to").press("Enter");
+      await expect.poll(() => hint.count(), PATIENCE).toBe(said);
+    }
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
