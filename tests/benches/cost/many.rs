@@ -70,11 +70,20 @@ pub(crate) fn rows(size: Size) -> Result<Vec<Row>> {
     }
     let what = format!("snapshot of {} processes, first row to last", size.processes);
     let snapshot = Row::new(what, Goal::AtMost(100.0), "ms", seen).beside(format!("{rows} descriptors"));
-    Ok(vec![snapshot, memory(size, &followed)?])
+    let (mut resident, mut told) = (Vec::new(), Vec::new());
+    for _ in 0..size.rounds {
+        let (mib, beside) = resident_mib(size, &followed)?;
+        resident.push(mib);
+        told.push(beside);
+    }
+    let sockets = size.processes * SOCKETS;
+    let what = format!("resident, {sockets} live sockets and {} kept events", size.events);
+    let memory = Row::new(what, Goal::AtMost(256.0), "MiB", resident).beside(told.join("; "));
+    Ok(vec![snapshot, memory])
 }
 
-/// A daemon that follows all of them, and keeps events that another process makes.
-fn memory(size: Size, followed: &[String]) -> Result<Row> {
+/// Memory of a daemon that follows all of them, and keeps events that another process makes; and how many those were.
+fn resident_mib(size: Size, followed: &[String]) -> Result<(f64, String)> {
     let dir = tempfile::tempdir()?;
     let mut load = Load::start(Kind::Paced)?;
     let mut args = vec!["serve".to_owned(), "--listen".into(), "127.0.0.1:0".into()];
@@ -97,10 +106,7 @@ fn memory(size: Size, followed: &[String]) -> Result<Row> {
         load.order(rate)?;
         load.answer()?;
     };
-    let sockets = size.processes * SOCKETS;
     let resident = meter::resident_mib(serve.group().pid())?;
     serve.interrupt()?;
-    let what = format!("resident, {sockets} live sockets and {} kept events", size.events);
-    Ok(Row::new(what, Goal::AtMost(256.0), "MiB", vec![resident])
-        .beside(format!("{events:.0} events told, {lost:.0} lost")))
+    Ok((resident, format!("{events:.0} events told, {lost:.0} lost")))
 }

@@ -17,15 +17,21 @@ pub(crate) struct Row {
     pub(crate) seen: Vec<f64>,
     /// Other tools in the same run, or how the figure came about.
     pub(crate) beside: String,
+    /// Where the time goes, as the kernel's own statistics of its programs have it: shown where the goal is missed.
+    pub(crate) split: Vec<String>,
 }
 
 impl Row {
     pub(crate) fn new(what: impl Into<String>, goal: Goal, unit: &'static str, seen: Vec<f64>) -> Self {
-        Self { what: what.into(), goal, unit, seen, beside: String::new() }
+        Self { what: what.into(), goal, unit, seen, beside: String::new(), split: Vec::new() }
     }
 
     pub(crate) fn beside(self, beside: impl Into<String>) -> Self {
         Self { beside: beside.into(), ..self }
+    }
+
+    pub(crate) fn split(self, split: Vec<String>) -> Self {
+        Self { split, ..self }
     }
 
     fn missed(&self) -> Option<f64> {
@@ -71,7 +77,7 @@ fn short(figure: f64) -> String {
     }
 }
 
-/// Prints the table as Markdown.
+/// Prints the table as Markdown, and below it where the time goes of what missed its goal.
 pub(crate) fn print(rows: &[Row]) {
     println!("| what | goal | seen: median (spread) | missed by | beside it, same run |");
     println!("|---|---|---|---|---|");
@@ -83,5 +89,22 @@ pub(crate) fn print(rows: &[Row]) {
         };
         let missed = row.missed().map(|by| format!("{} {unit}", short(by))).unwrap_or_default();
         println!("| {what} | {goal} | {} | {missed} | {beside} |", with_spread(seen, unit));
+    }
+    // Rows of one load have the same.
+    let mut splits: Vec<(&[String], Vec<&str>)> = Vec::new();
+    for row in rows.iter().filter(|row| row.missed().is_some() && !row.split.is_empty()) {
+        match splits.iter_mut().find(|(split, _)| *split == row.split) {
+            Some((_, missed)) => missed.push(&row.what),
+            None => splits.push((&row.split, vec![&row.what])),
+        }
+    }
+    for (split, missed) in splits {
+        println!(
+            "\nMissed: {}. Where the time goes, as the kernel counts it of its programs, which costs time itself:\n",
+            missed.join("; ")
+        );
+        for part in split {
+            println!("- {part}");
+        }
     }
 }

@@ -47,7 +47,7 @@ const CALLS: &str = "socket,socketpair,bind,listen,accept,accept4,connect,shutdo
 pub(crate) enum Running {
     Trace { trace: Sockreel, out: PathBuf },
     Serve { serve: Sockreel, client: JoinHandle<Result<u64>> },
-    Other(Group),
+    Other { group: Group, said: [PathBuf; 2] },
 }
 
 impl Running {
@@ -84,14 +84,14 @@ impl Running {
                 with_tracefs(&["bpftrace", "-o", &file, "-e", &program])
             }
         };
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(dir.join("other.err"))?);
+        let err = dir.join("other.err");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&err)?);
         let group = Group::start(tool.name(), &mut command)?;
-        wait_until_attached(&out, poke)
-            .with_context(|| fs::read_to_string(dir.join("other.err")).unwrap_or_default())?;
-        Ok(Self::Other(group))
+        wait_until_attached(&out, poke).with_context(|| fs::read_to_string(&err).unwrap_or_default())?;
+        Ok(Self::Other { group, said: [out, err] })
     }
 
-    /// Ends it; what sockreel lost.
+    /// Ends it; what it lost, as it says itself.
     pub(crate) fn end(self) -> Result<u64> {
         match self {
             Self::Trace { trace, .. } => {
@@ -111,10 +111,17 @@ impl Running {
                 )]
                 Ok(lost as u64)
             }
-            Self::Other(mut group) => {
+            Self::Other { mut group, said } => {
                 group.signal(Signal::SIGINT)?;
                 group.code()?;
-                Ok(0)
+                let mut lost = 0;
+                for file in said {
+                    lost += String::from_utf8_lossy(&fs::read(file)?)
+                        .lines()
+                        .filter_map(others_lost)
+                        .sum::<u64>();
+                }
+                Ok(lost)
             }
         }
     }
@@ -135,9 +142,16 @@ pub(crate) fn lost(summary: &str) -> Option<u64> {
     before.rsplit(' ').next()?.replace(',', "").parse().ok()
 }
 
+/// What a line of another tool says that it lost: `LOST 7 events!` (perf, `perf_evlist__process_events`), `Lost 7 events` (bpftrace).
+fn others_lost(line: &str) -> Option<u64> {
+    let mut words = line.split_whitespace().skip_while(|word| !word.eq_ignore_ascii_case("lost")).skip(1);
+    let count = words.next()?.parse().ok()?;
+    words.next()?.starts_with("event").then_some(count)
+}
+
 /// A command in a mount namespace of its own that has tracefs where these tools look for it: the machine's is left as it
 /// is.
-fn with_tracefs(words: &[&str]) -> Command {
+pub(crate) fn with_tracefs(words: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c"]);
     command.arg(
