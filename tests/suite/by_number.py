@@ -10,13 +10,13 @@ import os
 
 NUMBERS = {
     "read": 0, "close": 3, "lseek": 8, "ioctl": 16, "readv": 19, "dup": 32, "dup2": 33, "sendmsg": 46, "recvmsg": 47,
-    "getsockopt": 55, "clone": 56, "fcntl": 72, "perf_event_open": 298, "recvmmsg": 299, "fanotify_init": 300,
-    "fanotify_mark": 301, "name_to_handle_at": 303, "open_by_handle_at": 304, "sendmmsg": 307, "seccomp": 317,
-    "memfd_create": 319, "bpf": 321, "userfaultfd": 323, "dup3": 292, "inotify_init1": 294, "signalfd4": 289,
-    "timerfd_create": 283, "mq_open": 240, "mq_unlink": 241, "io_uring_setup": 425, "open_tree": 428, "fsopen": 430,
-    "fsconfig": 431, "fsmount": 432, "fspick": 433, "pidfd_open": 434, "clone3": 435, "close_range": 436,
-    "openat": 257, "openat2": 437, "pidfd_getfd": 438, "landlock_create_ruleset": 444, "memfd_secret": 447,
-    "open_tree_attr": 467,
+    "getsockopt": 55, "clone": 56, "fcntl": 72, "creat": 85, "mq_open": 240, "mq_unlink": 241, "openat": 257,
+    "signalfd": 282, "timerfd_create": 283, "signalfd4": 289, "dup3": 292, "inotify_init1": 294,
+    "perf_event_open": 298, "recvmmsg": 299, "fanotify_init": 300, "fanotify_mark": 301, "name_to_handle_at": 303,
+    "open_by_handle_at": 304, "sendmmsg": 307, "seccomp": 317, "memfd_create": 319, "bpf": 321, "execveat": 322,
+    "userfaultfd": 323, "io_uring_setup": 425, "open_tree": 428, "fsopen": 430, "fsconfig": 431, "fsmount": 432,
+    "fspick": 433, "pidfd_open": 434, "clone3": 435, "close_range": 436, "openat2": 437, "pidfd_getfd": 438,
+    "landlock_create_ruleset": 444, "memfd_secret": 447, "open_tree_attr": 467,
 }
 
 libc = ctypes.CDLL(None, use_errno=True)

@@ -1,10 +1,10 @@
 //! Every way to make and to pass descriptors, against what the program that did it wrote down.
 
-use crate::harness::{Sockreel, lines, sound};
+use crate::harness::{Sockreel, lines, sound, wait_for};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
@@ -17,8 +17,14 @@ pub(crate) struct Traced {
 }
 
 impl Traced {
-    /// Runs `suite/SCRIPT LOG DIR` under a trace.
+    /// Runs `suite/SCRIPT LOG DIR` under a trace that never has to repair anything.
     pub(crate) fn run(script: &str) -> Result<Self> {
+        let traced = Self::run_doubtfully(script)?;
+        sound(&traced.lines)?;
+        Ok(traced)
+    }
+
+    fn run_doubtfully(script: &str) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let (log, out) = (dir.path().join("log.json"), dir.path().join("out.jsonl"));
         let script: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("suite").join(script);
@@ -28,7 +34,6 @@ impl Traced {
         let ended = Sockreel::run(dir.path(), "descriptors", args)?;
         ensure!(ended.code == 0, "{}: {}", ended.code, ended.err);
         let lines = lines(&out)?;
-        sound(&lines)?;
         let log: Value = serde_json::from_str(&fs::read_to_string(log)?)?;
         for skipped in log["skipped"].as_array().into_iter().flatten() {
             crate::harness::skipped(&format!("this kernel cannot: {skipped}"))?;
@@ -109,6 +114,26 @@ fn passed_descriptors_are_told_in_both_directions() -> Result<()> {
 }
 
 #[test]
+fn a_number_that_another_thread_took_was_not_received() -> Result<()> {
+    let traced = Traced::run_doubtfully("raced.py")?;
+    traced.calls_are_as_logged()?;
+    for other in traced.log["others"].as_array().context("no calls of other threads")? {
+        traced.only(other)?;
+    }
+    // What is in no slot any more may be in another one: the table is doubted, and a check finds the one that is.
+    let lines =
+        |event: &str| -> Vec<&Value> { traced.lines.iter().filter(|line| line["event"] == event).collect() };
+    let doubts = lines("lost");
+    ensure!(!doubts.is_empty() && doubts.iter().all(|line| line["cause"] == "unknown_file"), "{doubts:?}");
+    let (repairs, lost) = (lines("repair"), &traced.log["lost"]);
+    let [repair] = repairs.as_slice() else { anyhow::bail!("{lost} was lost, repaired are {repairs:?}") };
+    for (field, value) in lost.as_object().context("nothing was lost")? {
+        ensure!(repair[field] == *value, "{lost} was lost, but {repair}");
+    }
+    traced.table_is_as_logged()
+}
+
+#[test]
 fn every_way_to_make_a_descriptor_is_told() -> Result<()> {
     let traced = Traced::run("makes.py")?;
     traced.calls_are_as_logged()?;
@@ -118,6 +143,35 @@ fn every_way_to_make_a_descriptor_is_told() -> Result<()> {
         part["via"] = json!("fork");
         let line = traced.only(&part)?;
         ensure!(line["call"].is_null() && line["ret"].is_null(), "a second line of a call: {line}");
+    }
+    traced.table_is_as_logged()
+}
+
+#[test]
+fn every_command_of_bpf_that_makes_a_descriptor_is_told() -> Result<()> {
+    let traced = Traced::run("bpf.py")?;
+    traced.calls_are_as_logged()?;
+    traced.table_is_as_logged()
+}
+
+#[test]
+fn a_child_has_its_parents_table_until_it_is_another_program() -> Result<()> {
+    let traced = Traced::run("forks.py")?;
+    traced.calls_are_as_logged()?;
+    // What became of each: its own log.
+    for (name, fork, exec) in
+        [("shared", "clone3", "execve"), ("execveat", "clone3", "execveat"), ("vfork", "vfork", "execve")]
+    {
+        let ended = &traced.log["ended"][name];
+        let made = |line: &&Value| line["call"] == fork && line["ret"] == ended["pid"];
+        ensure!(traced.lines.iter().filter(made).count() == 1, "{name} was not made once by {fork}");
+        let became = |line: &&Value| line["event"] == "exec" && line["pid"] == ended["pid"];
+        let became: Vec<&Value> = traced.lines.iter().filter(became).collect();
+        ensure!(
+            matches!(became[..], [line] if line["call"] == exec && line["ret"] == 0),
+            "{name}: {became:?}"
+        );
+        traced.table_is(&ended["pid"], &ended["table"])?;
     }
     traced.table_is_as_logged()
 }
@@ -158,4 +212,44 @@ fn numbers(line: &Value) -> Result<Vec<i64>> {
     let mut fds: Vec<i64> = serde_json::from_value(line["fds"].clone()).with_context(|| line.to_string())?;
     fds.sort_unstable();
     Ok(fds)
+}
+
+/// Which open file each descriptor of each process has, by whatever name.
+type Held = BTreeMap<(u64, i64), String>;
+
+#[test]
+fn an_open_file_is_one_in_every_process_that_has_it() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let log = dir.path().join("log.json");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("suite/shared_files.py");
+    let mut args: Vec<OsString> =
+        ["serve", "--check", "off", "--listen", "127.0.0.1:0", "--"].map(OsString::from).into();
+    args.extend(["/usr/bin/python3".into(), "-B".into(), script.into(), log.clone().into()]);
+    let mut serve = Sockreel::start(dir.path(), "serve", args)?;
+    let api = serve.api()?;
+    let text = wait_for("the program's log", || fs::read_to_string(&log).context("not written"))?;
+    let known: Vec<(u64, i64, u64)> = serde_json::from_str(&text)?;
+    let known: Held = known.into_iter().map(|(pid, fd, file)| ((pid, fd), file.to_string())).collect();
+    let pids: BTreeSet<u64> = known.keys().map(|(pid, _)| *pid).collect();
+    ensure!(pids.len() == 4, "{pids:?}");
+    wait_for("the same open files", || {
+        let mut told = Held::new();
+        for pid in &pids {
+            let answer = api.get(&format!("descriptors?process={}", api.process(u32::try_from(*pid)?)?))?;
+            for row in answer["descriptors"].as_array().context("no descriptors")? {
+                let fd = row["fd"].as_i64().context("no number")?;
+                told.insert((*pid, fd), row["file"].as_str().context("no file")?.to_owned());
+            }
+        }
+        ensure!(told.keys().eq(known.keys()), "told {told:?}\nbut there is {known:?}");
+        // As many files as pairs of names means that each has one name on either side.
+        let pairs: BTreeSet<(&String, &String)> = told.values().zip(known.values()).collect();
+        let names = |held: &Held| held.values().collect::<BTreeSet<_>>().len();
+        ensure!(pairs.len() == names(&told) && pairs.len() == names(&known), "told {told:?}, not {known:?}");
+        println!("{} descriptors of {} open files compared", told.len(), pairs.len());
+        Ok(())
+    })?;
+    sound(&api.events()?)?;
+    serve.insist()?;
+    Ok(())
 }

@@ -9,23 +9,22 @@ import sys
 
 from by_number import call, finish, libc, mark, quiet, tell
 
-AT_FDCWD, O_CLOEXEC = -100, 0o2000000
+AT_FDCWD, AT_EMPTY_PATH, O_CLOEXEC = -100, 0x1000, 0o2000000
 SIGCHLD, CLONE_PIDFD = 17, 0x1000
 NS_GET_USERNS, NS_GET_PARENT, NS_GET_NSTYPE = 0xB701, 0xB702, 0xB703
 PIDFD_GET_NET_NAMESPACE, TIOCGPTPEER, USERFAULTFD_IOC_NEW = 0xFF04, 0x5441, 0xAA00
+SIOCGSKNS, TUNSETIFF, TUNGETDEVNETNS, KVM_CREATE_VM, KVM_CREATE_VCPU = 0x894C, 0x400454CA, 0x54E3, 0xAE01, 0xAE41
 directory = sys.argv[2].encode()
 skipped = []
 
 
-def make(name, *args, event, kind, fd=None):
+def make(name, *args, event, kind, **told):
     """A call whose result is a new descriptor; one that this kernel does not have is logged as it failed."""
     ret = call(name, *args, event=event)
     if ret < 0:
         skipped.append(f"{name}: {errno.errorcode[-ret]}")
         return ret
-    tell(new_fd=ret, kind=kind, inode=os.fstat(ret).st_ino, cloexec=not os.get_inheritable(ret))
-    if fd is not None:
-        tell(fd=fd)
+    tell(new_fd=ret, kind=kind, inode=os.fstat(ret).st_ino, cloexec=not os.get_inheritable(ret), **told)
     return ret
 
 
@@ -53,6 +52,7 @@ mark("/sockreel-begin")
 for flags in (0, O_CLOEXEC):
     make("openat", AT_FDCWD, b"/etc/passwd", flags, event="open", kind="file")
 make("openat", AT_FDCWD, b"/etc/passwd", 0o10000000, event="open", kind="file")  # O_PATH
+make("creat", directory + b"/made", 0o600, event="open", kind="file", path=os.fsdecode(directory) + "/made")
 make("openat2", AT_FDCWD, b"/etc", struct.pack("=QQQ", 0o200000, 0, 0), 24, event="open", kind="directory")
 make("memfd_create", b"sockreel", 0, event="memfd", kind="memfd")
 make("memfd_secret", 0, event="memfd", kind="memfd")
@@ -60,6 +60,8 @@ make("timerfd_create", 0, 0, event="timerfd", kind="timerfd")
 signals = ctypes.create_string_buffer(8)
 signalfd = make("signalfd4", -1, signals, 8, 0, event="signalfd", kind="signalfd")
 call("signalfd4", signalfd, signals, 8, 0, event="signalfd", fd=signalfd, new_fd=signalfd)
+# The first form of the call takes no flags.
+make("signalfd", -1, signals, 8, event="signalfd", kind="signalfd")
 make("inotify_init1", 0, event="inotify", kind="inotify")
 make("fanotify_init", 0, 0, event="fanotify", kind="fanotify")
 make("userfaultfd", O_CLOEXEC | 1, event="userfaultfd", kind="userfaultfd")
@@ -80,10 +82,6 @@ make("open_tree_attr", AT_FDCWD, b"/etc", 1, struct.pack("=QQQQ", 0, 0, 0, 0), 3
 handle = ctypes.create_string_buffer(struct.pack("=Ii", 128, 0), 136)
 assert quiet("name_to_handle_at", AT_FDCWD, b"/etc/passwd", handle, ctypes.create_string_buffer(8), 0) == 0
 make("open_by_handle_at", AT_FDCWD, handle, 0, event="open", kind="file")
-# BPF: an array map; the next identifier is no descriptor.
-array = ctypes.create_string_buffer(struct.pack("=IIII", 2, 4, 4, 1), 72)
-make("bpf", 0, array, 72, event="bpf", kind="bpf")
-quiet("bpf", 12, ctypes.create_string_buffer(72), 72)
 # Processes.
 own = make("pidfd_open", os.getpid(), 0, event="pidfd", kind="pidfd")
 make("pidfd_getfd", own, near.fileno(), 0, event="pass", kind="socket", fd=own)
@@ -103,13 +101,23 @@ child = call("clone3", size, 64, event="fork")
 if child == 0:
     os._exit(0)
 beside(child, place, "clone3")
+call("execveat", 9999, b"", None, None, AT_EMPTY_PATH, event="exec", error="EBADF")
 call("clone3", struct.pack("=QQQQQQQQ", CLONE_PIDFD, 0, 0, 0, SIGCHLD, 0, 0, 0), 8, event="fork", error="EINVAL")
 # Requests of ioctl(2).
 ioctl(namespace, NS_GET_USERNS, kind="file")
 call("ioctl", mount, NS_GET_PARENT, event="open", fd=mount, error="EINVAL")
 quiet("ioctl", namespace, NS_GET_NSTYPE)
 ioctl(own, PIDFD_GET_NET_NAMESPACE, 0, kind="file")
+ioctl(near.fileno(), SIOCGSKNS, kind="file")
 ioctl(ptmx, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY, kind="char_device")
+faults = make("openat", AT_FDCWD, b"/dev/userfaultfd", os.O_RDWR, event="open", kind="char_device")
+ioctl(faults, USERFAULTFD_IOC_NEW, O_CLOEXEC | 1, kind="userfaultfd")
+tunnel = make("openat", AT_FDCWD, b"/dev/net/tun", os.O_RDWR, event="open", kind="char_device")
+quiet("ioctl", tunnel, TUNSETIFF, ctypes.create_string_buffer(struct.pack("=16xH", 0x1001), 40))
+ioctl(tunnel, TUNGETDEVNETNS, kind="file")
+kvm = make("openat", AT_FDCWD, b"/dev/kvm", os.O_RDWR, event="open", kind="char_device")
+machine = ioctl(kvm, KVM_CREATE_VM, 0, kind="anonymous")
+ioctl(machine, KVM_CREATE_VCPU, 0, kind="anonymous")
 # Last: from here on every call is filtered.
 libc.prctl(38, 1, 0, 0, 0)
 allow = ctypes.create_string_buffer(struct.pack("=HBBI", 6, 0, 0, 0x7FFF0000))

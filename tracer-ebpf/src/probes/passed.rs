@@ -70,10 +70,6 @@ pub(crate) struct Walk {
     out: u32,
     /// Set where there was no room for more.
     pub(super) full: u32,
-    /// Set where a received descriptor was in its slot no longer: another task has closed it.
-    gone: u32,
-    /// Keeps the structure free of padding.
-    _pad: u32,
 }
 
 /// A step of a walk, as bpf_loop(2) calls it: 1 ends the walk.
@@ -91,7 +87,7 @@ pub(super) fn under_way() -> Option<&'static mut Walk> {
 #[inline(always)]
 fn walk(start: Walk, head: usize, step: Step) -> (u32, u32) {
     let Some(walk) = under_way() else { return (0, 0) };
-    *walk = Walk { count: 0, len: head as u32, full: 0, gone: 0, ..start };
+    *walk = Walk { count: 0, len: head as u32, full: 0, ..start };
     // SAFETY: the callback has the signature that the helper asks for; it takes nothing from its second argument.
     let steps = unsafe { bpf_loop(MAX_STEPS, step as *const () as *mut c_void, core::ptr::null_mut(), 0) };
     if steps >= i64::from(MAX_STEPS) || walk.full != 0 {
@@ -126,8 +122,6 @@ const NOWHERE: Walk = Walk {
     len: 0,
     out: 0,
     full: 0,
-    gone: 0,
-    _pad: 0,
 };
 
 /// One step: takes one descriptor, or goes on to the next control message or message. 1 ends the walk.
@@ -168,11 +162,16 @@ extern "C" fn step(_step: u32, _context: *mut c_void) -> i64 {
     0
 }
 
-/// Takes one descriptor: its slot, and of a received socket what it is.
+/// Takes one descriptor: its slot, and of a received socket what it is. A received one that is not in its slot was closed by
+/// another task since, or is none: the number is the caller's memory's word alone.
 #[inline(never)]
 pub(super) fn take(walk: &mut Walk, fd: i32) {
     let Some(room) = PASSING.get_ptr_mut(0) else { return };
     let out = walk.out != 0;
+    // Said to be none: `FAN_NOFD`, `FAN_NOPIDFD`, `FAN_EPIDFD` (fanotify(7)).
+    if !out && fd < 0 {
+        return;
+    }
     let most = if out { SENT_LEN - size_of::<Passed>() } else { PASSING_LEN - ENTRY_MOST };
     let len = walk.len as usize;
     if len > PASSING_LEN - ENTRY_MOST || len > most {
@@ -187,15 +186,10 @@ pub(super) fn take(walk: &mut Walk, fd: i32) {
         let passed = place.cast::<Passed>();
         file::read_slot(walk.files, fd, &mut (*passed).slot, !out);
         let present = (*passed).slot.flags & SLOT_PRESENT != 0;
-        if !present && !out {
-            // The kernel does not say so, or not any longer.
-            walk.gone = 1;
-            return;
-        }
         (*passed).message = walk.index as u32;
         (*passed).flags = 0;
         let mut size = size_of::<Passed>();
-        if !out && file::is_socket_mode((*passed).slot.file.mode) {
+        if !out && present && file::is_socket_mode((*passed).slot.file.mode) {
             let sk = file::sk_of(&(*passed).slot.file);
             (*passed).flags = PASSED_SOCK;
             let to = place.add(size).cast::<Sock>();
@@ -240,13 +234,12 @@ pub(super) fn tell_received(call: &mut InFlight) {
     tell_found(call, through(call.call.header.files, call.pointer, messages, false), step);
 }
 
-/// Tells the descriptors that a walk finds, or that they are gone; nothing where there were none.
+/// Tells the descriptors that a walk finds; nothing where there were none.
 #[inline(always)]
 pub(super) fn tell_found(call: &InFlight, start: Walk, step: Step) {
     let (found, len) = walk(start, size_of::<CallFds>(), step);
-    let gone = under_way().is_some_and(|walk| walk.gone != 0);
     let Some(room) = PASSING.get_ptr_mut(0) else { return };
-    if found > 0 || gone {
+    if found > 0 {
         // SAFETY: `take` left a record of that length in the room, its head apart.
         unsafe { tell::<PASSING_LEN>(Kind::CALL_FDS, room.cast(), &call.call, found, len) };
     }

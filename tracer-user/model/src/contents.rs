@@ -34,6 +34,8 @@ pub(crate) struct Contents {
     read: HashMap<(u64, u32), Read>,
     awaited: BTreeMap<(TableId, i32), Awaited>,
     by_file: BTreeSet<(u64, TableId, i32)>,
+    /// Tables that may hold a file of which nothing will tell.
+    doubtful: BTreeSet<TableId>,
 }
 
 /// A table as it was read.
@@ -78,6 +80,11 @@ impl Contents {
         self.forget(table, held.fd);
         self.awaited.insert((table, held.fd), Awaited { file: held.file, cloexec: held.cloexec, since });
         self.by_file.insert((held.file, table, held.fd));
+    }
+
+    /// A table may hold a file of which nothing will tell.
+    pub(crate) fn doubt(&mut self, table: TableId) {
+        self.doubtful.insert(table);
     }
 
     /// A slot does not wait any longer. Returns what it waited for.
@@ -204,9 +211,9 @@ impl World {
 }
 
 impl Session {
-    /// Doubts tables with a file that nobody has told of in time.
-    pub(crate) fn doubt_awaited(&mut self) {
-        if self.world.contents.awaited.is_empty() {
+    /// Doubts tables with a file that nobody has told of in time, or will.
+    pub(crate) fn doubt_contents(&mut self) {
+        if self.world.contents.awaited.is_empty() && self.world.contents.doubtful.is_empty() {
             return;
         }
         let now = self.now;
@@ -220,9 +227,13 @@ impl Session {
             .filter(|(_, one)| late(one))
             .map(|(place, _)| *place)
             .collect();
-        let mut doubted = BTreeSet::new();
+        let mut tables = std::mem::take(&mut self.world.contents.doubtful);
         for (table, fd) in overdue {
             self.world.contents.forget(table, fd);
+            tables.insert(table);
+        }
+        let mut doubted = BTreeSet::new();
+        for table in tables {
             let users = self.world.processes.iter().filter(|kept| kept.tables().any(|own| own == table));
             doubted.extend(users.map(|kept| kept.process.key));
         }

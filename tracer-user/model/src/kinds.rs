@@ -143,6 +143,7 @@ pub(crate) fn made_by(call: Syscall, event: EventKind, file: &FileRef, name: &[u
         EventKind::IoUring => FileKind::IoUring,
         EventKind::Mqueue => FileKind::Mqueue,
         EventKind::Landlock | EventKind::Seccomp => FileKind::Anonymous,
+        EventKind::Bpf => FileKind::Bpf,
         // A path may end in any name, so only the mode counts; `fspick` and the calls without a path make anonymous
         // inodes.
         EventKind::Open if call.class() == Class::OPEN && call != Syscall::Fspick => {
@@ -160,6 +161,8 @@ pub(crate) fn by_name(file: &FileRef, name: &[u8]) -> FileKind {
             anonymous(name)
         }
         Some(kind) => kind,
+        // Only anonymous inodes have a mode without a type (`anon_inode_init`, fs/anon_inodes.c).
+        None if file.mode != 0 => FileKind::Anonymous,
         None => FileKind::Unknown,
     }
 }
@@ -221,7 +224,8 @@ fn anonymous(name: &[u8]) -> FileKind {
         b"[pidfd]" => FileKind::Pidfd,
         b"[userfaultfd]" => FileKind::Userfaultfd,
         b"[perf_event]" => FileKind::PerfEvent,
-        b"bpf-map" | b"bpf-prog" | b"bpf_link" | b"bpf_iter" | b"btf" => FileKind::Bpf,
+        b"btf" => FileKind::Bpf,
+        _ if name.starts_with(b"bpf-") || name.starts_with(b"bpf_") => FileKind::Bpf,
         _ if name.starts_with(b"[eventfd") => FileKind::Eventfd,
         _ => FileKind::Anonymous,
     }

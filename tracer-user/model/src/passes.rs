@@ -12,40 +12,53 @@ use crate::{
 };
 
 impl Session {
-    /// `recvmsg` and its kin, and reads of a fanotify group: every descriptor that came fills a slot.
+    /// `recvmsg` and its kin, and reads of a fanotify group: every descriptor that came fills a slot. A number that is not in
+    /// the table is none, or another thread closed it since: what came then, and where it is now, nobody knows.
     pub(crate) fn on_received(&mut self, doing: &Doing<'_>, event: &mut Event) {
         event.direction = Some(Direction::In);
-        Self::name_passed(doing, event);
-        let filled = self.fill_results(doing);
+        event.fd = doing.descriptor();
+        let results = &doing.call.results;
+        let came: Vec<&Slot> = results.iter().filter(|slot| self.came(doing, slot)).collect();
+        event.fds = came.iter().map(|slot| slot.fd).collect();
+        self.fill_results(doing);
         // One alone is described; of several the table has the descriptions.
-        if let ([id], [slot]) = (filled.as_slice(), doing.call.results.as_slice()) {
+        if let [slot] = came.as_slice() {
             event.new_fd = Some(slot.fd);
             event.cloexec = Some(slot.cloexec);
-            self.show_file(event, *id);
+            self.show_passed(doing, slot, event);
         }
+        if let Some(table) = doing.results.filter(|_| results.iter().any(|slot| slot.file.is_none())) {
+            self.world.contents.doubt(table);
+        }
+    }
+
+    /// Whether what is in a slot came with the call: not if another thread's call put it there meanwhile.
+    fn came(&self, doing: &Doing<'_>, slot: &Slot) -> bool {
+        let Some(file) = &slot.file else { return false };
+        let kept = doing.results.and_then(|table| self.world.tables.slot(table, slot.fd));
+        !kept.filter(|kept| kept.holds(file)).is_some_and(|kept| {
+            let descriptor = &kept.descriptor;
+            descriptor.opened >= doing.began() && matches!(descriptor.opened_by, Opened::By(_))
+        })
     }
 
     /// `sendmsg` and its kin: the slots stay as they are.
     pub(crate) fn on_sent(&mut self, doing: &Doing<'_>, event: &mut Event) {
         event.direction = Some(Direction::Out);
-        Self::name_passed(doing, event);
-        if let [slot] = doing.call.results.as_slice() {
-            self.show_sent(doing, slot, event);
-        }
-    }
-
-    fn show_sent(&self, doing: &Doing<'_>, slot: &Slot, event: &mut Event) {
-        // What is sent is in the caller's table, wherever the socket is.
-        let Some(table) = doing.results else { return };
-        let sent = slot.file.and_then(|file| self.world.tables.find(table, slot.fd, &file));
-        if let Some(id) = sent.map(|kept| kept.descriptor.id) {
-            self.show_file(event, id);
-        }
-    }
-
-    fn name_passed(doing: &Doing<'_>, event: &mut Event) {
         event.fd = doing.descriptor();
         event.fds = doing.call.results.iter().map(|slot| slot.fd).collect();
+        if let [slot] = doing.call.results.as_slice() {
+            self.show_passed(doing, slot, event);
+        }
+    }
+
+    fn show_passed(&self, doing: &Doing<'_>, slot: &Slot, event: &mut Event) {
+        // What is passed is in the caller's table, wherever the socket is.
+        let Some(table) = doing.results else { return };
+        let passed = slot.file.and_then(|file| self.world.tables.find(table, slot.fd, &file));
+        if let Some(id) = passed.map(|kept| kept.descriptor.id) {
+            self.show_file(event, id);
+        }
     }
 
     /// A descriptor that goes to another process's table; what that process got is a line of its own.
@@ -54,7 +67,7 @@ impl Session {
         event.fd = doing.descriptor();
         let Some(slot) = &doing.call.subject else { return };
         event.fds = vec![slot.fd];
-        self.show_sent(doing, slot, event);
+        self.show_passed(doing, slot, event);
     }
 
     /// A process got a descriptor from another one's call. What was in the slot was replaced.

@@ -190,7 +190,7 @@ impl Session {
             self.loss.arrived(origin);
         }
         self.expire(&Stamp { ts: self.now, origin: None, late: false });
-        self.doubt_awaited();
+        self.doubt_contents();
         self.tell_standings(matches!(input.body, Body::SnapshotEnd(_)));
         &self.events
     }

@@ -347,7 +347,7 @@ fn spoken(event: &Event) -> String {
 fn lost(event: &Event) -> String {
     if event.cause == Some(LossCause::UnknownFile) {
         let pid = event.process.pid;
-        return format!("━━━ DOUBT: a descriptor of process {pid} holds a file that nothing told of ━━━");
+        return format!("━━━ DOUBT: a descriptor of process {pid} may hold a file that nothing told of ━━━");
     }
     let count = event.count.unwrap_or_default();
     let records = if count == 1 { "record" } else { "records" };

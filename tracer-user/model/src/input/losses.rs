@@ -28,7 +28,7 @@ pub enum LossCause {
     Unknown,
     /// System calls of followed processes made through the 32-bit entry, which are not decoded.
     CompatCall,
-    /// No record: a table holds a file of which nothing told.
+    /// No record: a table may hold a file of which nothing told.
     UnknownFile,
 }
 

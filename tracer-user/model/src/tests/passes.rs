@@ -4,7 +4,7 @@ use super::make::{Bench, call, cloexec, file, named, slot, socket_file, task, un
 use crate::{
     event::{Direction, EventKind, FileKind, Via},
     ids::BootNs,
-    input::{Body, Fork, Given, Place, Slot},
+    input::{Body, Fork, Given, LossCause, Place, Slot},
     syscall::Syscall,
 };
 
@@ -23,6 +23,36 @@ fn what_one_call_received_is_one_line() {
     let event = bench.call(one);
     assert_eq!((event.new_fd, event.fds.as_slice(), event.cloexec), (Some(9), &[9][..], Some(true)));
     assert_eq!((event.file_kind, event.ino), (Some(FileKind::File), Some(9)));
+}
+
+/// The caller's memory said 7 and 8; 8 was closed by another thread, or is none.
+#[test]
+fn a_number_that_is_not_in_the_table_was_not_received_for_certain() {
+    let mut bench = Bench::new();
+    bench.opens(50, 6, 6);
+    let gone = Slot { file: None, ..slot(8, file(8)) };
+    let told =
+        bench.tell(&call(100, Syscall::Recvmsg, 1).args(&[5]).result(slot(7, file(7))).result(gone).input());
+    let [event, doubt, ..] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((event.new_fd, event.fds.as_slice(), event.ino), (Some(7), &[7][..], Some(7)));
+    assert_eq!((doubt.kind, doubt.cause), (EventKind::Lost, Some(LossCause::UnknownFile)));
+    assert_eq!(bench.open(1), [(6, 6), (7, 7)]);
+    assert!(bench.session.take_repair_wanted());
+}
+
+/// While 8 was received, another thread copied 6 over it.
+#[test]
+fn a_number_that_holds_another_threads_file_was_not_received() {
+    let mut bench = Bench::new();
+    bench.opens(50, 6, 6);
+    bench.call(call(95, Syscall::Dup2, 8).args(&[6, 8]).result(slot(8, file(6))));
+    let event = bench.call(call(100, Syscall::Recvmsg, 1).args(&[5]).result(slot(8, file(6))));
+    assert_eq!((event.new_fd, event.fds.as_slice(), event.ino), (None, &[][..], None));
+    assert_eq!(bench.open(1), [(6, 6), (8, 6)]);
+
+    // One that was there before the call came is another matter: its close may be told later.
+    let event = bench.call(call(200, Syscall::Recvmsg, 1).args(&[5]).result(slot(8, file(6))));
+    assert_eq!((event.new_fd, event.ino), (Some(8), Some(6)));
 }
 
 #[test]
