@@ -154,6 +154,8 @@ record! {
         pub request: RingRef,
         /// Address in the caller's memory of its message header or of the pair of numbers that it writes.
         pub pointer: u64,
+        /// The request that had its mark before it, as [`RingMarked::request`]; 0 for none.
+        pub before: u64,
         /// Bytes used of `text`.
         pub text_len: u32,
         /// Set where the operation completes more than once, or may, as far as the kernel tells.

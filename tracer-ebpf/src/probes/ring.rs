@@ -94,16 +94,19 @@ fn submitted(request: *const u8, refused: bool) -> i32 {
 
 /// Keeps a request in flight, and counts it with its mark.
 #[inline(always)]
-pub(super) fn keep(flight: &RingFlight, request: u64, flags: u64) -> bool {
+pub(super) fn keep(flight: &mut RingFlight, request: u64, flags: u64) -> bool {
     let key = RingMark { ring: flight.request.ring, user_data: flight.request.user_data };
-    REQUESTS.insert(request, flight, flags).is_ok() && mark(&key, request, flight.multishot != 0)
+    // SAFETY: as in `mark`.
+    flight.before = MARKS.get_ptr(&key).map_or(0, |marked| unsafe { (*marked).request });
+    REQUESTS.insert(request, &*flight, flags).is_ok() && mark(&key, request, flight.multishot != 0)
 }
 
 /// Forgets one that does not wait any longer.
 #[inline(always)]
 pub(super) fn forget(flight: &RingFlight, request: u64) {
     let _ = REQUESTS.remove(request);
-    unmark(&RingMark { ring: flight.request.ring, user_data: flight.request.user_data });
+    let key = RingMark { ring: flight.request.ring, user_data: flight.request.user_data };
+    unmark(&key, request, flight.before);
 }
 
 /// `TP_PROTO(struct io_ring_ctx *ctx, void *req, struct io_uring_cqe *cqe)`, include/trace/events/io_uring.h. Runs when the
@@ -152,14 +155,19 @@ fn mark(key: &RingMark, request: u64, multishot: bool) -> bool {
     true
 }
 
-/// A request with that mark is in flight no longer.
+/// A request with that mark is in flight no longer. What completes more than once by it is the one `before` again: if that has
+/// ended too while a third is in flight, what this one makes is found by a check.
 #[inline(always)]
-fn unmark(key: &RingMark) {
+fn unmark(key: &RingMark, request: u64, before: u64) {
     let Some(marked) = MARKS.get_ptr_mut(key) else { return };
     // SAFETY: as in `mark`.
-    let before =
-        unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(&raw mut (*marked).count, u64::MAX) };
-    if before <= 1 {
+    let sharing = unsafe {
+        if (*marked).request == request {
+            (*marked).request = before;
+        }
+        atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(&raw mut (*marked).count, u64::MAX)
+    };
+    if sharing <= 1 {
         let _ = MARKS.remove(key);
     }
 }
@@ -216,7 +224,7 @@ fn by_request(work: &mut RingWork, request: u64, opcode: u8, class: Class, key: 
     if let Some(kept) = REQUESTS.get_ptr(request) {
         copy(flight, kept);
         let _ = REQUESTS.remove(request);
-        unmark(key);
+        unmark(key, request, flight.before);
     } else {
         // Whether a message passes descriptors was asked when it was submitted.
         if passes(class) || task::scope((bpf_get_current_pid_tgid() >> 32) as u32) == Scope::None {
@@ -270,7 +278,7 @@ fn by_mark(work: &mut RingWork, key: &RingMark, result: i32, overflow: bool) -> 
             return None;
         }
         let _ = REQUESTS.remove(request);
-        unmark(key);
+        unmark(key, request, flight.before);
     }
     flight.request.flags |= RING_BY_MARK;
     if sharing > 1 {

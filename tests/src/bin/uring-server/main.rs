@@ -1,8 +1,10 @@
 //! A server that does everything by an io_uring and writes down what came of it: no tracer of system calls sees that.
 //!
-//! `uring-server LOG [plain|sqpoll|async] [hold|waits]` writes one JSON object a completion, in the words of sockreel's lines,
-//! and with `hold` waits to be ended. With `waits` it does only what waits for SIGUSR1, once `LOG.ready` is there.
+//! `uring-server LOG [plain|sqpoll|async] [hold|waits|unseen]` writes one JSON object a completion, in the words of sockreel's
+//! lines, and with `hold` waits to be ended. With `waits` it does only what waits for SIGUSR1, once `LOG.ready` is there; with
+//! `unseen` only what makes descriptors and tells nothing of it.
 
+mod accepting;
 mod passing;
 mod silent;
 mod waiting;
@@ -11,18 +13,15 @@ use anyhow::{Context as _, Result, bail, ensure};
 use io_uring::{
     IoUring, Probe, cqueue, opcode,
     squeue::{Entry, Flags},
-    types::{DestinationSlot, Fd, Fixed},
+    types::{DestinationSlot, Fd, Fixed, OpenHow},
 };
 use serde_json::{Value, json};
 use std::{
     env, fs, mem,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
     os::fd::{AsRawFd as _, FromRawFd as _, IntoRawFd as _, RawFd},
-    thread,
+    process, thread,
 };
-
-/// Mark of the accept that completes more than once.
-const MULTISHOT: u64 = 1_000_000;
 
 /// `AF_INET` as an address has it, and the length of such an address.
 const INET: libc::sa_family_t = 2;
@@ -37,6 +36,8 @@ struct Server {
     /// Which operations the kernel has.
     probe: Probe,
     mark: u64,
+    /// Who submits: process and thread, where that is known.
+    submitter: Option<(u32, u32)>,
     log: Vec<Value>,
 }
 
@@ -44,7 +45,7 @@ fn main() -> Result<()> {
     let mut arguments = env::args().skip(1);
     let log = arguments.next().context("usage: uring-server LOG [plain|sqpoll|async] [hold]")?;
     let (mut builder, mut flags) = (IoUring::builder(), Flags::empty());
-    let (mut hold, mut waits) = (false, false);
+    let (mut hold, mut waits, mut unseen) = (false, false, false);
     for argument in arguments {
         match argument.as_str() {
             "plain" => {}
@@ -53,6 +54,7 @@ fn main() -> Result<()> {
             "async" => flags = Flags::ASYNC,
             "hold" => hold = true,
             "waits" => waits = true,
+            "unseen" => unseen = true,
             other => bail!("what is {other}?"),
         }
     }
@@ -60,10 +62,16 @@ fn main() -> Result<()> {
     let mut probe = Probe::new();
     ring.submitter().register_probe(&mut probe)?;
     let binds = probe.is_supported(opcode::Bind::CODE);
-    let mut server = Server { ring, flags, binds, probe, mark: 0, log: Vec::new() };
+    let mut server = Server { ring, flags, binds, probe, mark: 0, submitter: None, log: Vec::new() };
     if waits {
         server.waits(&format!("{log}.ready"))?;
         return server.write(&log);
+    }
+    server.submitter = Some((process::id(), submitting_thread()?));
+    if unseen {
+        server.unseen()?;
+        server.write(&log)?;
+        return stay();
     }
     let listener = server.listener()?;
     let port = local(listener)?.port();
@@ -74,21 +82,41 @@ fn main() -> Result<()> {
     server.multishot(listener, port)?;
     server.chains(listener, port)?;
     server.direct()?;
+    server.accepts_to_direct()?;
     server.register(listener)?;
     server.pipes()?;
     server.messages()?;
     server.many_messages()?;
     server.between_rings()?;
     server.one_mark_for_two()?;
+    server.one_mark_for_two_accepts()?;
     server.silent_sockets()?;
     server.write(&log)?;
     if hold {
-        loop {
-            thread::park();
-        }
+        return stay();
     }
     drop(kept);
     Ok(())
+}
+
+/// Waits to be ended.
+fn stay() -> Result<()> {
+    loop {
+        thread::park();
+    }
+}
+
+/// The thread that submits what is in the queue, before there are others: the kernel's own, where there is one (`iou-sqp-*`,
+/// io_uring/sqpoll.c), else this one.
+fn submitting_thread() -> Result<u32> {
+    let mut submits = process::id();
+    for task in fs::read_dir("/proc/self/task")? {
+        let tid = task?.file_name().to_string_lossy().parse()?;
+        if tid != process::id() {
+            submits = tid;
+        }
+    }
+    Ok(submits)
 }
 
 impl Server {
@@ -123,6 +151,13 @@ impl Server {
         Ok(std::array::from_fn(mark))
     }
 
+    /// Waits until everything is submitted: what completes at once comes behind it.
+    fn submitted(&mut self) -> Result<()> {
+        let nop = self.push(opcode::Nop::new().build())?;
+        ensure!(self.next()? == (nop, 0));
+        Ok(())
+    }
+
     /// Submits and takes the next completion: mark and result.
     fn next(&mut self) -> Result<(u64, i32)> {
         self.next_buffer().map(|(mark, result, _)| (mark, result))
@@ -151,6 +186,9 @@ impl Server {
         fields["call"] = json!(call);
         fields["ring"] = json!(self.ring.as_raw_fd());
         fields["ret"] = json!(result);
+        if let Some((pid, tid)) = self.submitter {
+            (fields["pid"], fields["tid"]) = (json!(pid), json!(tid));
+        }
         self.log.push(fields.take());
     }
 
@@ -292,48 +330,23 @@ impl Server {
     }
 
     fn files(&mut self) -> Result<()> {
+        let how = OpenHow::new().flags((libc::O_RDONLY | libc::O_CLOEXEC).try_into()?);
         for (path, expected) in [(c"/dev/null", 0), (c"/nonexistent/file", -libc::ENOENT)] {
-            let entry = opcode::OpenAt::new(Fd(libc::AT_FDCWD), path.as_ptr())
-                .flags(libc::O_RDONLY | libc::O_CLOEXEC)
-                .build();
-            let fields = json!({"event": "open", "path": path.to_str()?});
-            let result = self.run("IORING_OP_OPENAT", entry, fields)?;
-            ensure!(result.min(0) == expected, "{result}");
-            if result >= 0 {
-                self.add("new_fd", json!(result));
-                self.add("cloexec", json!(true));
-                self.add("kind", json!("char_device"));
+            let here = Fd(libc::AT_FDCWD);
+            let first = opcode::OpenAt::new(here, path.as_ptr()).flags(libc::O_RDONLY | libc::O_CLOEXEC);
+            let second = opcode::OpenAt2::new(here, path.as_ptr(), &raw const how);
+            for (call, entry) in [("IORING_OP_OPENAT", first.build()), ("IORING_OP_OPENAT2", second.build())]
+            {
+                let fields = json!({"event": "open", "path": path.to_str()?});
+                let result = self.run(call, entry, fields)?;
+                ensure!(result.min(0) == expected, "{result}");
+                if result >= 0 {
+                    self.add("new_fd", json!(result));
+                    self.add("cloexec", json!(true));
+                    self.add("kind", json!("char_device"));
+                }
             }
         }
-        Ok(())
-    }
-
-    /// One accept for many visitors, which is then cancelled.
-    fn multishot(&mut self, listener: RawFd, port: u16) -> Result<()> {
-        let entry = opcode::AcceptMulti::new(Fd(listener)).build().user_data(MULTISHOT);
-        // SAFETY: the request points to nothing.
-        unsafe { self.ring.submission().push(&entry)? };
-        let mut accepted = Vec::new();
-        let mut visitors = Vec::new();
-        for _ in 0..3 {
-            self.ring.submit()?;
-            visitors.push(TcpStream::connect(loopback(port))?);
-            let (mark, fd) = self.next()?;
-            ensure!(mark == MULTISHOT && fd >= 0, "{mark} {fd}");
-            let mut fields = json!({"event": "accept", "fd": listener, "new_fd": fd, "cloexec": false});
-            self.note("IORING_OP_ACCEPT", fd, &mut fields);
-            self.add_ends(fd)?;
-            accepted.push(fd);
-        }
-        let cancel = self.push(opcode::AsyncCancel::new(MULTISHOT).build())?;
-        let mut ended = [self.next()?, self.next()?];
-        ended.sort_unstable();
-        ensure!(ended == [(cancel, 0), (MULTISHOT, -libc::ECANCELED)], "{ended:?}");
-        self.note("IORING_OP_ACCEPT", -libc::ECANCELED, &mut json!({"event": "accept", "fd": listener}));
-        // Closed without a completion, where it succeeds.
-        let [first, second, third] = accepted.try_into().map_err(|fds| anyhow::anyhow!("{fds:?}"))?;
-        self.close_silently([first, second])?;
-        ensure!(self.close(third)? == 0);
         Ok(())
     }
 

@@ -8,7 +8,14 @@ use io_uring::{
     types::Fd,
 };
 use serde_json::{Value, json};
-use std::{io::Read as _, mem};
+use std::{
+    fs::{self, File},
+    io::Read as _,
+    mem,
+    net::{TcpListener, TcpStream},
+    os::{fd::AsRawFd as _, unix::fs::MetadataExt as _},
+    ptr,
+};
 
 impl Server {
     /// Closes descriptors, and one that is none: that it fails is told.
@@ -58,12 +65,33 @@ impl Server {
         Ok(())
     }
 
+    /// Makes descriptors without a completion that has their number: what came of each stands under `then`. All stay open.
+    pub(super) fn unseen(&mut self) -> Result<()> {
+        let listener = TcpListener::bind(loopback(0))?;
+        let visitor = TcpStream::connect(listener.local_addr()?)?;
+        let at = listener.as_raw_fd();
+        let socket = opcode::Socket::new(libc::AF_INET, libc::SOCK_STREAM, 0).build();
+        let open = opcode::OpenAt::new(Fd(libc::AT_FDCWD), c"/dev/null".as_ptr()).build();
+        let accept = opcode::Accept::new(Fd(at), ptr::null_mut(), ptr::null_mut()).build();
+        for (call, event, kind, entry) in [
+            ("IORING_OP_SOCKET", "socket", "socket", socket),
+            ("IORING_OP_OPENAT", "open", "char_device", open),
+            ("IORING_OP_ACCEPT", "accept", "socket", accept),
+        ] {
+            // The lowest number that is free (open(2)).
+            let made = File::open("/dev/null")?.as_raw_fd();
+            self.silently(call, entry, json!({"event": event}))?;
+            let inode = fs::metadata(format!("/proc/self/fd/{made}"))?.ino();
+            self.add("then", json!({"fd": made, "kind": kind, "inode": inode}));
+        }
+        mem::forget((listener, visitor));
+        Ok(())
+    }
+
     /// Submits an operation, and waits until the one behind it has run.
     fn silently(&mut self, call: &str, entry: Entry, fields: Value) -> Result<()> {
         self.push_silent(call, entry, fields)?;
-        let nop = self.push(opcode::Nop::new().build())?;
-        ensure!(self.next()? == (nop, 0));
-        Ok(())
+        self.submitted()
     }
 
     fn push_silent(&mut self, call: &str, entry: Entry, mut fields: Value) -> Result<u64> {
@@ -72,6 +100,9 @@ impl Server {
         self.flags = flags;
         fields["call"] = json!(call);
         fields["unconfirmed"] = json!(true);
+        if let Some((pid, tid)) = self.submitter {
+            (fields["pid"], fields["tid"]) = (json!(pid), json!(tid));
+        }
         self.log.push(fields);
         Ok(mark)
     }
