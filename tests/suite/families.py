@@ -17,7 +17,7 @@ import time
 ANY = 0xFFFFFFFF
 TCP_DEFER_ACCEPT, TCP_FASTOPEN, AF_XDP, NETLINK_GENERIC = 9, 23, 44, 16
 libc = ctypes.CDLL(None, use_errno=True)
-sockets, calls = {}, []
+sockets, calls, failures = {}, [], []
 
 
 def text(s, address):
@@ -103,6 +103,16 @@ def log_option(s, level, option, value):
         calls.append([s.fileno(), level, option, -error, asked_seconds if asked_on else -1, seconds if on else -1])
     else:
         calls.append([s.fileno(), level, option, -error, value, s.getsockopt(level, option)])
+
+
+def fails(s, name, argument):
+    """A call that cannot succeed, with its error and what it asked for."""
+    try:
+        getattr(s, name)(argument)
+        raise AssertionError(name)
+    except OSError as no:
+        asked = None if name == "listen" else text(s, argument)
+        failures.append({"call": name, "fd": s.fileno(), "error": errno.errorcode[no.errno], "asked": asked})
 
 
 def pair_over(server, client, address=None):
@@ -227,6 +237,11 @@ try:
     keep("vsock unbound", socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM))
     vsock.bind((ANY, ANY))
     vsock.listen(3)
+    # What fails before there is a need for a transport.
+    vsock.setblocking(False)
+    fails(vsock, "bind", (ANY, ANY))
+    fails(vsock, "connect", (2, 1))
+    fails(sockets["vsock unbound"], "listen", 1)
 except OSError as no:
     skipped.append("vsock: %s" % no)
 loop = None
@@ -249,6 +264,10 @@ try:
     unknown = libc.socket(AF_XDP, socket.SOCK_RAW, 0)
     if unknown < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    # `struct sockaddr_xdp` (include/uapi/linux/if_xdp.h) without a queue.
+    assert libc.bind(unknown, struct.pack("=HHIII", AF_XDP, 0, 0x7FFFFFFF, 0, 0), 16) < 0
+    failures.append({"call": "bind", "fd": unknown, "error": errno.errorcode[ctypes.get_errno()],
+                     "asked": "family-44:" + struct.pack("=HIII", 0, 0x7FFFFFFF, 0, 0).hex()})
 except OSError as no:
     skipped.append("family 44: %s" % no)
     unknown = None
@@ -262,8 +281,11 @@ for name, s in sockets.items():
         "local": local,
         "peer": peer,
         "options": options(s),
+        "listens": bool(s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)),
     }
-facts = {"sockets": written, "calls": calls, "unknown": unknown, "skipped": skipped, "pid": os.getpid()}
+facts = {"sockets": written, "calls": calls, "failures": failures, "skipped": skipped, "pid": os.getpid()}
+if unknown is not None:
+    facts["unknown"] = {"fd": unknown, "inode": os.fstat(unknown).st_ino}
 with open(sys.argv[1] + ".part", "w") as file:
     json.dump(facts, file)
 os.rename(sys.argv[1] + ".part", sys.argv[1])

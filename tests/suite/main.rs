@@ -34,6 +34,7 @@ mod queues;
 mod real_servers;
 mod records;
 mod registered;
+mod rounds;
 mod selection;
 mod spoken;
 mod stacks;

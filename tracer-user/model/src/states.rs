@@ -24,7 +24,9 @@ impl Session {
         let comes = matches!(*from, state::SYN_RECV | state::NEW_SYN_RECV);
         let first = lifecycle::phase_of(*to, comes, task.tid != 0).unwrap_or(Phase::Created);
         let id = self.see(sock, 0, (stamp.ts, first));
-        let told = (*error != 0).then_some(*error);
+        // What begins anew may still have the error that the end of the round before left (`tcp_disconnect`, net/ipv4/tcp.c).
+        let begins = matches!(*to, state::SYN_SENT | state::LISTEN);
+        let told = (*error != 0 && !begins).then_some(*error);
         let side = lifecycle::closed_first(*from, *to, *error);
         let revisions = &mut self.world.revisions;
         let mut decided = None;
