@@ -243,6 +243,22 @@ pub enum Op {
         room: u8,
         cloexec: bool,
     },
+    /// `sendmmsg` of two messages, with a half of the descriptors each; the first has the larger one.
+    SendMany {
+        fd: Pick,
+        passed: Vec<Pick>,
+    },
+    /// `recvmmsg` of two messages, with room for so many descriptors each.
+    ReceiveMany {
+        fd: Pick,
+        room: u8,
+        cloexec: bool,
+    },
+    /// `pidfd_getfd`: a copy of what the process of `pidfd` has as `fd`.
+    GetFd {
+        pidfd: Pick,
+        fd: Pick,
+    },
     /// `RLIMIT_NOFILE` so little above the highest open number; 0: back to [`MAX_FDS`].
     Limit {
         above: u8,

@@ -71,6 +71,11 @@ fn random_programs_are_told_as_they_logged_themselves() -> Result<()> {
         );
     }
     println!("{programs} programs: {size:?}");
+    let Size { emfile, ebadf, eaddrinuse, eintr, .. } = size;
+    ensure!(
+        [emfile, ebadf, eaddrinuse, eintr].iter().all(|each| *each > 0),
+        "a failure never happened: {size:?}"
+    );
     Ok(())
 }
 

@@ -12,6 +12,11 @@ use tracer_tests::log::{Entry, Log, Slot};
 pub(super) struct Size {
     pub(super) calls: usize,
     pub(super) failures: usize,
+    /// Of the failures: those that programs make on purpose.
+    pub(super) emfile: usize,
+    pub(super) ebadf: usize,
+    pub(super) eaddrinuse: usize,
+    pub(super) eintr: usize,
     pub(super) tables: usize,
     pub(super) descriptors: usize,
 }
@@ -20,8 +25,25 @@ impl std::ops::AddAssign for Size {
     fn add_assign(&mut self, other: Self) {
         self.calls += other.calls;
         self.failures += other.failures;
+        self.emfile += other.emfile;
+        self.ebadf += other.ebadf;
+        self.eaddrinuse += other.eaddrinuse;
+        self.eintr += other.eintr;
         self.tables += other.tables;
         self.descriptors += other.descriptors;
+    }
+}
+
+impl Size {
+    fn count(&mut self, ret: i64) {
+        self.failures += usize::from(ret < 0);
+        match i32::try_from(-ret) {
+            Ok(libc::EMFILE) => self.emfile += 1,
+            Ok(libc::EBADF) => self.ebadf += 1,
+            Ok(libc::EADDRINUSE) => self.eaddrinuse += 1,
+            Ok(libc::EINTR) => self.eintr += 1,
+            _ => {}
+        }
     }
 }
 
@@ -36,8 +58,23 @@ const RESTARTS: [(i64, &str); 4] = [
 
 /// Calls whose first argument is a descriptor, which their lines name.
 const NAMES_FD: &[&str] = &[
-    "bind", "listen", "accept", "accept4", "connect", "shutdown", "close", "dup", "dup2", "dup3", "fcntl",
-    "ioctl", "recvmsg", "sendmsg",
+    "bind",
+    "listen",
+    "accept",
+    "accept4",
+    "connect",
+    "shutdown",
+    "close",
+    "dup",
+    "dup2",
+    "dup3",
+    "fcntl",
+    "ioctl",
+    "recvmsg",
+    "sendmsg",
+    "recvmmsg",
+    "sendmmsg",
+    "pidfd_getfd",
 ];
 
 /// Calls that a program logs; a line of another one is left alone.
@@ -74,6 +111,9 @@ const LOGGED: &[&str] = &[
     "openat2",
     "sendmsg",
     "recvmsg",
+    "sendmmsg",
+    "recvmmsg",
+    "pidfd_getfd",
     "fork",
     "vfork",
     "clone",
@@ -120,8 +160,7 @@ impl Comparison {
         let mut streams: BTreeMap<u32, Stream<'_>> = BTreeMap::new();
         for entry in log.entries.iter().filter(|entry| entry.call.is_some()) {
             // A message without descriptors has no line, unless it gave a datagram socket its port.
-            let is_message = matches!(entry.call.as_deref(), Some("sendmsg" | "recvmsg"));
-            if is_message && entry.numbers.is_empty() && !lacks_destination(entry) {
+            if is_message(entry.call.as_deref()) && entry.numbers.is_empty() && !lacks_destination(entry) {
                 continue;
             }
             // Who executes a program has its leader's number when the call returns.
@@ -136,6 +175,10 @@ impl Comparison {
             let Some(stream) = tid.and_then(|tid| streams.get_mut(&tid)) else { continue };
             let Some(call) = line["call"].as_str() else { continue };
             if line["via"] != "syscall" || line["pending"] == true || !LOGGED.contains(&call) {
+                continue;
+            }
+            // Of the messages of one call, one may have given the socket its port: of which call, no program knows.
+            if call == "sendmmsg" && line["event"] == "bind" {
                 continue;
             }
             if line["path"].as_str().is_some_and(|path| path.starts_with("/sockreel/begin/")) {
@@ -156,7 +199,7 @@ impl Comparison {
     fn stream(&mut self, tid: u32, stream: &Stream<'_>) {
         for (at, entry) in stream.entries.iter().enumerate() {
             self.size.calls += 1;
-            self.size.failures += usize::from(entry.ret < 0);
+            self.size.count(entry.ret);
             let line = stream.lines.get(at);
             let Some(line) = line.filter(|line| line["call"].as_str() == entry.call.as_deref()) else {
                 let before: Vec<_> =
@@ -233,11 +276,13 @@ fn fields(entry: &Entry, line: &Value) -> Vec<Field> {
     }
     if lacks_destination(entry) {
         field("event", "bind".into());
-    } else if matches!(call, "sendmsg" | "recvmsg") {
+    } else if is_message(Some(call)) {
         // A negative number is no descriptor; where it was the only one, nothing was to be sent.
         let passed: Vec<i32> = entry.numbers.iter().copied().filter(|fd| *fd >= 0).collect();
         field("fds", if passed.is_empty() { Value::Null } else { passed.into() });
-        field("dir", if call == "sendmsg" { "out" } else { "in" }.into());
+        field("dir", if call.starts_with("send") { "out" } else { "in" }.into());
+    } else if call == "pidfd_getfd" {
+        field("dir", "in".into());
     }
     if entry.ret < 0 {
         field("new_fd", Value::Null);
@@ -246,7 +291,8 @@ fn fields(entry: &Entry, line: &Value) -> Vec<Field> {
     let is_setfd = call == "ioctl" || call == "fcntl" && second == i64::from(libc::F_SETFD);
     match call {
         "socketpair" | "pipe" | "pipe2" => field("fds", sorted(entry.numbers.iter().copied())),
-        "socket" | "accept" | "accept4" | "dup" | "dup2" | "dup3" | "open" | "openat" | "openat2" => {
+        "socket" | "accept" | "accept4" | "dup" | "dup2" | "dup3" | "open" | "openat" | "openat2"
+        | "pidfd_getfd" => {
             field("new_fd", entry.ret.into());
         }
         "fcntl" if !is_setfd => field("new_fd", entry.ret.into()),
@@ -259,7 +305,8 @@ fn fields(entry: &Entry, line: &Value) -> Vec<Field> {
     names(entry, line, &mut fields);
     let unchanged = call == "dup2" && first == second;
     // The line of a pair describes its first; of several that were received the tables have the descriptions.
-    let several = call == "recvmsg" && entry.numbers.len() > 1;
+    let receives = call.starts_with("recv");
+    let several = receives && entry.numbers.len() > 1;
     if let Some(made) = entry.made.first().filter(|_| !unchanged && !several) {
         let mut field = |name, known: Value| fields.push((name, line[name].clone(), known));
         field("cloexec", made.cloexec.into());
@@ -267,11 +314,16 @@ fn fields(entry: &Entry, line: &Value) -> Vec<Field> {
         if let Some(kind) = kind(call, made) {
             field("kind", kind.into());
         }
-        if call == "recvmsg" {
+        if receives {
             field("new_fd", made.fd.into());
         }
     }
     fields
+}
+
+/// Whether a call moves messages.
+fn is_message(call: Option<&str>) -> bool {
+    matches!(call, Some("sendmsg" | "recvmsg" | "sendmmsg" | "recvmmsg"))
 }
 
 /// Whether a message had nowhere to go: only a datagram socket of the internet protocols fails so (`udp_sendmsg`,

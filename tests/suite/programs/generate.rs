@@ -12,6 +12,7 @@ pub(super) fn program(groups: usize) -> impl Strategy<Value = Program> {
         1 => server(),
         2 => client(),
         1 => passing(),
+        1 => getting(),
     ];
     let group = (any::<u8>(), proptest::bool::weighted(0.3), group).prop_map(|(actor, together, ops)| {
         ops.into_iter().map(move |op| Step { actor, together, op }).collect::<Vec<_>>()
@@ -55,15 +56,22 @@ fn client() -> impl Strategy<Value = Vec<Op>> {
 
 fn passing() -> impl Strategy<Value = Vec<Op>> {
     let ty = select(vec![Type::Stream, Type::Dgram, Type::Seqpacket]);
-    (ty, flags(), vec(pick(Want::Any), 0..5), 0..6_u8, any::<bool>()).prop_map(
-        |(ty, flags, passed, room, cloexec)| {
-            vec![
-                Op::Socketpair { ty, flags },
-                Op::Send { fd: made(0), passed },
-                Op::Receive { fd: made(1), room, cloexec },
-            ]
+    (ty, flags(), vec(pick(Want::Any), 0..5), 0..6_u8, any::<[bool; 2]>()).prop_map(
+        |(ty, flags, passed, room, [many, cloexec])| {
+            let (from, to) = (made(0), made(1));
+            let (send, receive) = if many {
+                (Op::SendMany { fd: from, passed }, Op::ReceiveMany { fd: to, room, cloexec })
+            } else {
+                (Op::Send { fd: from, passed }, Op::Receive { fd: to, room, cloexec })
+            };
+            vec![Op::Socketpair { ty, flags }, send, receive]
         },
     )
+}
+
+fn getting() -> impl Strategy<Value = Vec<Op>> {
+    let make = Op::Make { maker: Maker::PidfdOpen, cloexec: true };
+    pick(Want::Any).prop_map(move |fd| vec![make.clone(), Op::GetFd { pidfd: made(0), fd }])
 }
 
 fn families() -> impl Strategy<Value = Family> {
@@ -132,9 +140,14 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (pick(Want::Socket), vec(pick(Want::Any), 0..5)).prop_map(|(fd, passed)| Op::Send { fd, passed }),
         4 => (pick(Want::Socket), 0..5_u8, flag())
             .prop_map(|(fd, room, cloexec)| Op::Receive { fd, room, cloexec }),
+        1 => (pick(Want::Socket), vec(pick(Want::Any), 0..5))
+            .prop_map(|(fd, passed)| Op::SendMany { fd, passed }),
+        1 => (pick(Want::Socket), 0..5_u8, flag())
+            .prop_map(|(fd, room, cloexec)| Op::ReceiveMany { fd, room, cloexec }),
     ];
     let descriptors = prop_oneof![
         2 => any_fd().prop_map(|fd| Op::Dup { fd }),
+        1 => (any_fd(), any_fd()).prop_map(|(pidfd, fd)| Op::GetFd { pidfd, fd }),
         4 => (any_fd(), number()).prop_map(|(fd, to)| Op::Dup2 { fd, to }),
         3 => (any_fd(), number(), flag()).prop_map(|(fd, to, cloexec)| Op::Dup3 { fd, to, cloexec }),
         2 => (any_fd(), number(), flag()).prop_map(|(fd, min, cloexec)| Op::DupFrom { fd, min, cloexec }),

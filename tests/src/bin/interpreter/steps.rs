@@ -4,12 +4,11 @@ use crate::{
     actor::{Actor, Line, Shared, limit},
     call::{self, Named, address_of, address_of_mut, call, sockaddr, table},
     memory::{Raw, Span},
-    message::{Control, NO_VECTOR, message},
 };
 use core::arch::asm;
 use std::thread;
 use tracer_tests::program::{
-    Address, Family, Flags, Forker, MAX_FDS, Maker, Op, Opener, Path, Pick, Planned, Type,
+    Address, Family, Flags, Forker, MAX_FDS, Maker, Op, Opener, Path, Planned, Type,
 };
 
 impl Actor {
@@ -104,6 +103,14 @@ impl Actor {
             Op::Open { opener, path, cloexec } => self.open(step, *opener, *path, *cloexec),
             Op::Send { fd, passed } => self.send(step, self.pick(*fd), passed),
             Op::Receive { fd, room, cloexec } => self.receive(step, self.pick(*fd), (*room).into(), *cloexec),
+            Op::SendMany { fd, passed } => self.send_many(step, self.pick(*fd), passed),
+            Op::ReceiveMany { fd, room, cloexec } => {
+                self.receive_many(step, self.pick(*fd), (*room).into(), *cloexec);
+            }
+            Op::GetFd { pidfd, fd } => {
+                let args = [self.pick(*pidfd).into(), self.pick(*fd).into(), 0, 0, 0, 0];
+                self.fill(step, libc::SYS_pidfd_getfd, args);
+            }
             Op::Limit { above } => {
                 let highest = table().last().map_or(0, |slot| usize::try_from(slot.fd).unwrap_or(0));
                 limit(if *above == 0 { MAX_FDS } else { MAX_FDS.min(highest + usize::from(*above)) });
@@ -200,51 +207,6 @@ impl Actor {
             Opener::Openat2 => self.fill(step, libc::SYS_openat2, [here, place, address_of(&how), 24, 0, 0]),
         };
         entry.asked = text;
-    }
-
-    fn send(&self, step: &Planned, fd: i32, passed: &[Pick]) {
-        let mut control = Control::new();
-        let count = passed.len().min(control.fds.len());
-        for (place, one) in control.fds.iter_mut().zip(passed) {
-            *place = self.pick(*one);
-        }
-        control.len = 16 + 4 * count;
-        let (mut data, mut vector) = ([b'x'], NO_VECTOR);
-        let room = if count == 0 { 0 } else { 16 + (4 * count).next_multiple_of(8) };
-        let message = message(&mut data, &mut vector, &mut control, room);
-        let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
-        let args = [fd.into(), address_of(&message), flags.into(), 0, 0, 0];
-        // Only unix sockets pass descriptors (unix(7)).
-        let unix = call::option(fd, libc::SO_DOMAIN) == Some(libc::AF_UNIX);
-        let entry = self.make(step.alone, libc::SYS_sendmsg, args);
-        if unix {
-            entry.numbers[..count].copy_from_slice(&control.fds[..count]);
-            entry.numbers_len = u32::try_from(count).unwrap_or(0);
-        }
-    }
-
-    fn receive(&self, step: &Planned, fd: i32, room: usize, cloexec: bool) {
-        let mut control = Control::new();
-        let room = room.min(control.fds.len());
-        let (mut data, mut vector) = ([0], NO_VECTOR);
-        let mut message =
-            message(&mut data, &mut vector, &mut control, if room == 0 { 0 } else { 16 + 4 * room });
-        let flags = libc::MSG_DONTWAIT | if cloexec { libc::MSG_CMSG_CLOEXEC } else { 0 };
-        let args = [fd.into(), address_of_mut(&mut message), flags.into(), 0, 0, 0];
-        let entry = self.make(step.alone, libc::SYS_recvmsg, args);
-        // SAFETY: both are valid for reads; the kernel wrote them behind the compiler's back.
-        let (control, used) = unsafe {
-            (
-                core::ptr::read_volatile(&raw const control),
-                core::ptr::read_volatile(&raw const message.msg_controllen),
-            )
-        };
-        if entry.ret >= 0 && used >= 16 && control.is_rights() {
-            let count = (control.len.saturating_sub(16) / 4).min(room);
-            entry.numbers[..count].copy_from_slice(&control.fds[..count]);
-            entry.numbers_len = u32::try_from(count).unwrap_or(0);
-            self.look_at(entry, &control.fds[..count]);
-        }
     }
 
     fn fork(&self, step: &Planned, how: Forker) {
