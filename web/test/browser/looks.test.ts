@@ -195,7 +195,8 @@ const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   share: (page) => page.getByRole("button", { name: "Share" }).click(),
   lesson: async (page) => {
     await page.keyboard.press("e");
-    await page.locator(".sentence strong").waitFor();
+    // Everything before it has to be read first, which a busy machine does slowly.
+    await page.locator(".sentence strong").waitFor({ timeout: 40_000 });
     await page.locator(".chain button", { hasText: "accept" }).click();
   },
 };
