@@ -128,3 +128,24 @@ test("another session's answers are forgotten, those under way too", async () =>
   await pass(10);
   expect(told.value).toEqual({ answer: { number: 2 } });
 });
+
+test("a view that renders an answer, and uses it after another session began, is told", async () => {
+  const { asking, pass } = setUp();
+  const told = asking.told("queues", {});
+  asking.restart();
+  asking.use("queues", {});
+  await pass(1_000);
+  expect(told.value).toEqual({ answer: { number: 1 } });
+});
+
+test("of the answers that no view shows, only the newest are kept", async () => {
+  const { asking, asked, pass } = setUp();
+  for (let n = 0; n < 60; n += 1) {
+    const end = asking.use("who", { what: String(n) });
+    await pass(5_000);
+    end();
+  }
+  expect(asked.length).toBe(60);
+  expect(asking.told("who", { what: "59" }).value).toEqual({ answer: { number: 60 } });
+  expect(asking.told("who", { what: "0" }).value).toEqual({});
+});

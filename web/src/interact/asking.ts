@@ -8,6 +8,8 @@ const REST_MS = 2_000;
 const REST_PARTS = 20;
 /** A time cursor that moves is not asked about before it stands still. */
 const STILL_MS = 200;
+/** How many answers are kept that no view shows. */
+const UNUSED = 50;
 
 /** What is known of the answer to a question. */
 export interface Told<Q extends Question> {
@@ -88,8 +90,7 @@ export class Asking {
   /** Another session begins: what was told was of the one before. */
   restart(): void {
     this.#session += 1;
-    for (const [key, watch] of this.#watches) {
-      if (watch.users === 0) this.#watches.delete(key);
+    for (const watch of this.#watches.values()) {
       watch.told.value = {};
       watch.asked = undefined;
       watch.due = 0;
@@ -102,9 +103,16 @@ export class Asking {
     let watch = this.#watches.get(key);
     if (!watch) {
       watch = { question, about, told: signal({}), users: 0, due: 0, took: 0, asked: undefined };
+      this.#forget();
       this.#watches.set(key, watch);
     }
     return watch;
+  }
+
+  /** Forgets the oldest that no view shows. The newest may be a view's that renders it and uses it a moment later. */
+  #forget(): void {
+    const unused = [...this.#watches].filter(([, { users }]) => users === 0);
+    for (const [key] of unused.slice(0, Math.max(0, unused.length - UNUSED))) this.#watches.delete(key);
   }
 
   #wake(ms: number): void {

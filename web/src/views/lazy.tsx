@@ -1,49 +1,38 @@
+import { signal } from "@preact/signals";
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 
-const loads: (() => Promise<unknown>)[] = [];
+const loads: (() => Promise<void>)[] = [];
 
 /** A view whose code comes when it is shown first, or when the page has nothing better to do. */
 export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> {
-  let coming: Promise<ComponentType<P>> | undefined;
-  let View: ComponentType<P> | undefined;
+  // A signal, since code may arrive between a render and its effects: whoever rendered is told all the same.
+  const view = signal<{ readonly View?: ComponentType<P>; readonly failed?: boolean }>({});
+  let coming: Promise<void> | undefined;
   const get = () => {
+    if (view.peek().failed) view.value = {};
     coming ??= load().then(
-      (loaded) => {
-        View = loaded;
-        return loaded;
+      (View) => {
+        view.value = { View };
       },
-      (error) => {
+      () => {
         // What could not be had may be there the next time.
         coming = undefined;
-        throw error;
+        view.value = { failed: true };
       },
     );
     return coming;
   };
   loads.push(get);
   return function Lazy(props: P) {
-    const [, setLoaded] = useState(View !== undefined);
-    const [tries, setTries] = useState(0);
-    const [failed, setFailed] = useState(false);
-    useEffect(() => {
-      let here = true;
-      setFailed(false);
-      if (!View)
-        get().then(
-          () => here && setLoaded(true),
-          () => here && setFailed(true),
-        );
-      return () => {
-        here = false;
-      };
-    }, [tries]);
+    const { View, failed } = view.value;
+    useEffect(() => void get(), []);
     if (View) return <View {...props} />;
     if (!failed) return null;
     return (
       <p class="hint">
         This part of the page could not be loaded.{" "}
-        <button type="button" onClick={() => setTries(tries + 1)}>
+        <button type="button" onClick={() => void get()}>
           Try again
         </button>
       </p>
@@ -53,5 +42,5 @@ export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): C
 
 /** Loads what is not there yet, so that the page needs nothing of its server later but data. */
 export async function loadRest(): Promise<void> {
-  await Promise.allSettled(loads.map((load) => load()));
+  await Promise.all(loads.map((load) => load()));
 }

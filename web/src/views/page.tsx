@@ -1,4 +1,4 @@
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import { press } from "../interact/keys.ts";
 import { useApp } from "./context.ts";
 import { Drawer } from "./drawer.tsx";
@@ -16,13 +16,13 @@ const Help = lazy(async () => (await import("./help.tsx")).Help);
 /** The whole page, from top to bottom. */
 export function Page() {
   const app = useApp();
-  useEffect(() => {
+  // Before anything is painted: who sees the page can press its keys.
+  useLayoutEffect(() => {
     const onKey = (event: KeyboardEvent) => press(app, event);
     const onHash = () => {
       app.sharing.awaits(location.hash);
       app.sharing.arrived();
     };
-    void loadRest();
     const onShown = () => app.shown();
     document.addEventListener("visibilitychange", onShown);
     addEventListener("keydown", onKey);
@@ -33,6 +33,7 @@ export function Page() {
       removeEventListener("hashchange", onHash);
     };
   }, [app]);
+  useEffect(() => void loadRest(), []);
   return (
     <>
       <Toolbar />

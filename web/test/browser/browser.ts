@@ -55,7 +55,13 @@ export interface Opened {
   close(): Promise<void>;
 }
 
-export async function open(browser: Browser, session: FakeSession, path = ""): Promise<Opened> {
+/** `before` is done to the page before it goes anywhere. */
+export async function open(
+  browser: Browser,
+  session: FakeSession,
+  path = "",
+  before: (page: Page) => Promise<unknown> = async () => undefined,
+): Promise<Opened> {
   const server = new FakeServer(session, DIST);
   await server.start();
   const page = await browser.context.newPage();
@@ -69,6 +75,7 @@ export async function open(browser: Browser, session: FakeSession, path = ""): P
   page.on("console", (message) => {
     if (message.type() === "error") errors.push(message.text());
   });
+  await before(page);
   await page.goto(server.url + path);
   return {
     server,

@@ -66,3 +66,22 @@ test("the last event leaves those who wait in the queue", async () => {
     await opened.close();
   }
 });
+
+test("a view whose code could not be had says so, and is tried again", async () => {
+  const story = nginx("lesson-late", "recording");
+  let away = true;
+  const opened = await open(browser, story.session, "", (page) =>
+    page.route(/\/assets\/lesson-.*\.js$/, (route) => (away ? route.abort() : route.continue())),
+  );
+  const { page } = opened;
+  try {
+    await page.locator('[role=row][data-state="listening"]').first().waitFor();
+    await page.keyboard.press("e");
+    await page.getByText("This part of the page could not be loaded.").waitFor();
+    away = false;
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.locator(".sentence strong").waitFor();
+  } finally {
+    await opened.close();
+  }
+});
