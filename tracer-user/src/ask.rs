@@ -78,16 +78,11 @@ pub(crate) fn run<Q: Question>(question: &Q, asking: &Asking) -> Result<ExitCode
     Ok(exit::DONE.into())
 }
 
-/// Everything that is kept is there to be asked.
-fn limits() -> Limits {
-    Limits::default()
-}
-
 /// A snapshot: nothing is attached, and nothing stays behind.
 fn now<Q: Question>(question: &Q) -> Result<Q::Answer> {
     let everything = Selection { all: true, ..Selection::default() };
     let mut glance = Glance::new(&everything)?;
-    let mut known = Known::new(limits());
+    let mut known = Known::new(Limits::default());
     for input in &glance.tables()? {
         known.ingest(input);
     }
@@ -110,7 +105,7 @@ fn recording<Q: Question>(question: &Q, path: &Path, at: Option<Instant>) -> Res
     };
     let reader = Reader::open(path)?;
     let scope = reader.head().selection.clone();
-    let mut known = Known::new(limits());
+    let mut known = Known::new(Limits::recording());
     let limit =
         |known: &Known| at.map_or(end, |at| at.on_boot_clock(end, known.session().epoch_minus_boot_ns()));
     // The model goes one input beyond the instant, and looks back at it; what was counted does not.

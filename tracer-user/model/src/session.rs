@@ -18,7 +18,8 @@ use crate::{
     world::World,
 };
 
-/// How much is kept. What is open or alive is always kept; of what ended, the oldest is evicted first.
+/// How much is kept. What is open or alive is always kept; of what ended, the oldest is evicted first. The default is what a
+/// page in a browser and a daemon beside the programs that it watches hold without a thought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Events in the history; 0: nobody asks for what was or what changed, and nothing is spent on it.
@@ -35,10 +36,17 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             kept_events: 1_000_000,
-            kept_descriptors: 200_000,
-            kept_sockets: 200_000,
+            kept_descriptors: 100_000,
+            kept_sockets: 100_000,
             kept_processes: 20_000,
         }
+    }
+}
+
+impl Limits {
+    /// Of a recording, which grows no more and is read for what was: twice as much of what ended.
+    pub fn recording() -> Self {
+        Self { kept_descriptors: 200_000, kept_sockets: 200_000, ..Self::default() }
     }
 }
 
@@ -82,7 +90,7 @@ pub struct Changes<'a> {
     pub evicted_descriptors: Vec<DescriptorId>,
     /// Sockets that are not kept any longer.
     pub evicted_sockets: Vec<SocketId>,
-    /// Oldest revision from which every eviction is still told: who is further behind starts anew from 0.
+    /// Oldest revision from which every eviction is still told: who is further behind has to look at what is kept.
     pub complete_from: u64,
 }
 

@@ -13,6 +13,8 @@ pub(crate) struct Counters {
     pub(crate) clients: Counter,
     /// Clients that started anew although they named a revision.
     pub(crate) resyncs: Counter,
+    /// Times that a client was so far behind that it was told what is kept.
+    pub(crate) kept_told: Counter,
     /// Clients that were disconnected because they acknowledged nothing.
     pub(crate) slow_clients: Counter,
     /// Changes that were sent.

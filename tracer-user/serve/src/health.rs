@@ -69,6 +69,12 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<impl IntoResp
         &one(counters.resyncs.get()),
     );
     metric(
+        "live_kept_told_total",
+        "counter",
+        "Times that a client was so far behind that it was told what is kept.",
+        &one(counters.kept_told.get()),
+    );
+    metric(
         "live_slow_clients_total",
         "counter",
         "Clients disconnected because they acknowledged nothing.",

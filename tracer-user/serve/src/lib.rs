@@ -13,6 +13,7 @@ mod auth;
 mod counters;
 mod handle;
 mod health;
+mod kept;
 mod live;
 mod problem;
 mod server;

@@ -3,13 +3,14 @@
 //! One change is under way for each client: the next is made only when the client has acknowledged the last, out of
 //! what the model holds by then. A slow page gets staler, never wrong, and nothing piles up here: what a client costs
 //! is one change in memory. While it is told what there was before it came, two changes of half the size are under way,
-//! so that the page reads one while the next is made. A client that acknowledges nothing for 30 s is disconnected with
-//! code 4008.
+//! so that the page reads one while the next is made. A client that is so far behind that evictions it was not told of are
+//! forgotten is told what is kept instead, and goes on. One that acknowledges nothing for 30 s is disconnected with code 4008.
 
 use crate::{
     api::info::{describe, status},
     counters::Counters,
     handle::Unavailable,
+    kept::Kept,
     problem::Problem,
     server::App,
 };
@@ -50,7 +51,6 @@ mod code {
     pub(super) const POLICY: u16 = 1008;
     pub(super) const INTERNAL: u16 = 1011;
     pub(super) const NO_ACK: u16 = 4008;
-    pub(super) const TOO_FAR_BEHIND: u16 = 4009;
 }
 
 /// The stream's rhythm.
@@ -79,11 +79,10 @@ impl Default for Pace {
     get,
     path = "/api/v1/live",
     tag = "live",
-    description = "WebSocket. The client sends `hello`, then `ack` for every `change` (`ClientMessage`); the server \
-                   sends `hello`, `change` and `evict` (`ServerMessage`), one JSON object a message. Close codes: 1001 \
-                   the server ends, 1008 a message that is none of these, 1011 the engine does not answer, 4008 \
-                   nothing was acknowledged for 30 s, 4009 the client is too far behind to be told what is gone: \
-                   connect again.",
+    description = "WebSocket. The client sends `hello`, then `ack` for every `change` and `kept` (`ClientMessage`); the server \
+                   sends `hello`, `change`, `evict` and `kept` (`ServerMessage`), one JSON object a message. Close codes: \
+                   1001 the server ends, 1008 a message that is none of these, 1011 the engine does not answer, 4008 \
+                   nothing was acknowledged for 30 s.",
     responses((status = 101, description = "The stream is open."), (status = 400, description = "No WebSocket was asked for."), (status = 503, description = "Too many clients."))
 )]
 pub(crate) async fn live(
@@ -132,10 +131,6 @@ impl Client {
                 self.app.handle.counters.slow_clients.add();
                 CloseFrame { code: code::NO_ACK, reason: "nothing was acknowledged for too long".into() }
             }
-            End::TooFarBehind => CloseFrame {
-                code: code::TOO_FAR_BEHIND,
-                reason: "too much was forgotten since; start anew".into(),
-            },
             End::Policy(reason) => CloseFrame { code: code::POLICY, reason: reason.into() },
             End::Unavailable(unavailable) => {
                 CloseFrame { code: code::INTERNAL, reason: unavailable.to_string().into() }
@@ -157,12 +152,14 @@ impl Client {
         loop {
             let objects = if place.rev < caught_up { CATCH_UP_OBJECTS } else { CHANGE_OBJECTS };
             let due = last_sent.is_none_or(|sent| sent.elapsed() >= line.pace.status);
-            let portion = self
-                .app
-                .handle
-                .ask(move |session| Portion::take(session, place, objects))
-                .await?
-                .ok_or(End::TooFarBehind)?;
+            let portion = self.app.handle.ask(move |session| Portion::take(session, place, objects)).await?;
+            let Some(portion) = portion else {
+                if let Some((rev, sent)) = ahead.take() {
+                    line.acknowledged(rev, sent).await?;
+                }
+                place.began = self.tell_kept(line).await?;
+                continue;
+            };
             if portion.is_empty() && !due {
                 // While nothing is to be told, acknowledgements are not waited for.
                 if let Some((rev, sent)) = ahead.take() {
@@ -191,6 +188,18 @@ impl Client {
             line.acknowledged(place.rev, line.waiting).await?;
             line.idle(now + line.pace.change).await?;
         }
+    }
+
+    /// Tells what is kept; returns the revision at which it was.
+    async fn tell_kept(&self, line: &mut Connection) -> Result<u64, End> {
+        let kept = self.app.handle.ask(Kept::of).await?;
+        let rev = kept.rev;
+        for message in kept.messages() {
+            line.send(&message).await?;
+            line.acknowledged(rev, line.waiting).await?;
+        }
+        self.app.handle.counters.kept_told.add();
+        Ok(rev)
     }
 
     /// Exchanges greetings; returns where the client stands and the revision that it has to catch up with.
@@ -228,8 +237,6 @@ enum End {
     Ending,
     /// The client acknowledged nothing, or took nothing.
     NoAck,
-    /// What is not kept any longer cannot be told any more to a client with its revision.
-    TooFarBehind,
     /// The client does not keep to the protocol.
     Policy(&'static str),
     /// The engine does not answer.
@@ -249,18 +256,17 @@ struct Place {
     rev: u64,
     /// Newest event that it has or was told to be left out.
     seq: u64,
-    /// Revision at which it began: what was evicted up to then it was never told of, however far back the revision is that
-    /// it has.
+    /// Revision at which it began, or was told what is kept: it knows of nothing that was evicted up to then, however far back
+    /// the revision is that it has.
     began: u64,
 }
 
 impl Place {
-    /// The place that a client named, if everything since is still known.
+    /// The place that a client named, if there is one like it.
     fn resume(session: &Session, resume: Option<Resume>) -> Option<Self> {
         let resume = resume?;
         let (rev, seq) = (resume.rev, resume.seq.unwrap_or_default());
-        let known = rev >= session.changes_since(rev, 0).complete_from && rev <= session.rev();
-        (known && seq <= session.history().last_seq()).then_some(Self { rev, seq, began: rev })
+        (rev <= session.rev() && seq <= session.history().last_seq()).then_some(Self { rev, seq, began: rev })
     }
 }
 

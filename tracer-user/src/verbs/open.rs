@@ -20,7 +20,7 @@ pub(crate) fn run(args: cli::Open) -> Result<ExitCode> {
     let Head { selection, attached, missing, .. } = reader.head().clone();
     let about =
         About { source: Source::Recording, session: identity()?, selection, attached, missing, pids: None };
-    let engine = Engine::new(reader, Limits::default(), None, None);
+    let engine = Engine::new(reader, Limits::recording(), None, None);
     door.serve(engine, None, about)?;
     Ok(exit::DONE.into())
 }

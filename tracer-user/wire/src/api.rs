@@ -392,6 +392,20 @@ pub enum ServerMessage {
         /// Processes.
         processes: Vec<String>,
     },
+    /// What is kept at a revision, to a client that is too far behind to be told what was evicted: whatever else it has is
+    /// gone. It may come in several messages; only the last one of them is the end of it.
+    Kept {
+        /// The revision.
+        rev: u64,
+        /// Processes.
+        processes: Vec<String>,
+        /// Numbers of descriptors (`d7` is 7), in runs of consecutive ones: first and last of each, lowest first.
+        descriptors: Vec<[u32; 2]>,
+        /// The same of sockets.
+        sockets: Vec<[u32; 2]>,
+        /// More of it follows once this is acknowledged.
+        more: bool,
+    },
 }
 
 /// Page to server.
@@ -405,7 +419,7 @@ pub enum ClientMessage {
     },
     /// A change was applied: the next one may come. The server keeps one change under way for each client.
     Ack {
-        /// The change's `to`.
+        /// The change's `to`; the `rev` of what is kept.
         rev: u64,
     },
 }

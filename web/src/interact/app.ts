@@ -131,6 +131,7 @@ export class App {
         this.asking.changed();
         break;
       case "evicted":
+      case "kept":
         break;
     }
     if (this.session.behind && this.state.rows.peek().rows.length > 0) this.#later();
@@ -138,7 +139,7 @@ export class App {
     // The server's heartbeat: it moves the newest moment of a session that goes on, and nothing of a recording.
     else if (this.live) this.frames.request();
     if (applied.kind === "changed") this.sharing.arrived();
-    return applied.kind === "changed" ? applied.ack : undefined;
+    return "ack" in applied ? applied.ack : undefined;
   }
 
   get live(): boolean {

@@ -39,7 +39,7 @@ export type ClientMessage = { "kind": "hello",
  */
 resume: Resume | null, } | { "kind": "ack",
 /**
- * The change's `to`.
+ * The change's `to`; the `rev` of what is kept.
  */
 rev: number, };
 
@@ -2027,7 +2027,27 @@ sockets: Array<string>,
 /**
  * Processes.
  */
-processes: Array<string>, };
+processes: Array<string>, } | { "kind": "kept",
+/**
+ * The revision.
+ */
+rev: number,
+/**
+ * Processes.
+ */
+processes: Array<string>,
+/**
+ * Numbers of descriptors (`d7` is 7), in runs of consecutive ones: first and last of each, lowest first.
+ */
+descriptors: Array<[number, number]>,
+/**
+ * The same of sockets.
+ */
+sockets: Array<[number, number]>,
+/**
+ * More of it follows once this is acknowledged.
+ */
+more: boolean, };
 
 /**
  * Where waits went.

@@ -3,6 +3,7 @@ import type { Info, Line, Resume, ServerMessage, Status } from "../protocol/type
 import { Entities } from "./entities.ts";
 import { EventLog } from "./events.ts";
 import { Failures } from "./failures.ts";
+import { Kept } from "./kept.ts";
 import { Overflows } from "./overflows.ts";
 
 /** A place in time where records were lost. */
@@ -26,6 +27,7 @@ export type Applied =
       readonly skipped: { readonly count: number; readonly before: number };
     }
   | { readonly kind: "evicted" }
+  | { readonly kind: "kept"; readonly ack: number }
   /** The change does not build on what is here: only a new connection mends that. */
   | { readonly kind: "broken" };
 
@@ -51,6 +53,8 @@ export class Session {
   #rev: number | undefined;
   /** `seq` of the newest event that was told. */
   #seq: number | undefined;
+  /** What is kept, while it is being told. */
+  #kept: Kept | undefined;
   /** Grows with every message that changed something. */
   version = 0;
   /** Whether the server has more to tell of what there is already. */
@@ -79,6 +83,7 @@ export class Session {
     if (message.kind !== "change" || tells(message, this.status)) this.version += 1;
     switch (message.kind) {
       case "hello": {
+        this.#kept = undefined;
         const goesOn = message.resumed && this.info?.session === message.info.session;
         if (!goesOn) this.#restart();
         this.foretell(message.info);
@@ -101,16 +106,19 @@ export class Session {
         return { kind: "changed", ack: message.to, skipped: { count: message.skipped, before } };
       }
       case "evict": {
-        for (const id of message.processes) {
-          this.entities.evictProcess(id);
-          this.failures.evictProcess(id);
-        }
+        for (const id of message.processes) this.#evictProcess(id);
         for (const id of message.descriptors) this.entities.evictDescriptor(id);
-        for (const id of message.sockets) {
-          this.entities.evictSocket(id);
-          this.overflows.evict(id);
-        }
+        for (const id of message.sockets) this.#evictSocket(id);
         return { kind: "evicted" };
+      }
+      case "kept": {
+        this.#kept ??= new Kept();
+        this.#kept.add(message);
+        if (!message.more) {
+          this.#keep(this.#kept);
+          this.#kept = undefined;
+        }
+        return { kind: "kept", ack: message.rev };
       }
     }
   }
@@ -131,6 +139,24 @@ export class Session {
       if (this.losses.length > LOSSES) this.losses.shift();
       this.version += 1;
     }
+  }
+
+  #evictProcess(id: string): void {
+    this.entities.evictProcess(id);
+    this.failures.evictProcess(id);
+  }
+
+  #evictSocket(id: string): void {
+    this.entities.evictSocket(id);
+    this.overflows.evict(id);
+  }
+
+  /** Lets go of all else. */
+  #keep(kept: Kept): void {
+    const { processes, descriptors, sockets } = this.entities;
+    for (const id of [...processes.keys()]) if (!kept.hasProcess(id)) this.#evictProcess(id);
+    for (const id of [...descriptors.keys()]) if (!kept.hasDescriptor(id)) this.entities.evictDescriptor(id);
+    for (const id of [...sockets.keys()]) if (!kept.hasSocket(id)) this.#evictSocket(id);
   }
 
   #restart(): void {

@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { nginx } from "../../test/fake/nginx.ts";
 import { FakeSession } from "../../test/fake/session.ts";
-import type { Line } from "../protocol/types.gen.ts";
+import type { Line, ServerMessage } from "../protocol/types.gen.ts";
 import { holding, lastHeld } from "./entities.ts";
 import { EventLog } from "./events.ts";
 import { Session } from "./session.ts";
+
+type Told = Extract<ServerMessage, { kind: "kept" }>;
 
 function begun(fake: FakeSession): Session {
   const session = new Session();
@@ -87,6 +89,73 @@ describe("session", () => {
     const slot = entities.slots(descriptor.table).find(({ fd }) => fd === descriptor.fd);
     expect(slot?.held.some(({ id }) => id === descriptor.id)).toBe(false);
     session.apply({ kind: "evict", processes: ["?"], descriptors: ["?"], sockets: ["?"] });
+  });
+
+  test("who is told what is kept lets go of all else once it is told whole", () => {
+    const told = nginx();
+    const session = begun(told.session);
+    const first = told.session.change(0, 0);
+    session.apply(first);
+    const { socket, descriptor } = told.open;
+    const numbers = (all: Iterable<string>, gone: string) =>
+      [...all]
+        .filter((id) => id !== gone)
+        .map((id) => Number(id.slice(1)))
+        .sort((a, b) => a - b)
+        .map((number): [number, number] => [number, number]);
+    const part: Told = {
+      kind: "kept",
+      rev: first.to,
+      processes: [],
+      descriptors: [],
+      sockets: [],
+      more: true,
+    };
+    const { entities } = session;
+    const [descriptors, sockets] = [entities.descriptors.size, entities.sockets.size];
+    const runs = numbers(entities.descriptors.keys(), descriptor.id);
+    const parts = [
+      { ...part, descriptors: runs.slice(0, 5) },
+      { ...part, descriptors: runs.slice(5) },
+      { ...part, sockets: numbers(entities.sockets.keys(), socket.id) },
+    ];
+    for (const message of parts) {
+      expect(session.apply(message)).toEqual({ kind: "kept", ack: first.to });
+      expect([entities.descriptors.size, entities.sockets.size]).toEqual([descriptors, sockets]);
+    }
+    session.apply({ ...part, processes: [told.worker.id], more: false });
+    expect([...entities.processes.keys()]).toEqual([told.worker.id]);
+    expect([entities.descriptors.size, entities.sockets.size]).toEqual([descriptors - 1, sockets - 1]);
+    expect([entities.descriptors.has(descriptor.id), entities.sockets.has(socket.id)]).toEqual([
+      false,
+      false,
+    ]);
+    // What comes next builds on the change before, as if nothing had been between.
+    expect(session.resume?.rev).toBe(first.to);
+  });
+
+  test("what was told of what is kept before the connection broke counts for nothing", () => {
+    const told = nginx();
+    const session = begun(told.session);
+    const first = told.session.change(0, 0);
+    session.apply(first);
+    const nothing: Told = {
+      kind: "kept",
+      rev: first.to,
+      processes: [],
+      descriptors: [],
+      sockets: [],
+      more: false,
+    };
+    session.apply({
+      ...nothing,
+      sockets: [[0, 4_000_000_000]],
+      descriptors: [[0, 4_000_000_000]],
+      more: true,
+    });
+    session.apply({ kind: "hello", info: told.session.info, resumed: true });
+    session.apply(nothing);
+    expect([session.entities.sockets.size, session.entities.descriptors.size]).toEqual([0, 0]);
   });
 
   test("random changes, cut at random places, end in the told state", () => {

@@ -39,7 +39,7 @@ pub(super) const OWN: &str = "127.0.0.1:4711";
 type Feed = (Vec<Input>, oneshot::Sender<()>);
 
 /// Closed descriptors that the engine's session keeps.
-const KEPT: usize = 1_000;
+pub(super) const KEPT: usize = 1_000;
 
 /// The engine with its session, and a handle to it.
 pub(super) struct Engine {

@@ -1,6 +1,6 @@
 //! The live stream, with a client of another make.
 
-use super::bench::{Engine, TOKEN, accept, close, failure, listener, open, settings};
+use super::bench::{Engine, KEPT, TOKEN, accept, close, failure, listener, open, settings};
 use crate::{live::Pace, server};
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
@@ -140,6 +140,19 @@ impl Client {
                 return change;
             }
             self.ack(&change).await;
+        }
+    }
+
+    /// Takes changes until there are no more for now: the numbers that they told of.
+    async fn catch_up(&mut self) -> BTreeSet<i32> {
+        let mut told = BTreeSet::new();
+        loop {
+            let change = self.change().await;
+            told.extend(change.descriptors.iter().copied());
+            self.ack(&change).await;
+            if !change.more {
+                return told;
+            }
         }
     }
 
@@ -335,20 +348,32 @@ async fn however_much_was_forgotten_before_a_client_came_it_is_told_what_there_i
     // One number is used again and again: more is forgotten than evictions are remembered (65,536).
     running.feed((3_000..80_000).map(|n| file(n, 5_000)).collect()).await;
 
-    // Who was told something before has to start anew; who starts now gets everything, the old part first.
+    // Who starts now gets everything, the old part first.
+    let (mut client, _) = running.greet(None).await;
+    let everything: BTreeSet<i32> = (0..3_000).chain([5_000]).collect();
+    assert_eq!(client.catch_up().await, everything);
+
+    // Who was told something before goes on, and is told what is left of it.
     let resume = Some(Resume { session: "a".to_owned(), rev: before.to, seq: Some(0) });
     let (mut client, resumed) = running.greet(resume).await;
-    assert!(!resumed);
-    let mut told = BTreeSet::new();
-    loop {
-        let change = client.change().await;
-        told.extend(change.descriptors.iter().copied());
-        client.ack(&change).await;
-        if !change.more {
-            break;
+    assert!(resumed);
+    let mut runs = Vec::new();
+    let rev = loop {
+        let ServerMessage::Kept { rev, descriptors, more, .. } = client.message().await else { panic!() };
+        runs.extend(descriptors);
+        client.say(&ClientMessage::Ack { rev }).await;
+        if !more {
+            break rev;
         }
-    }
-    assert_eq!(told, (0..3_000).chain([5_000]).collect());
+    };
+    // The open ones, and the newest of those that were emptied.
+    let kept: u32 = runs.iter().map(|[first, last]| last - first + 1).sum();
+    assert_eq!((kept, runs.len()), (u32::try_from(3_000 + KEPT + 1).unwrap(), 2), "{runs:?}");
+    assert!(rev > before.to);
+    let told = client.catch_up().await;
+    assert!(told.is_subset(&everything) && told.len() >= everything.len() - before.descriptors.len());
+    assert_eq!(running.engine.handle.counters.kept_told.get(), 1);
+    assert_eq!(running.engine.handle.counters.resyncs.get(), 0);
 }
 
 #[tokio::test]
