@@ -109,11 +109,8 @@ pub(super) fn differences(
         size.listeners += 1;
         let (then, now) = known(|socket| socket.queue.map(|(_, limit)| limit.to_string()));
         compare("queue's limit", told["queue_limit"].as_u64().map(|limit| limit.to_string()), then, now);
-        // A unix listener's queue is read when it accepts, so it may be longer by now.
-        if protocol == "tcp" {
-            let (then, now) = known(|socket| socket.queue.map(|(len, _)| len.to_string()));
-            compare("queue's length", Some(told["queue_len"].as_u64().unwrap_or(0).to_string()), then, now);
-        }
+        let (then, now) = known(|socket| socket.queue.map(|(len, _)| len.to_string()));
+        compare("queue's length", Some(told["queue_len"].as_u64().unwrap_or(0).to_string()), then, now);
     }
     Ok(differences)
 }

@@ -71,6 +71,9 @@ pub struct Totals {
     pub stacks_missed: Option<u64>,
 }
 
+/// How many evictions are told at once: what tells them is a message of a few hundred kilobytes.
+const EVICTED_AT_ONCE: usize = 20_000;
+
 /// What changed after a revision: whole entities, oldest change first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes<'a> {
@@ -368,9 +371,13 @@ impl Session {
     #[must_use]
     pub fn changes_since(&self, rev: u64, limit: usize) -> Changes<'_> {
         let revisions = &self.world.revisions;
+        let current = revisions.current().max(rev);
+        // Who asks for everything is told of nothing that is gone.
+        let beyond = if rev == 0 { None } else { revisions.evicted_after(rev).nth(EVICTED_AT_ONCE) };
+        let (to, more) = beyond.map_or((current, false), |(at, _)| (at - 1, true));
         let mut changes = Changes {
-            to: revisions.current().max(rev),
-            more: false,
+            to,
+            more,
             processes: Vec::new(),
             descriptors: Vec::new(),
             sockets: Vec::new(),
@@ -380,7 +387,10 @@ impl Session {
             complete_from: revisions.complete_from(),
         };
         let mut last = rev;
-        let newest = revisions.changed_after(rev).filter(|(at, entity)| self.world.rev(*entity) == Some(*at));
+        let newest = revisions
+            .changed_after(rev)
+            .take_while(|(at, _)| *at <= to)
+            .filter(|(at, entity)| self.world.rev(*entity) == Some(*at));
         for (count, (at, entity)) in newest.enumerate() {
             if count == limit {
                 (changes.to, changes.more) = (last, true);

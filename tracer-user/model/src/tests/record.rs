@@ -122,8 +122,21 @@ fn a_reader_who_is_too_far_behind_is_told_so() {
     }
     let behind = bench.session.changes_since(1, 10);
     assert!(behind.complete_from > 1);
-    let near = bench.session.changes_since(behind.complete_from, 10);
-    assert_eq!(near.evicted_descriptors.len(), 65_536);
+    // Who is not is told of all of it, in parts that each fit into a message.
+    let (mut rev, mut parts, mut evicted) = (behind.complete_from, Vec::new(), Vec::new());
+    loop {
+        let near = bench.session.changes_since(rev, 10);
+        assert!(near.to > rev);
+        rev = near.to;
+        parts.push(near.evicted_descriptors.len());
+        evicted.extend(near.evicted_descriptors);
+        if !near.more {
+            break;
+        }
+    }
+    assert_eq!(parts, [20_000, 20_000, 20_000, 5_536]);
+    assert_eq!(rev, bench.session.rev());
+    assert!(evicted.is_sorted() && evicted.windows(2).all(|pair| pair[0] < pair[1]));
 }
 
 #[test]
