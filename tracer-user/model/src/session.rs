@@ -71,8 +71,8 @@ pub struct Totals {
     pub stacks_missed: Option<u64>,
 }
 
-/// How many evictions are told at once: what tells them is a message of a few hundred kilobytes.
-const EVICTED_AT_ONCE: usize = 20_000;
+/// How many evictions are told at once: what tells them is a message of some sixty kilobytes.
+const EVICTED_AT_ONCE: usize = 5_000;
 
 /// What changed after a revision: whole entities, oldest change first.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -35,7 +35,7 @@ use tracer_wire::{
 };
 
 /// Objects in one change: a change is one message, and that is what a client that does not read costs here.
-const CHANGE_OBJECTS: usize = 2_000;
+const CHANGE_OBJECTS: usize = 1_800;
 /// Objects in each of the two changes that are under way while a client catches up.
 const CATCH_UP_OBJECTS: usize = CHANGE_OBJECTS / 2;
 /// Events in one change.

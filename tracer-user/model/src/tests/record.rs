@@ -134,7 +134,7 @@ fn a_reader_who_is_too_far_behind_is_told_so() {
             break;
         }
     }
-    assert_eq!(parts, [20_000, 20_000, 20_000, 5_536]);
+    assert!(parts.iter().all(|part| *part <= 5_000) && parts.iter().sum::<usize>() == 65_536, "{parts:?}");
     assert_eq!(rev, bench.session.rev());
     assert!(evicted.is_sorted() && evicted.windows(2).all(|pair| pair[0] < pair[1]));
 }
