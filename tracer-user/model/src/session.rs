@@ -45,6 +45,7 @@ impl Default for Limits {
 
 impl Limits {
     /// Of a recording, which grows no more and is read for what was: twice as much of what ended.
+    #[must_use]
     pub fn recording() -> Self {
         Self { kept_descriptors: 200_000, kept_sockets: 200_000, ..Self::default() }
     }
