@@ -302,9 +302,21 @@ for _ in range(5):
 print(json.dumps({'refused': refused}), flush=True)
 sys.stdin.readline()
 first, _ = listener.accept()
+ends = [['server', 'close', first.fileno()]]
 first.close()
 clients[0].close()
-print(json.dumps({}), flush=True)
+second, _ = listener.accept()
+ends.append(['client', 'shutdown', clients[1].fileno()])
+clients[1].shutdown(socket.SHUT_WR)
+second.close()
+clients[1].close()
+client = socket.socket(socket.AF_UNIX)
+client.connect('\\0' + name)
+third, _ = listener.accept()
+ends.append(['client', 'close', client.fileno()])
+client.close()
+third.close()
+print(json.dumps(ends), flush=True)
 sys.stdin.readline()
 ";
 
@@ -333,16 +345,28 @@ fn a_flooded_unix_listener() -> Result<()> {
         Ok(())
     })?;
     only_alarms_of(&api, &["queues stuck", "queues overflown"])?;
-    program.tell()?;
-    let ends = wait_for("the end of a connection", || {
+    let ends = program.tell()?;
+    let connections = wait_for("the ends of the connections", || {
         let answer = api.get(&format!("answers/connections?of={name}&ended=true"))?;
-        let first = answer["connections"][0].clone();
-        ensure!(first["client"]["ended"].is_object() && first["server"]["ended"].is_object(), "{answer}");
-        Ok(first)
+        let connections = answer["connections"].as_array().cloned().unwrap_or_default();
+        let ended = |one: &Value| one["client"]["ended"].is_object() && one["server"]["ended"].is_object();
+        ensure!(connections.len() == 3 && connections.iter().all(ended), "{answer}");
+        Ok(connections)
     })?;
-    ensure!(ends["closed_first"] == "server" && ends["closed_at"]["seq"].is_u64(), "{ends}");
-    ensure!(ends["server"]["socket"]["wait_ns"].as_u64() >= Some(1_000_000_000), "{ends}");
-    ensure!(ends["client"]["tcp"].is_null(), "{ends}");
+    // Who closed first, and by which event, as the program did it.
+    let events = api.events()?;
+    let mut told = Vec::new();
+    for one in &connections {
+        let seq = &one["closed_at"]["seq"];
+        let event = events.iter().find(|event| event["seq"] == *seq).with_context(|| one.to_string())?;
+        told.push((event["seq"].as_u64(), json!([one["closed_first"], event["event"], event["fd"]])));
+        ensure!(one["client"]["tcp"].is_null() && one["server"]["tcp"].is_null(), "{one}");
+    }
+    told.sort_by_key(|(seq, _)| *seq);
+    let told: Vec<Value> = told.into_iter().map(|(_, end)| end).collect();
+    ensure!(Value::from(told.clone()) == ends, "{told:?}, but the program did {ends}");
+    let waits = connections.iter().filter_map(|one| one["server"]["socket"]["wait_ns"].as_u64());
+    ensure!(waits.filter(|wait| *wait >= 1_000_000_000).count() == 2, "{connections:?}");
     ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
     Ok(())
 }

@@ -59,6 +59,9 @@ open(sys.argv[2], 'w').close()
 signal.pause()
 ";
 
+/// How a ring buffer is called among the maps.
+const RING: &str = "ring buffer";
+
 #[test]
 fn no_payload_is_kept() -> Result<()> {
     let dir = tempfile::tempdir()?;
@@ -105,6 +108,10 @@ fn no_payload_is_kept() -> Result<()> {
         places.iter().any(|(_, bytes)| holds(bytes, b"kept.example.org")),
         "the name is nowhere in memory"
     );
+    ensure!(
+        maps.iter().any(|(name, bytes)| name.starts_with(RING) && holds(bytes, b"kept.example.org")),
+        "the name is not in the ring buffer"
+    );
     println!("{} maps, {} bytes", maps.len(), maps.iter().map(|(_, bytes)| bytes.len()).sum::<usize>());
     places.extend(maps);
     places.push(("events".to_owned(), Value::from(told).to_string().into_bytes()));
@@ -127,22 +134,20 @@ fn holds(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// Everything that a process has mapped and may write to, and the ring buffer.
+/// Everything that a process has mapped and may write to; the ring buffer's pages, which cannot be read so, are among its maps.
 fn memory(pid: u32) -> Result<Vec<(String, Vec<u8>)>> {
     let memory = File::open(format!("/proc/{pid}/mem"))?;
     let mut found = Vec::new();
     for line in fs::read_to_string(format!("/proc/{pid}/maps"))?.lines() {
         let (range, rest) = line.split_once(' ').context("no range")?;
-        if !rest.starts_with("rw") && !rest.contains("bpf") {
+        if !rest.starts_with("rw") || rest.contains("bpf") {
             continue;
         }
         let (from, to) = range.split_once('-').context("no end")?;
         let (from, to) = (u64::from_str_radix(from, 16)?, u64::from_str_radix(to, 16)?);
         let mut bytes = vec![0; usize::try_from(to - from)?];
-        // Some parts of the kernel's cannot be read so.
-        if memory.read_exact_at(&mut bytes, from).is_ok() {
-            found.push((format!("memory: {line}"), bytes));
-        }
+        memory.read_exact_at(&mut bytes, from).with_context(|| format!("cannot read {line}"))?;
+        found.push((format!("memory: {line}"), bytes));
     }
     Ok(found)
 }
@@ -160,7 +165,10 @@ fn bpf(command: i64, attribute: &mut [u64; 16]) -> io::Result<i32> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(i32::try_from(result).unwrap_or(0)) }
 }
 
-/// Keys and values of every map that a process has open, but those that have none: ring buffers and storage of sockets.
+/// `BPF_MAP_TYPE_RINGBUF` (include/uapi/linux/bpf.h).
+const RINGBUF: u64 = 27;
+
+/// Keys and values of every map that a process has open, and what its ring buffer holds. Storage of sockets has no keys to be asked for.
 fn maps(pid: u32) -> Result<Vec<(String, Vec<u8>)>> {
     let cpus = fs::read_to_string("/sys/devices/system/cpu/possible")?;
     let cpus = cpus.trim().rsplit('-').next().context("no CPUs")?.parse::<usize>()? + 1;
@@ -171,20 +179,43 @@ fn maps(pid: u32) -> Result<Vec<(String, Vec<u8>)>> {
             |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
         let Some(id) = field("map_id:") else { continue };
         let size = |name: &str| Ok::<_, anyhow::Error>(usize::try_from(field(name).context("no size")?)?);
-        ids.push((id, size("key_size:")?, size("value_size:")?));
+        let ring = (field("map_type:") == Some(RINGBUF)).then(|| size("max_entries:")).transpose()?;
+        ids.push((id, size("key_size:")?, size("value_size:")?, ring));
     }
     ids.sort_unstable();
     ids.dedup();
     let mut found = Vec::new();
-    for (id, key_size, value_size) in ids {
+    for (id, key_size, value_size, ring) in ids {
         let mut attribute = [0; 16];
         attribute[0] = id;
         // SAFETY: the kernel gave the descriptor, which is ours alone.
         let map = unsafe { OwnedFd::from_raw_fd(bpf(MAP_FD_BY_ID, &mut attribute)?) };
-        let bytes = entries(&map, key_size, value_size.next_multiple_of(8) * cpus);
-        found.push((format!("map {id}"), bytes));
+        found.push(match ring {
+            Some(size) => (format!("{RING} {id}"), records(&map, size)?),
+            None => (format!("map {id}"), entries(&map, key_size, value_size.next_multiple_of(8) * cpus)),
+        });
     }
     Ok(found)
+}
+
+/// What a ring buffer holds, read or not: after two pages with the positions come its records, which whoever has the map may
+/// read (`ringbuf_map_mmap_kern`, kernel/bpf/ringbuf.c).
+fn records(map: &OwnedFd, size: usize) -> Result<Vec<u8>> {
+    const POSITIONS: usize = 2 * 4096;
+    let length = POSITIONS + size;
+    // SAFETY: a new mapping, at a place of the kernel's choice.
+    let mapped = unsafe {
+        libc::mmap(std::ptr::null_mut(), length, libc::PROT_READ, libc::MAP_SHARED, map.as_raw_fd(), 0)
+    };
+    ensure!(mapped != libc::MAP_FAILED, "cannot map the ring buffer: {}", io::Error::last_os_error());
+    let mut bytes = vec![0_u8; size];
+    // SAFETY: the mapping is `length` bytes long, and a buffer of our own does not overlap it. The kernel may write to it
+    // meanwhile: these are bytes of any value, copied once.
+    unsafe {
+        std::ptr::copy_nonoverlapping(mapped.cast::<u8>().add(POSITIONS), bytes.as_mut_ptr(), size);
+        libc::munmap(mapped, length);
+    }
+    Ok(bytes)
 }
 
 fn entries(map: &OwnedFd, key_size: usize, room: usize) -> Vec<u8> {

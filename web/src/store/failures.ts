@@ -56,6 +56,11 @@ export class Failures {
     return this.#all;
   }
 
+  /** From when on all of them are here; `undefined` while all are. */
+  get since(): number | undefined {
+    return this.partial ? (this.#all[0]?.t ?? 0) : undefined;
+  }
+
   clear(): void {
     this.#all.length = 0;
     this.partial = false;

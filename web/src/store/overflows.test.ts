@@ -17,3 +17,14 @@ test("a listener's overflows, in order, each once; without a count it is one pac
   overflows.evict("s2");
   expect(overflows.of("s2")).toEqual([]);
 });
+
+test("beyond the limit the oldest of a listener go, which is said", () => {
+  const overflows = new Overflows(2);
+  overflows.add([line(1), line(2), line(3, { listener: "s2" })]);
+  expect(overflows.since).toBeUndefined();
+  overflows.add([line(4)]);
+  expect(overflows.of("s1").map(({ seq }) => seq)).toEqual([2, 4]);
+  expect(overflows.since).toBe(20);
+  overflows.clear();
+  expect(overflows.since).toBeUndefined();
+});

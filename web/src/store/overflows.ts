@@ -18,6 +18,10 @@ export interface Overflow {
 /** When listeners dropped what clients sent, as the record has it. Lines may come in any order and twice. */
 export class Overflows {
   readonly #listeners = new Map<string, Overflow[]>();
+  /** From when on each listener has all of them here; `undefined` while each has all. */
+  since: number | undefined;
+
+  constructor(readonly limit = MOST) {}
 
   add(lines: readonly Line[]): void {
     for (const { event, listener, seq, t, drops } of lines) {
@@ -27,11 +31,13 @@ export class Overflows {
       const at = lowerBound(known, seq, (one) => one.seq);
       if (known[at]?.seq === seq) continue;
       known.splice(at, 0, { seq, t, drops: drops ?? 1 });
-      if (known.length > MOST) known.shift();
+      const gone = known.length > this.limit ? known.shift() : undefined;
+      if (gone) this.since = Math.max(this.since ?? 0, known[0]?.t ?? gone.t);
     }
   }
 
   clear(): void {
+    this.since = undefined;
     this.#listeners.clear();
   }
 

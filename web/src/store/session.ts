@@ -123,6 +123,12 @@ export class Session {
     }
   }
 
+  /** From when on all failed calls and overflows are marked; `undefined` while all are. */
+  get markedSince(): number | undefined {
+    const [failures, overflows] = [this.failures.since, this.overflows.since];
+    return failures === undefined ? overflows : Math.max(failures, overflows ?? 0);
+  }
+
   /** Takes note of failed calls and overflows of the past, which may come twice. */
   addMarked(lines: readonly Line[]): void {
     this.failures.add(lines);

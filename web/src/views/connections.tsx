@@ -185,8 +185,8 @@ function Line({ connection, at }: { readonly connection: Connection; readonly at
 
 function Address({ end, other }: { readonly end: End | undefined; readonly other: End | undefined }) {
   const app = useApp();
-  // Of an unnamed unix socket there is no address to show.
-  const name = end && `${end.socket.family} ${end.socket.id}`;
+  // An unnamed unix socket has no address to show: its inode, as ss(8) has it.
+  const name = end && `* ${end.socket.ino}`;
   const text = visible(addressOf(end, other).replace(/^unix:$/, "") || name || "");
   return (
     <span role="cell">

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { count } from "../base/time.ts";
 import { chooseTheme } from "../interact/theme.ts";
+import { OVERFLOWN } from "../store/overflows.ts";
 import { useApp } from "./context.ts";
 
 const NEXT_THEME = { system: "light", light: "dark", dark: "system" } as const;
@@ -75,6 +76,7 @@ function Counters() {
   app.state.version.value;
   const status = app.session.status;
   if (!status) return <span class="counters" />;
+  const marked = app.session.markedSince;
   const causes = status.lost_by_cause.map(({ cause, count: n }) => `${cause}: ${count(n)}`).join(", ");
   return (
     <span class="counters">
@@ -93,15 +95,15 @@ function Counters() {
       >
         <b>{count(status.lost)}</b> lost
       </span>
-      {app.session.failures.partial && (
+      {marked !== undefined && (
         <button
           type="button"
           class="link"
           data-counter="marked"
-          title="Of failed calls the newest are marked in the lanes; the list of events has all of them."
-          onClick={() => app.listEvents("error:*")}
+          title="Of failed calls and overflows the newest are marked in the lanes; the list of events has all of them."
+          onClick={() => app.listEvents(app.session.failures.partial ? "error:*" : OVERFLOWN)}
         >
-          errors marked since {app.session.clock.timeOfDay(app.session.failures.all[0]?.t ?? 0, 1e9)}
+          errors marked since {app.session.clock.timeOfDay(marked, 1e9)}
         </button>
       )}
       <span data-counter="doubtful" class={status.doubtful > 0 ? "doubt" : ""}>

@@ -135,6 +135,9 @@ impl Connections {
     }
 }
 
+/// The address of a unix socket without a name.
+const UNNAMED: &str = "unix:";
+
 impl Connection {
     fn cells(&self, zone: &TimeZone) -> Vec<String> {
         let known = self.client.as_ref().or(self.server.as_ref());
@@ -142,7 +145,13 @@ impl Connection {
         let address = |end: &Option<ConnectionEnd>, other: &Option<ConnectionEnd>| {
             let own = end.as_ref().and_then(|end| end.socket.local.as_deref());
             let seen = other.as_ref().and_then(|end| end.socket.peer.as_deref());
-            own.or(seen).map_or_else(|| "*".to_owned(), |text| Escaped(text.as_bytes()).to_string())
+            let inode = end.as_ref().map(|end| end.socket.ino.as_str()).filter(|inode| *inode != "0");
+            match (own.or(seen).filter(|name| *name != UNNAMED), inode) {
+                (Some(name), _) => Escaped(name.as_bytes()).to_string(),
+                // As ss(8) shows a unix socket without a name.
+                (None, Some(inode)) => format!("* {inode}"),
+                (None, None) => "*".to_owned(),
+            }
         };
         let by = |end: &Option<ConnectionEnd>| {
             end.as_ref().map_or_else(
