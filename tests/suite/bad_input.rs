@@ -134,7 +134,19 @@ fn a_truncated_recording_is_read_to_its_last_whole_block() -> Result<()> {
     ensure!(dump.err.contains("cut.reel"), "nothing is said of {}: {}", cut.display(), dump.err);
     ensure!(dump.out.lines().count() > 1000, "only {} lines", dump.out.lines().count());
     ensure!(text.starts_with(&dump.out), "what is left is not how it began");
-    Ok(())
+    // The page says so too, with as many inputs, and has as many events.
+    let inputs = dump.err.split_whitespace().find_map(|word| word.parse::<u64>().ok());
+    let mut open = Sockreel::start(dir.path(), "open", open_args(&cut))?;
+    let api = open.api()?;
+    wait_for("the end of what is left", || {
+        let status = api.get("info")?["status"].clone();
+        ensure!(inputs.is_some() && status["cut_off"].as_u64() == inputs, "{}, but {status}", dump.err);
+        let events = dump.out.lines().filter(|line| line.contains("\"seq\":")).count();
+        ensure!(status["events"].as_u64() == Some(u64::try_from(events)?), "{events}, but {status}");
+        Ok(())
+    })?;
+    drop(api);
+    open.insist().map(drop)
 }
 
 #[test]

@@ -189,6 +189,7 @@ fn a_busy_daemon() -> Result<()> {
     budgets.time("P14 on again after a cut", &report, "/resumed_ms", 1000.0)?;
     budgets.gate("P15 bytes that a client had waiting", waiting, CLIENT_BYTES, "bytes");
     budgets.hold()?;
+    ensure!(!full() || number(&report, "/rate")? >= 10_000.0, "only {} events a second", report["rate"]);
     ensure!(report["resumed"] == "Reconnected.", "the stream did not go on: {}", report["resumed"]);
     ensure!(report["hash"] == report["fresh_hash"], "{} is not {}", report["hash"], report["fresh_hash"]);
     ensure!(metrics.contains("sockreel_live_slow_clients_total 0"), "{metrics}");
