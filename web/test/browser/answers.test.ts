@@ -6,15 +6,13 @@ import { answersOf } from "../fake/answers.ts";
 import { nginx, type Story } from "../fake/nginx.ts";
 import { T0_NS } from "../fake/session.ts";
 import { findings } from "./axe.ts";
-import { Browser, type Opened, open, RESULTS } from "./browser.ts";
+import { Browser, type Opened, open, PATIENCE, RESULTS } from "./browser.ts";
 
 let browser: Browser;
 beforeAll(async () => {
   browser = await Browser.launch();
 });
 afterAll(() => browser.close());
-
-const PATIENCE = { timeout: 10_000, interval: 30 };
 
 async function on(story: Story, look: (opened: Opened) => Promise<void>): Promise<void> {
   const opened = await open(browser, story.session);

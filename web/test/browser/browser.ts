@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
+import { expect } from "vitest";
 import { FakeServer } from "../fake/server.ts";
 import type { FakeSession } from "../fake/session.ts";
 
@@ -87,4 +88,35 @@ export async function open(
       await server.stop();
     },
   };
+}
+
+/** How long something that is told may take. */
+export const PATIENCE = { timeout: 10_000, interval: 30 };
+
+/** Runs a test on a page of its own; at its end nothing may have been thrown, and no request may have left. */
+export async function on(
+  browser: Browser,
+  session: FakeSession,
+  run: (opened: Opened) => Promise<void>,
+  expected: RegExp[] = [],
+) {
+  const opened = await open(browser, session);
+  try {
+    await run(opened);
+    expect(opened.errors.filter((error) => !expected.some((one) => one.test(error)))).toEqual([]);
+    const own = new Set([new URL(opened.server.url).host]);
+    expect(new Set(opened.requests.map((url) => new URL(url).host))).toEqual(own);
+  } finally {
+    await opened.close();
+  }
+}
+
+/** The row of a process's slot. */
+export function slotRow(page: Page, process: string, fd: number) {
+  return page.locator(`[role=row][aria-level="2"][data-process="${process}"][data-fd="${fd}"]`);
+}
+
+/** The first listener is there. */
+export async function begun(page: Page): Promise<void> {
+  await page.locator('[role=row][data-state="listening"]').first().waitFor();
 }

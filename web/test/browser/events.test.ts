@@ -2,15 +2,13 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { busy } from "../fake/busy.ts";
 import { FakeSession, T0_NS } from "../fake/session.ts";
-import { Browser, type Opened, open } from "./browser.ts";
+import { Browser, type Opened, open, PATIENCE } from "./browser.ts";
 
 let browser: Browser;
 beforeAll(async () => {
   browser = await Browser.launch();
 });
 afterAll(() => browser.close());
-
-const PATIENCE = { timeout: 10_000, interval: 30 };
 
 /** A server that opened a file every millisecond: event `n` at millisecond `n - 3`. */
 function long(): FakeSession {

@@ -5,15 +5,13 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { HOSTILE, nginx } from "../fake/nginx.ts";
 import { T0_NS } from "../fake/session.ts";
-import { Browser, type Opened, open, RESULTS } from "./browser.ts";
+import { Browser, type Opened, open, PATIENCE, RESULTS } from "./browser.ts";
 
 let browser: Browser;
 beforeAll(async () => {
   browser = await Browser.launch();
 });
 afterAll(() => browser.close());
-
-const PATIENCE = { timeout: 10_000, interval: 30 };
 
 async function begun(page: Page): Promise<void> {
   await page.locator('[role=row][data-state="listening"]').first().waitFor();

@@ -5,7 +5,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { HOSTILE, nginx, type Story } from "../fake/nginx.ts";
 import { FakeSession } from "../fake/session.ts";
-import { Browser, DIST, type Opened, open } from "./browser.ts";
+import { Browser, begun, DIST, on, open, PATIENCE, slotRow } from "./browser.ts";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -13,37 +13,9 @@ beforeAll(async () => {
 });
 afterAll(() => browser.close());
 
-const PATIENCE = { timeout: 10_000, interval: 30 };
-
-/** Runs a test on a page of its own; at its end nothing may have been thrown, and no request may have left. */
-async function on(session: FakeSession, run: (opened: Opened) => Promise<void>, expected: RegExp[] = []) {
-  const opened = await open(browser, session);
-  try {
-    await run(opened);
-    expect(opened.errors.filter((error) => !expected.some((one) => one.test(error)))).toEqual([]);
-    const own = new Set([new URL(opened.server.url).host]);
-    expect(new Set(opened.requests.map((url) => new URL(url).host))).toEqual(own);
-  } finally {
-    await opened.close();
-  }
-}
-
-const CUT = [/WebSocket connection .* failed/, /ERR_CONNECTION/, /Failed to load resource/];
-
-/** The name of the row of a process's slot. */
-function slot(page: Page, story: Story, fd: number) {
-  return page.locator(`[role=row][aria-level="2"][data-process="${story.worker.id}"][data-fd="${fd}"]`);
-}
-
-async function begun(page: Page): Promise<void> {
-  await page.locator('[role=row][data-state="listening"]').first().waitFor();
-}
-
 async function name(page: Page, story: Story, fd: number): Promise<string> {
-  return (await slot(page, story, fd).getAttribute("aria-label")) ?? "";
+  return (await slotRow(page, story.worker.id, fd).getAttribute("aria-label")) ?? "";
 }
-
-const link = (page: Page) => page.locator(".connection").getAttribute("data-link");
 
 async function span(page: Page): Promise<number> {
   return Number(await page.locator("[data-span]").getAttribute("data-span"));
@@ -84,7 +56,7 @@ test("the page is small: what it needs at first, and all of it (P3)", async () =
 
 test("the first picture has rows, counters and bars", async () => {
   const story = nginx();
-  await on(story.session, async ({ page }) => {
+  await on(browser, story.session, async ({ page }) => {
     await begun(page);
     expect(await page.locator("[data-counter=events]").textContent()).toBe(
       `${story.session.lines.length} events`,
@@ -124,7 +96,7 @@ test("the session's numbers are there before the stream is", async () => {
 test("a recording that was cut off says so", async () => {
   const { session } = nginx("cut", "recording");
   session.cutOff = 1234;
-  await on(session, async ({ page }) => {
+  await on(browser, session, async ({ page }) => {
     await begun(page);
     expect(await page.locator("[data-counter=cut]").getAttribute("title")).toContain("first 1,234 records");
   });
@@ -132,18 +104,18 @@ test("a recording that was cut off says so", async () => {
 
 test("an accept appears while the page is open", async () => {
   const story = nginx();
-  await on(story.session, async ({ page, server }) => {
+  await on(browser, story.session, async ({ page, server }) => {
     await begun(page);
     const { session, listener, worker } = story;
     const child = session.queue(listener, "127.0.0.1:60001");
     session.pass(0.5);
     session.accept(worker, listener, child, 21);
     server.push();
-    await slot(page, story, 21).waitFor();
+    await slotRow(page, story.worker.id, 21).waitFor();
     expect(await name(page, story, 21)).toBe(
       "fd 21, tcp socket 127.0.0.1:80 from 127.0.0.1:60001, accepted from fd 6, connected less than 1 s",
     );
-    expect(await slot(page, story, 21).getAttribute("data-listener")).toBe(listener.id);
+    expect(await slotRow(page, story.worker.id, 21).getAttribute("data-listener")).toBe(listener.id);
     expect(await name(page, story, 6)).toContain("15 children");
     await expect.poll(() => server.acks.at(-1), PATIENCE).toBe(session.rev);
   });
@@ -151,7 +123,7 @@ test("an accept appears while the page is open", async () => {
 
 test("children are readable through rows, also those whose slot was used again", async () => {
   const story = nginx();
-  await on(story.session, async ({ page }) => {
+  await on(browser, story.session, async ({ page }) => {
     await begun(page);
     const rows = page.locator(`[role=row][aria-level="3"][data-listener="${story.listener.id}"]`);
     const peers = await rows.evaluateAll((all) => all.map((row) => (row as HTMLElement).dataset["peer"]));
@@ -165,7 +137,7 @@ test("children are readable through rows, also those whose slot was used again",
       ...Array(3).fill("connected"),
       ...Array(3).fill("queued"),
     ]);
-    await slot(page, story, 6).focus();
+    await slotRow(page, story.worker.id, 6).focus();
     await page.keyboard.press("ArrowLeft");
     await expect.poll(() => rows.count(), PATIENCE).toBe(0);
     await page.keyboard.press("ArrowRight");
@@ -175,7 +147,7 @@ test("children are readable through rows, also those whose slot was used again",
 
 test("pause holds the view, not the capture", async () => {
   const story = nginx();
-  await on(story.session, async ({ page, server }) => {
+  await on(browser, story.session, async ({ page, server }) => {
     await begun(page);
     await page.keyboard.press("Space");
     const paused = page.getByRole("button", { name: /^Paused/ });
@@ -187,15 +159,15 @@ test("pause holds the view, not the capture", async () => {
     await expect
       .poll(() => paused.textContent(), PATIENCE)
       .toBe(`Paused+${story.session.lines.length - before}`);
-    expect(await slot(page, story, 30).count()).toBe(0);
+    expect(await slotRow(page, story.worker.id, 30).count()).toBe(0);
     await page.keyboard.press("Space");
-    await slot(page, story, 30).waitFor();
+    await slotRow(page, story.worker.id, 30).waitFor();
   });
 });
 
 test("keys zoom, pan and follow", async () => {
   const story = nginx();
-  await on(story.session, async ({ page }) => {
+  await on(browser, story.session, async ({ page }) => {
     await begun(page);
     const live = page.getByRole("button", { name: "Live" });
     await expect.poll(() => span(page), PATIENCE).toBe(60e9);
@@ -227,9 +199,9 @@ test("keys zoom, pan and follow", async () => {
 
 test("the time cursor shows the table of an instant", async () => {
   const story = nginx("cursor", "recording");
-  await on(story.session, async ({ page }) => {
+  await on(browser, story.session, async ({ page }) => {
     await begun(page);
-    await slot(page, story, 6).click();
+    await slotRow(page, story.worker.id, 6).click();
     await page.keyboard.press("2");
     const fds = () =>
       page
@@ -251,81 +223,9 @@ test("the time cursor shows the table of an instant", async () => {
   });
 });
 
-test("a broken connection is told and resumed", async () => {
-  const story = nginx();
-  await on(
-    story.session,
-    async ({ page, server }) => {
-      await begun(page);
-      await expect.poll(() => server.acks.at(-1), PATIENCE).toBe(story.session.rev);
-      const rev = story.session.rev;
-      const seq = story.session.lines.at(-1)?.seq;
-      server.cut();
-      story.session.pass(10);
-      story.session.open(story.worker, 31, "file", "/tmp/meanwhile");
-      await slot(page, story, 31).waitFor();
-      expect(server.hellos.map(({ resume }) => resume)).toEqual([null, { session: "fake-1", rev, seq }]);
-      expect(await link(page)).toBe("open");
-      await expect.poll(() => page.locator("p[role=status]").textContent(), PATIENCE).toBe("Reconnected.");
-    },
-    CUT,
-  );
-});
-
-test("while the server is away, the page says up to when it knows", async () => {
-  const story = nginx();
-  await on(
-    story.session,
-    async ({ page, server }) => {
-      await begun(page);
-      const { port } = server;
-      await server.stop();
-      await expect
-        .poll(() => page.locator(".connection").textContent(), PATIENCE)
-        .toMatch(/^reconnecting, data up to 12:00:5\d$/);
-      await server.start(port);
-      await expect.poll(() => link(page), PATIENCE).toBe("open");
-    },
-    CUT,
-  );
-});
-
-test("another session starts anew", async () => {
-  const story = nginx();
-  await on(
-    story.session,
-    async ({ page, server }) => {
-      await begun(page);
-      const next = new FakeSession("fake-2");
-      const redis = next.process(77, "redis-server");
-      next.listen(redis, 5, "127.0.0.1:6379");
-      server.session = next;
-      server.cut();
-      await page.locator(`[role=row][data-process="${redis.id}"][data-fd="5"]`).waitFor();
-      expect(await page.locator("[role=row][aria-level='1']").count()).toBe(1);
-    },
-    CUT,
-  );
-});
-
-test("a page without access says how to get it", async () => {
-  const story = nginx();
-  await on(
-    story.session,
-    async ({ page, server }) => {
-      await begun(page);
-      server.refuses = true;
-      server.cut();
-      await page.getByText("Open the URL that").waitFor();
-      expect(await link(page)).toBe("refused");
-    },
-    CUT,
-  );
-});
-
 test("hostile names are text", async () => {
   const story = nginx();
-  await on(story.session, async ({ page }) => {
+  await on(browser, story.session, async ({ page }) => {
     await begun(page);
     const row = page.locator('[role=row][data-pid="1313"]');
     expect(await row.textContent()).toContain("evil<img src=x onerror=alert(1)>\\u{202e}txt.\\u{7}");
@@ -346,7 +246,7 @@ test("hostile names are text", async () => {
 
 test("loss is loud", async () => {
   const story = nginx();
-  await on(story.session, async ({ page, server }) => {
+  await on(browser, story.session, async ({ page, server }) => {
     await begun(page);
     story.session.pass(10);
     story.session.lose(17);
@@ -361,7 +261,7 @@ test("loss is loud", async () => {
 
 test("a recording does not follow", async () => {
   const story = nginx("recorded", "recording");
-  await on(story.session, async ({ page }) => {
+  await on(browser, story.session, async ({ page }) => {
     await begun(page);
     expect(await page.locator(".connection").textContent()).toBe("recording");
     expect(await page.getByRole("button", { name: "Live" }).count()).toBe(0);
@@ -401,75 +301,9 @@ test("nothing dirty means no frame", async () => {
   }
 });
 
-test("the row filter hides, counts, complains and is cleared", async () => {
-  const story = nginx();
-  await on(story.session, async ({ page }) => {
-    await begun(page);
-    const slots = page.locator('[role=row][aria-level="2"]');
-    const note = page.locator("#row-filter-note");
-    await page.keyboard.press("/");
-    await page.keyboard.type("state:listening");
-    await expect.poll(() => slots.count(), PATIENCE).toBe(2);
-    expect(await note.textContent()).toMatch(/^2 of \d+$/);
-    await page.keyboard.type("x");
-    await page.getByText(/^The filter hides all \d+ rows$/).waitFor();
-    await page.getByRole("button", { name: "Clear the filter" }).click();
-    await expect.poll(() => slots.count(), PATIENCE).toBeGreaterThan(10);
-    await page.locator("#row-filter").fill("prot:443");
-    await expect.poll(() => note.textContent(), PATIENCE).toMatch(/^prot:443: no field is called "prot"/);
-  });
-});
-
-test("the list of events takes the server's filter, and selects", async () => {
-  const story = nginx();
-  await on(
-    story.session,
-    async ({ page }) => {
-      await begun(page);
-      await page.keyboard.press("5");
-      const events = page.locator("[data-event]");
-      await page.getByRole("searchbox", { name: "Filter events" }).fill("event:accept pid:812");
-      await page.getByText("14 that fit").waitFor();
-      const kinds = await events.evaluateAll((all) =>
-        all.map((one) => (one as HTMLElement).dataset["event"]),
-      );
-      expect(new Set(kinds)).toEqual(new Set(["accept"]));
-      await page.locator(".eventrows button.link").last().click();
-      const selected = page.locator('[role=row][aria-selected="true"]');
-      await expect.poll(() => selected.getAttribute("data-socket"), PATIENCE).toBe(story.open.socket.id);
-      await page.keyboard.press("5");
-      await page.getByRole("searchbox", { name: "Filter events" }).fill("evnt:accept");
-      await page.getByText(/no field is called "evnt"/).waitFor();
-    },
-    [/400/],
-  );
-});
-
-test("older events are read on demand", async () => {
-  const fake = new FakeSession("old");
-  const process = fake.process(1, "server");
-  fake.listen(process, 3, "127.0.0.1:80");
-  for (let i = 0; i < 1200; i += 1) {
-    fake.pass(1);
-    fake.open(process, 4 + i, "file", `/x/${i}`);
-  }
-  const opened = await open(browser, fake, "nowhere");
-  try {
-    opened.server.tail = 100;
-    await opened.page.goto(opened.server.url);
-    await begun(opened.page);
-    await opened.page.keyboard.press("5");
-    await opened.page.getByText("100 of 1,203 kept").waitFor();
-    await opened.page.getByRole("button", { name: "Load older" }).click();
-    await opened.page.getByText("600 of 1,203 kept").waitFor();
-  } finally {
-    await opened.close();
-  }
-});
-
 test("everything is reachable by keyboard", async () => {
   const story = nginx();
-  await on(story.session, async ({ page }) => {
+  await on(browser, story.session, async ({ page }) => {
     await begun(page);
     const focused = () => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? "");
     for (let i = 0; i < 20 && !(await focused()).startsWith("process nginx 811"); i += 1)
@@ -499,7 +333,7 @@ test("of many rows only those in sight are in the document, and the keyboard sti
   fake.listen(server, 3, "127.0.0.1:80");
   for (let fd = 4; fd < 3000; fd += 1) fake.open(server, fd, "file", `/x/${fd}`);
   fake.pass(1000);
-  await on(fake, async ({ page }) => {
+  await on(browser, fake, async ({ page }) => {
     await begun(page);
     const rows = page.locator("[role=treegrid] [role=row]");
     expect(await rows.count()).toBeLessThan(100);
@@ -513,45 +347,9 @@ test("of many rows only those in sight are in the document, and the keyboard sti
   });
 });
 
-test("the accept queues: who waits, against which limit, sorted by any column", async () => {
-  const story = nginx("queues", "recording");
-  await on(story.session, async ({ page }) => {
-    await begun(page);
-    await page.keyboard.press("3");
-    const row = page.locator(`[role=row]:has([data-listener="${story.listener.id}"])`);
-    expect(await row.locator("[data-waiting]").textContent()).toBe("3");
-    expect(await row.textContent()).toContain("511");
-    await page.getByRole("img", { name: "Length of the accept queue of 127.0.0.1:80" }).waitFor();
-    const header = page.getByRole("columnheader", { name: "Waiting" });
-    await header.getByRole("button").click();
-    expect(await header.getAttribute("aria-sort")).toBe("ascending");
-    await header.getByRole("button").click();
-    expect(await header.getAttribute("aria-sort")).toBe("descending");
-  });
-});
-
-test("the connections: both ends, the rows' filter, another instant", async () => {
-  const story = nginx("connected", "recording");
-  await on(story.session, async ({ page }) => {
-    await begun(page);
-    await page.keyboard.press("4");
-    const rows = page.locator("[data-connection]");
-    await rows.nth(3).waitFor();
-    await page.locator("#row-filter").fill("port:9000");
-    await expect.poll(() => rows.count(), PATIENCE).toBe(1);
-    await page.locator("#row-filter").fill("peer:*:51213");
-    const cells = page.locator(".connectionrows .spacer [role=row] [role=cell]");
-    await expect
-      .poll(async () => (await cells.allTextContents()).slice(0, 5), PATIENCE)
-      .toEqual(["127.0.0.1:51213", "", "127.0.0.1:80", "nginx 812 fd 10", "connected"]);
-    await cells.getByRole("button", { name: "127.0.0.1:80" }).click();
-    await page.locator(`[role=row][aria-selected="true"][data-socket="${story.open.socket.id}"]`).waitFor();
-  });
-});
-
 test("three places to start: the fullest queue, the fullest table, the most errors", async () => {
   const story = nginx();
-  await on(story.session, async ({ page }) => {
+  await on(browser, story.session, async ({ page }) => {
     await begun(page);
     const start = (name: string) => page.locator(`[data-start=${name}]`);
     expect(await start("queue").textContent()).toBe("3/511 queued on 127.0.0.1:80");

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { busy } from "../fake/busy.ts";
 import { nginx } from "../fake/nginx.ts";
 import type { FakeSession } from "../fake/session.ts";
-import { Browser, type Opened, open } from "./browser.ts";
+import { Browser, type Opened, open, PATIENCE } from "./browser.ts";
 
 /** The main tasks without a pointer: nothing here clicks, hovers or focuses an element by script. */
 
@@ -13,7 +13,6 @@ beforeAll(async () => {
 });
 afterAll(() => browser.close());
 
-const PATIENCE = { timeout: 10_000, interval: 30 };
 /** More than there are stops on the page. */
 const STOPS = 60;
 

@@ -3,7 +3,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { nginx } from "../fake/nginx.ts";
 import { T0_NS } from "../fake/session.ts";
-import { Browser, type Opened, open, RESULTS } from "./browser.ts";
+import { Browser, type Opened, open, PATIENCE, RESULTS } from "./browser.ts";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -11,8 +11,6 @@ beforeAll(async () => {
   await browser.context.grantPermissions(["clipboard-read", "clipboard-write"]);
 });
 afterAll(() => browser.close());
-
-const PATIENCE = { timeout: 10_000, interval: 30 };
 
 async function begun({ page }: Opened): Promise<void> {
   await page.locator('[role=row][data-state="listening"]').first().waitFor();

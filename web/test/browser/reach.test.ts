@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { nginx } from "../fake/nginx.ts";
 import { findings } from "./axe.ts";
-import { Browser, type Opened, open, RESULTS } from "./browser.ts";
+import { Browser, type Opened, open, PATIENCE, RESULTS } from "./browser.ts";
 
 /** What reaches people with other eyes, windows and habits, and what reaches back no further. */
 
@@ -11,8 +11,6 @@ beforeAll(async () => {
   browser = await Browser.launch();
 });
 afterAll(() => browser.close());
-
-const PATIENCE = { timeout: 10_000, interval: 30 };
 
 async function begun({ page }: Opened): Promise<void> {
   await page.locator('[role=row][data-state="listening"]').first().waitFor();

@@ -3,15 +3,13 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { nginx } from "../fake/nginx.ts";
 import { findings } from "./axe.ts";
-import { Browser, open, RESULTS } from "./browser.ts";
+import { Browser, open, PATIENCE, RESULTS } from "./browser.ts";
 
 let browser: Browser;
 beforeAll(async () => {
   browser = await Browser.launch();
 });
 afterAll(() => browser.close());
-
-const PATIENCE = { timeout: 10_000, interval: 30 };
 
 const heads = (page: Page) =>
   page.$$eval('[role=row][aria-level="1"] .name', (all) => all.map((one) => one.textContent));

@@ -1,0 +1,91 @@
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { nginx } from "../fake/nginx.ts";
+import { FakeSession } from "../fake/session.ts";
+import { Browser, begun, on, PATIENCE, slotRow } from "./browser.ts";
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await Browser.launch();
+});
+afterAll(() => browser.close());
+
+const CUT = [/WebSocket connection .* failed/, /ERR_CONNECTION/, /Failed to load resource/];
+
+const link = (page: Page) => page.locator(".connection").getAttribute("data-link");
+
+test("a broken connection is told and resumed", async () => {
+  const story = nginx();
+  await on(
+    browser,
+    story.session,
+    async ({ page, server }) => {
+      await begun(page);
+      await expect.poll(() => server.acks.at(-1), PATIENCE).toBe(story.session.rev);
+      const rev = story.session.rev;
+      const seq = story.session.lines.at(-1)?.seq;
+      server.cut();
+      story.session.pass(10);
+      story.session.open(story.worker, 31, "file", "/tmp/meanwhile");
+      await slotRow(page, story.worker.id, 31).waitFor();
+      expect(server.hellos.map(({ resume }) => resume)).toEqual([null, { session: "fake-1", rev, seq }]);
+      expect(await link(page)).toBe("open");
+      await expect.poll(() => page.locator("p[role=status]").textContent(), PATIENCE).toBe("Reconnected.");
+    },
+    CUT,
+  );
+});
+
+test("while the server is away, the page says up to when it knows", async () => {
+  const story = nginx();
+  await on(
+    browser,
+    story.session,
+    async ({ page, server }) => {
+      await begun(page);
+      const { port } = server;
+      await server.stop();
+      await expect
+        .poll(() => page.locator(".connection").textContent(), PATIENCE)
+        .toMatch(/^reconnecting, data up to 12:00:5\d$/);
+      await server.start(port);
+      await expect.poll(() => link(page), PATIENCE).toBe("open");
+    },
+    CUT,
+  );
+});
+
+test("another session starts anew", async () => {
+  const story = nginx();
+  await on(
+    browser,
+    story.session,
+    async ({ page, server }) => {
+      await begun(page);
+      const next = new FakeSession("fake-2");
+      const redis = next.process(77, "redis-server");
+      next.listen(redis, 5, "127.0.0.1:6379");
+      server.session = next;
+      server.cut();
+      await page.locator(`[role=row][data-process="${redis.id}"][data-fd="5"]`).waitFor();
+      expect(await page.locator("[role=row][aria-level='1']").count()).toBe(1);
+    },
+    CUT,
+  );
+});
+
+test("a page without access says how to get it", async () => {
+  const story = nginx();
+  await on(
+    browser,
+    story.session,
+    async ({ page, server }) => {
+      await begun(page);
+      server.refuses = true;
+      server.cut();
+      await page.getByText("Open the URL that").waitFor();
+      expect(await link(page)).toBe("refused");
+    },
+    CUT,
+  );
+});
