@@ -102,16 +102,16 @@ if (kind === "recording") {
   report.searching = await paced(page, async () => {
     report.search = await page.evaluate(async () => {
       const begin = performance.now();
-      sockreel.setFilter("port:443,1");
+      sockreel.filtering.set("port:443,1");
       const next = () => new Promise((done) => requestAnimationFrame(done));
       await next();
       const first = performance.now() - begin;
-      while (sockreel.searching) await next();
+      while (sockreel.filtering.searching) await next();
       await next();
       return { first_ms: Math.round(first), all_ms: Math.round(performance.now() - begin) };
     });
   });
-  await page.evaluate(() => sockreel.setFilter(""));
+  await page.evaluate(() => sockreel.filtering.set(""));
   // One page of the list of events, which is all that the page asks for while one looks at it.
   const asked = await page.evaluate(async (events) => {
     const taken = [];

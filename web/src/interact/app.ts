@@ -1,11 +1,8 @@
 import { Speech } from "../a11y/speech.ts";
 import { visible } from "../base/escape.ts";
 import { Frames } from "../base/frames.ts";
-import { Slices } from "../base/slices.ts";
 import { count } from "../base/time.ts";
-import { type RowFilter, readRowFilter } from "../layout/filter.ts";
 import { layRows } from "../layout/lay.ts";
-import { Matching } from "../layout/matching.ts";
 import type { Density, Mode, Row } from "../layout/rows.ts";
 import { Lesson } from "../lesson/lesson.ts";
 import type { Link } from "../net/live.ts";
@@ -16,6 +13,7 @@ import { Session } from "../store/session.ts";
 import { Arrivals, heldAt, holdingOn } from "./anchor.ts";
 import { Asking } from "./asking.ts";
 import { Exporting } from "./exporting.ts";
+import { Filtering } from "./filtering.ts";
 import { Moments } from "./moments.ts";
 import { Past } from "./past.ts";
 import { Ranging } from "./range.ts";
@@ -31,12 +29,6 @@ const GUESS_MS = 3_000;
 
 /** How often the page is drawn while it is told what there is already. */
 const CATCH_UP_MS = 400;
-
-/** How long a search may keep everything else waiting. */
-const SEARCH_MS = 8;
-
-/** How often what a search has found so far is shown. */
-const FOUND_MS = 100;
 
 /** Whoever has to know that the stream brought something, and that another session begins. */
 interface Listing {
@@ -57,14 +49,10 @@ export class App {
   readonly moments = new Moments(this);
   readonly lesson = new Lesson(this);
   readonly exporting = new Exporting(this);
+  readonly filtering = new Filtering(this);
   readonly asking: Asking;
   /** The list of events, once somebody looked at it. */
   listing: Listing | undefined;
-  /** The row filter; `filterProblem` says why there is none while the box has text. */
-  #filter: RowFilter | undefined;
-  #matching: Matching | undefined;
-  readonly #search = new Slices<void>(SEARCH_MS);
-  #shownAt = 0;
   readonly #expanded = new Map<string, boolean>();
   #rowsDirty = true;
   #catchingUp: ReturnType<typeof setTimeout> | undefined;
@@ -206,7 +194,7 @@ export class App {
       entities: this.session.entities,
       failures: this.session.failures,
       edge: this.edge,
-      matching: this.#matching,
+      matching: this.filtering.matching,
       expanded: this.#expanded,
       density: this.state.density.peek(),
       pinned: this.state.pinned.peek(),
@@ -274,7 +262,7 @@ export class App {
     this.#lost = this.session.status?.lost ?? 0;
     this.listing?.restart();
     this.asking.restart();
-    this.#match();
+    this.filtering.restart();
     if (this.live) this.viewport.restart();
     else {
       this.viewport.reach(this.session.status?.kept_since ?? 0, this.session.now);
@@ -387,59 +375,6 @@ export class App {
 
   // Rows
 
-  setFilter(text: string): void {
-    this.state.filter.value = text;
-    const parsed = text.trim() ? readRowFilter(text) : undefined;
-    this.#filter = typeof parsed === "function" ? parsed : undefined;
-    this.#match();
-    this.changed();
-  }
-
-  /** Looks for what fits the filter; what has been found so far is shown meanwhile. */
-  #match(): void {
-    const { entities } = this.session;
-    this.#search.stop();
-    entities.watcher = undefined;
-    this.#matching = this.#filter && new Matching(entities, this.#filter);
-    if (!this.#matching) return;
-    this.#shownAt = this.now();
-    this.#search.start(
-      this.#matching.all(),
-      () => this.#matched(),
-      () => this.#found(),
-    );
-  }
-
-  #matched(): void {
-    this.layNow();
-    const { slots, hidden } = this.state.rows.peek();
-    this.say(`${count(slots - hidden)} of ${count(slots)} rows fit.`, "filter");
-    this.changed();
-  }
-
-  #found(): void {
-    if (this.now() - this.#shownAt < FOUND_MS) return;
-    this.#shownAt = this.now();
-    this.changed();
-  }
-
-  /** Whether there is more to look at for the filter than was so far. */
-  get searching(): boolean {
-    return this.#search.busy;
-  }
-
-  /** The row filter; none where its text is empty or cannot be read. */
-  get filter(): RowFilter | undefined {
-    return this.#filter;
-  }
-
-  /** Why the filter cannot be read. */
-  get filterProblem(): string | undefined {
-    const text = this.state.filter.value;
-    const parsed = text.trim() ? readRowFilter(text) : undefined;
-    return typeof parsed === "string" ? parsed : undefined;
-  }
-
   setMode(mode: Mode): void {
     if (this.state.mode.peek() === mode) return;
     this.state.mode.value = mode;
@@ -513,7 +448,7 @@ export class App {
 
   /** Lays the rows at once, for whoever needs them before the next frame. */
   layNow(): void {
-    this.#search.finish();
+    this.filtering.finish();
     this.#rowsDirty = true;
     this.#refresh();
   }

@@ -77,7 +77,7 @@ function ofSelection(app: App): Choice[] {
   const process = app.process(app.state.selection.peek()?.process);
   const local = app.selecting.socket()?.local;
   const port = local?.match(/:(\d+)$/)?.[1];
-  const filter = (title: string, text: string) => ({ title, hint: text, run: () => app.setFilter(text) });
+  const filter = (title: string, text: string) => ({ title, hint: text, run: () => app.filtering.set(text) });
   const before = app.state.filter.peek().trim();
   return [
     ...(process

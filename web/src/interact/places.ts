@@ -48,7 +48,7 @@ export class Places {
     // Moments are held against the newest one, which has to be known.
     app.layNow();
     const range = ({ from, to }: Span): Range => ({ from: clock.offset(from), to: clock.offset(to) });
-    app.setFilter(place.filter);
+    app.filtering.set(place.filter);
     app.setMode(place.mode);
     app.setDensity(place.density);
     app.state.pinned.value = new Set(place.pinned);

@@ -25,7 +25,7 @@ export function Connections() {
   state.cursor.value;
   const [ended, setEnded] = useState(false);
   const at = app.instant;
-  const found = connectionsAt({ entities: session.entities, at, filter: app.filter, ended });
+  const found = connectionsAt({ entities: session.entities, at, filter: app.filtering.filter, ended });
   // The daemon reads the kernel's counters for its answer; they come with the stream, of all that are open.
   useAnswer("connections", ALL);
   const read = newestCounters(found, at);

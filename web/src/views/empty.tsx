@@ -21,12 +21,12 @@ export function Empty() {
   if (rows.length > 0) return null;
   if (hidden > 0) {
     // What fits may be in what has not been looked at yet.
-    if (app.searching) return null;
+    if (app.filtering.searching) return null;
     return (
       <div class="empty">
         <h2>The filter hides all {hidden} rows</h2>
         <p>
-          <button type="button" onClick={() => app.setFilter("")}>
+          <button type="button" onClick={() => app.filtering.set("")}>
             Clear the filter
           </button>
         </p>

@@ -37,7 +37,7 @@ export function Queues() {
   const at = app.instant;
   const { answer } = useAnswer("queues", ALL);
   const all = listeners(app, at, answer && isAboutNow(app, answer.basis) ? answer : undefined);
-  const queues = all.filter((queue) => fits(app.filter, queue));
+  const queues = all.filter((queue) => fits(app.filtering.filter, queue));
   const chosen = state.selection.value?.socket;
   const parent =
     chosen === undefined ? undefined : (session.entities.sockets.get(chosen)?.listener ?? chosen);

@@ -128,7 +128,7 @@ function Counters() {
 function RowFilter() {
   const app = useApp();
   const { filter, rows } = app.state;
-  const problem = app.filterProblem;
+  const problem = app.filtering.problem;
   const { slots, hidden } = rows.value;
   return (
     <span class="filter">
@@ -141,7 +141,7 @@ function RowFilter() {
         aria-describedby="row-filter-note"
         title={problem ?? "Filter rows (/)"}
         value={filter.value}
-        onInput={(event) => app.setFilter(event.currentTarget.value)}
+        onInput={(event) => app.filtering.set(event.currentTarget.value)}
       />
       <span id="row-filter-note" class={problem ? "note problem" : "note"}>
         {problem ?? (filter.value.trim() ? `${slots - hidden} of ${slots}` : `${slots} rows`)}
