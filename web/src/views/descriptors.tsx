@@ -132,7 +132,7 @@ function Table({
   readonly at: number;
 }) {
   const app = useApp();
-  const { filter } = app;
+  const { filter } = app.filtering;
   const socketOf = (one: Descriptor) => app.session.entities.sockets.get(one.socket ?? "");
   const shown = filter
     ? table.filter((descriptor) => filter({ process, descriptor, socket: socketOf(descriptor) }))
