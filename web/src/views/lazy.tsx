@@ -10,29 +10,36 @@ export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): C
   const view = signal<{ readonly View?: ComponentType<P>; readonly failed?: boolean }>({});
   let coming: Promise<void> | undefined;
   const get = () => {
-    if (view.peek().failed) view.value = {};
     coming ??= load().then(
       (View) => {
         view.value = { View };
       },
-      () => {
+      (error) => {
         // What could not be had may be there the next time.
         coming = undefined;
-        view.value = { failed: true };
+        throw error;
       },
     );
     return coming;
   };
+  const show = async () => {
+    if (view.peek().failed) view.value = {};
+    try {
+      await get();
+    } catch {
+      view.value = { failed: true };
+    }
+  };
   loads.push(get);
   return function Lazy(props: P) {
     const { View, failed } = view.value;
-    useEffect(() => void get(), []);
+    useEffect(() => void show(), []);
     if (View) return <View {...props} />;
     if (!failed) return null;
     return (
       <p class="hint">
         This part of the page could not be loaded.{" "}
-        <button type="button" onClick={() => void get()}>
+        <button type="button" onClick={() => void show()}>
           Try again
         </button>
       </p>
@@ -42,5 +49,5 @@ export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): C
 
 /** Loads what is not there yet, so that the page needs nothing of its server later but data. */
 export async function loadRest(): Promise<void> {
-  await Promise.all(loads.map((load) => load()));
+  await Promise.allSettled(loads.map((load) => load()));
 }
