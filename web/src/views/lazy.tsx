@@ -49,5 +49,10 @@ export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): C
 
 /** Loads what is not there yet, so that the page needs nothing of its server later but data. */
 export async function loadRest(): Promise<void> {
-  await Promise.allSettled(loads.map((load) => load()));
+  // What comes may bring views of its own that are lazy.
+  for (let known = 0; known < loads.length; ) {
+    const next = loads.slice(known);
+    known = loads.length;
+    await Promise.allSettled(next.map((load) => load()));
+  }
 }

@@ -101,10 +101,10 @@ export async function on(
   expected: RegExp[] = [],
 ) {
   const opened = await open(browser, session);
+  const own = new Set([new URL(opened.server.url).host]);
   try {
     await run(opened);
     expect(opened.errors.filter((error) => !expected.some((one) => one.test(error)))).toEqual([]);
-    const own = new Set([new URL(opened.server.url).host]);
     expect(new Set(opened.requests.map((url) => new URL(url).host))).toEqual(own);
   } finally {
     await opened.close();

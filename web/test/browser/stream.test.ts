@@ -55,6 +55,26 @@ test("while the server is away, the page says up to when it knows", async () => 
   );
 });
 
+test("while the server is away, every view is there", async () => {
+  const story = nginx();
+  await on(
+    browser,
+    story.session,
+    async ({ page, server, requests }) => {
+      await begun(page);
+      // Cells are in a part of the page that another part brings.
+      await expect.poll(() => requests.some((url) => /slotgrid-.*\.js$/.test(url)), PATIENCE).toBe(true);
+      await page.waitForLoadState("networkidle");
+      await server.stop();
+      await expect.poll(() => link(page), PATIENCE).toBe("away");
+      await page.getByRole("tab", { name: "Descriptors" }).click();
+      await page.getByRole("button", { name: "Cells" }).click();
+      await page.locator(".cells canvas").waitFor();
+    },
+    CUT,
+  );
+});
+
 test("another session starts anew", async () => {
   const story = nginx();
   await on(
