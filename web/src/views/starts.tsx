@@ -5,19 +5,18 @@ import { count } from "../base/time.ts";
 import { startsAt } from "../layout/starts.ts";
 import { useApp } from "./context.ts";
 
-/** Where to look first: the fullest queue, the fullest table, the most errors. */
+/** Where to look first: the fullest queue, the fullest table, the most errors; of the instant that the rows' heads tell. */
 export function Starts() {
   const app = useApp();
   app.state.version.value;
-  const cursor = app.state.cursor.value;
   // Everything is looked at: once a second, and when there is a tenth more of it.
   const second = Math.floor(app.edge / 1e9);
   const much = Math.round(
     10 * Math.log(1 + app.session.entities.descriptors.size + app.session.failures.length),
   );
   const { queue, limit, errors } = useMemo(
-    () => startsAt(app.session.entities, app.session.failures.counts, app.instant),
-    [app, second, much, cursor],
+    () => startsAt(app.session.entities, app.session.failures.counts, app.edge),
+    [app, second, much],
   );
   return (
     <nav class="starts" aria-label="Start here">
