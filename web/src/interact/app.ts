@@ -68,6 +68,8 @@ export class App {
   /** Height of the lanes without the ruler, told by the view. */
   #room = 400;
   #pointed: number | undefined;
+  /** The time cursor as it was before the lesson. */
+  #cursorBefore: number | undefined;
   readonly #arrivals = new Arrivals();
 
   constructor(
@@ -357,9 +359,14 @@ export class App {
     this.listEvents(`seq:>=${Math.max(0, seq - 20)} seq:<=${seq + 20}`);
   }
 
+  /** The lesson moves the time cursor from event to event; who leaves it is back where they were. */
   toggleLesson(): void {
-    const { lesson } = this.state;
+    const { lesson, cursor } = this.state;
     lesson.value = !lesson.peek();
+    if (lesson.peek()) {
+      this.#cursorBefore = cursor.peek();
+      this.lesson.resume();
+    } else this.setCursor(this.#cursorBefore);
     this.say(lesson.peek() ? "Lesson." : "Timeline.");
   }
 

@@ -45,6 +45,14 @@ export class Lesson {
     void this.#read(this.#query);
   }
 
+  /** Goes on where it was left, at the event that was told then. */
+  resume(): void {
+    if (this.listener.peek() === undefined) return;
+    this.stop();
+    this.go(this.step.peek());
+    void this.#read(this.#query);
+  }
+
   stop(): void {
     clearTimeout(this.#timer);
     this.pause();

@@ -35,8 +35,14 @@ test("a server's story, event by event", async () => {
 
     expect(await page.getByText("No. All 14 accepted sockets have port 80").count()).toBe(1);
     await page.screenshot({ path: join(RESULTS, "lesson.png") });
+
+    // The timeline has the time cursor that it had; the lesson goes on where it was left.
     await page.keyboard.press("e");
     await page.locator("[role=treegrid]").waitFor();
+    expect(await page.locator("[data-span]").getAttribute("data-cursor")).toBeNull();
+    expect(await page.locator("[data-instant]").getAttribute("data-instant")).toBe("now");
+    await page.keyboard.press("e");
+    await sentence.getByText("accept4() took the connection of 127.0.0.1:51200").waitFor();
     expect(opened.errors).toEqual([]);
   } finally {
     await opened.close();
