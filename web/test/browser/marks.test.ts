@@ -4,7 +4,7 @@ import type { App } from "../../src/interact/app.ts";
 import { RULER_HEIGHT } from "../../src/layout/timeline.ts";
 import { CELL_PX } from "../../src/render/slotgrid.ts";
 import { busy } from "../fake/busy.ts";
-import { Browser, open } from "./browser.ts";
+import { Browser, open, PATIENCE } from "./browser.ts";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -42,8 +42,15 @@ test("a click on the cross of a failed call leads to its explanation", async () 
   try {
     await page.locator('[role=row][data-state="listening"]').first().waitFor();
     const { x, y } = await placeOf(page, failed.process, failed.t);
+    // Its process has more cards than there is room for, and one is at the end of them.
+    await page.locator(`[role=row][aria-level="1"][data-process="${failed.process}"]`).click();
+    await page.keyboard.press("1");
+    await page.locator(".details").evaluate((details) => details.scrollTo(0, details.scrollHeight));
     await page.mouse.click(x, y);
     await page.getByText("Nobody listens on 10.9.9.9:443.").waitFor();
+    await expect
+      .poll(() => page.locator(".details").evaluate((details) => details.scrollTop), PATIENCE)
+      .toBe(0);
     const event = page.locator(".failure").getByRole("button", { name: String(failed.seq), exact: true });
     expect(await event.count()).toBe(1);
     expect(opened.errors).toEqual([]);

@@ -1,3 +1,4 @@
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { stepAt } from "../../a11y/sentences.ts";
 import type { Descriptor } from "../../protocol/types.gen.ts";
 import type { Failure } from "../../store/failures.ts";
@@ -16,6 +17,9 @@ export function Details() {
   const app = useApp();
   app.state.version.value;
   const selection = app.state.selection.value;
+  const box = useRef<HTMLDivElement>(null);
+  // What was asked for stands first, wherever one was in what was there before.
+  useLayoutEffect(() => box.current?.scrollTo(0, 0), [selection?.row, selection?.failure]);
   if (!selection) {
     return (
       <p class="hint">
@@ -30,7 +34,7 @@ export function Details() {
   const listens = socket !== undefined && stepAt(socket, app.instant)?.phase === "listening";
   if (!socket && !descriptor && !process) return <p class="hint">Not kept any more.</p>;
   return (
-    <div class="details">
+    <div class="details" ref={box}>
       {failed && <OfFailure failure={failed} />}
       {!socket && !descriptor && process && <OfProcess process={process} />}
       {descriptor && process && <OfDescriptor descriptor={descriptor} process={process} socket={socket} />}
