@@ -80,7 +80,9 @@ describe("the life of a slot", () => {
     fake.pass(10_000);
     const drawn = draw(fake, 4e9);
     expect(drawn.bars()[1]).toBe("idle outline 0..400 @64+24");
-    expect(drawn.scene?.bands).toEqual([{ x0: 400, x1: 1000, kind: "ahead", label: "" }]);
+    expect(drawn.scene?.bands).toEqual([
+      { x0: 400, x1: 1000, kind: "ahead", label: "Nothing is shown after 12:00:04" },
+    ]);
   });
 
   test("a life of a few pixels is one bar, but its error is marked", () => {
@@ -245,6 +247,8 @@ test("what is not kept any more is told from where nothing happened", () => {
   const server = fake.process(1, "server");
   fake.socket(server, 3);
   fake.pass(10_000);
-  expect(draw(fake, 10e9, 2.5e9).scene?.bands).toEqual([{ x0: 0, x1: 250, kind: "unkept", label: "" }]);
+  expect(draw(fake, 10e9, 2.5e9).scene?.bands).toEqual([
+    { x0: 0, x1: 250, kind: "unkept", label: "Nothing is kept before 12:00:02" },
+  ]);
   expect(draw(fake).scene?.bands).toEqual([]);
 });

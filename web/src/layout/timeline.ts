@@ -120,11 +120,17 @@ function drawSummary(strip: Strip, row: ProcessRow): void {
   });
 }
 
-function drawBands(scene: Scene, { scale, edge, keptSince, losses }: View): void {
+function drawBands(scene: Scene, { scale, edge, keptSince, losses, clock }: View): void {
   const x = scale.x(edge);
-  if (x < scale.width) scene.bands.push({ x0: Math.max(0, x), x1: scale.width, kind: "ahead", label: "" });
+  if (x < scale.width) {
+    const label = `Nothing is shown after ${clock.timeOfDay(edge, 1e9)}`;
+    scene.bands.push({ x0: Math.max(0, x), x1: scale.width, kind: "ahead", label });
+  }
   const kept = scale.x(keptSince);
-  if (kept > 0) scene.bands.push({ x0: 0, x1: Math.min(kept, scale.width), kind: "unkept", label: "" });
+  if (kept > 0) {
+    const label = `Nothing is kept before ${clock.timeOfDay(keptSince, 1e9)}`;
+    scene.bands.push({ x0: 0, x1: Math.min(kept, scale.width), kind: "unkept", label });
+  }
   let open: { x0: number; x1: number; count: number } | undefined;
   const flush = () => {
     if (open)

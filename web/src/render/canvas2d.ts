@@ -59,8 +59,8 @@ export class Canvas2dRenderer implements Renderer {
     for (const mark of scene.marks) drawMark(to, mark, palette);
     for (const label of scene.labels) this.#label(label, palette);
     to.restore();
-    for (const band of scene.bands) if (band.kind === "lost") this.#band(scene, band, palette);
     this.#ruler(scene, palette);
+    for (const band of scene.bands) if (band.kind === "lost") this.#band(scene, band, palette);
   }
 
   overlay(overlay: Overlay, palette: Palette): void {
@@ -113,7 +113,7 @@ export class Canvas2dRenderer implements Renderer {
       to.fillStyle = palette.edge;
       to.fillRect(Math.round(overlay.pointer), overlay.top - 6, 1, 6);
     }
-    if (overlay.cursor) {
+    if (overlay.cursor && overlay.cursor.x >= 0 && overlay.cursor.x <= overlay.width) {
       const x = Math.round(overlay.cursor.x);
       to.fillStyle = palette.accent;
       to.fillRect(x, 0, 1, overlay.height);
@@ -176,12 +176,23 @@ export class Canvas2dRenderer implements Renderer {
       to.fillRect(band.x0, scene.top, 1, height);
       to.fillRect(band.x0 + width - 1, scene.top, 1, height);
       to.font = FONT;
-      this.#tag(to, band.label, band.x0 + width / 2, scene.top + 10, palette.bad, palette.onBad, scene.width);
+      // In the ruler: over the rows it would hide what failed just then.
+      this.#tag(to, band.label, band.x0 + width / 2, scene.top / 2, palette.bad, palette.onBad, scene.width);
     } else {
       to.globalAlpha = 0.5;
       to.fillStyle = this.#patterns.of("sparse", palette.line);
       to.fillRect(band.x0, scene.top, width, height);
       to.globalAlpha = 1;
+      to.font = FONT;
+      const text = this.#width(to, band.label);
+      if (text + 24 > width) return;
+      const x = band.x0 + (width - text) / 2;
+      to.fillStyle = palette.ground;
+      to.fillRect(x - 6, scene.top + 4, text + 12, 16);
+      to.fillStyle = palette.muted;
+      to.textAlign = "left";
+      to.textBaseline = "middle";
+      to.fillText(band.label, x, scene.top + 12.5);
     }
   }
 

@@ -115,6 +115,7 @@ export interface Band {
   readonly x0: number;
   readonly x1: number;
   readonly kind: "lost" | "unkept" | "ahead";
+  /** What it means; told where there is room for it. */
   readonly label: string;
 }
 
