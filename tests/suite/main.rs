@@ -36,6 +36,7 @@ mod records;
 mod registered;
 mod rounds;
 mod selection;
+mod slow;
 mod spoken;
 mod stacks;
 mod strace;

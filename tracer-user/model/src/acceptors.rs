@@ -7,6 +7,7 @@ use crate::{
     event::Split,
     ids::{BootNs, ProcessKey, SocketId},
     input::Slept,
+    offcpu::{Off, OffCpu},
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -15,8 +16,6 @@ type Thread = (ProcessKey, u32);
 
 /// Threads that are remembered; a new one beyond that takes the place of the one that has not accepted for longest.
 const THREADS: usize = 4096;
-/// Intervals off the processor that are remembered of one thread.
-const INTERVALS: usize = 512;
 /// Failed accepts that are remembered of one listener.
 const FAILURES: usize = 1024;
 
@@ -55,8 +54,7 @@ struct Acceptor {
     /// From here on its time on and off the processor is known.
     since: BootNs,
     listeners: BTreeSet<SocketId>,
-    /// Times off the processor, each with its end.
-    intervals: VecDeque<(BootNs, Slept)>,
+    off: OffCpu,
     sleeps: Option<u32>,
     accepted: BootNs,
 }
@@ -78,12 +76,19 @@ impl Acceptors {
     /// A thread was off the processor until `on`.
     pub(crate) fn slept(&mut self, on: BootNs, slept: &Slept) {
         let Some(acceptor) = self.threads.get_mut(&(slept.task.process, slept.task.tid)) else { return };
-        if acceptor.intervals.len() == INTERVALS
-            && let Some((on, _)) = acceptor.intervals.pop_front()
-        {
-            acceptor.since = acceptor.since.max(on);
-        }
-        acceptor.intervals.push_back((on, slept.clone()));
+        // A preempted thread could have run all the time.
+        let woken =
+            if slept.state == 0 { slept.off } else { slept.woken.unwrap_or(on).max(slept.off).min(on) };
+        let call = slept.call.as_deref().unwrap_or("");
+        let off = if slept.state & STOPPED != 0 {
+            Off::Blocked("stopped".to_owned())
+        } else if WAITS.contains(&call) {
+            Off::Asleep
+        } else {
+            Off::Blocked(call.to_owned())
+        };
+        acceptor.off.push((slept.off, woken), off);
+        acceptor.off.push((woken, on), Off::Runnable);
     }
 
     /// A thread accepted, or tried to. Says whether it went to sleep since its accept before.
@@ -129,29 +134,24 @@ impl Acceptors {
             return None;
         }
         let known = acceptor.since.max(self.lost).max(queued).min(accepted);
-        let mut split = Split { unknown_ns: known.0.saturating_sub(queued.0), ..Split::default() };
-        let within = |from: BootNs, to: BootNs| to.min(accepted).0.saturating_sub(from.max(known).0);
-        let mut blocked: BTreeMap<&str, u64> = BTreeMap::new();
-        for (on, slept) in &acceptor.intervals {
-            let on = *on;
-            let woken =
-                if slept.state == 0 { slept.off } else { slept.woken.unwrap_or(on).max(slept.off).min(on) };
-            let call = slept.call.as_deref().unwrap_or("");
-            let sleep = within(slept.off, woken);
-            split.runnable_ns += within(woken, on);
-            if slept.state & STOPPED != 0 {
-                *blocked.entry("stopped").or_default() += sleep;
-            } else if WAITS.contains(&call) {
-                split.asleep_ns += sleep;
-            } else {
-                *blocked.entry(call).or_default() += sleep;
+        let (off, unknown) = acceptor.off.between(known, accepted);
+        let mut split = Split { unknown_ns: known.0.saturating_sub(queued.0) + unknown, ..Split::default() };
+        let mut most = 0;
+        for (what, ns) in off {
+            match what {
+                Off::Asleep => split.asleep_ns += ns,
+                Off::Runnable => split.runnable_ns += ns,
+                Off::Blocked(call) => {
+                    split.blocked_ns += ns;
+                    if ns >= most {
+                        most = ns;
+                        split.blocked_in = Some(call.clone()).filter(|call| !call.is_empty());
+                    }
+                }
             }
         }
-        split.blocked_ns = blocked.values().sum();
-        let most = blocked.iter().max_by_key(|(_, ns)| **ns).filter(|(_, ns)| **ns > 0);
-        split.blocked_in = most.map(|(call, _)| (*call).to_owned()).filter(|call| !call.is_empty());
-        let off = split.asleep_ns + split.runnable_ns + split.blocked_ns;
-        split.running_ns = accepted.0.saturating_sub(known.0).saturating_sub(off);
+        let known_off = split.asleep_ns + split.runnable_ns + split.blocked_ns + unknown;
+        split.running_ns = accepted.0.saturating_sub(known.0).saturating_sub(known_off);
         let mut failed: BTreeMap<u32, u64> = BTreeMap::new();
         for (ts, error) in self.failures.get(&listener).into_iter().flatten() {
             if *ts >= queued && *ts <= accepted {

@@ -31,6 +31,7 @@ mod kinds;
 mod lifecycle;
 mod lives;
 mod loss;
+mod offcpu;
 mod passes;
 mod pending;
 mod processes;
