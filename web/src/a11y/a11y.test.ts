@@ -19,13 +19,14 @@ function rows(fake: FakeSession, expanded = new Map<string, boolean>()) {
     matching: undefined,
     expanded,
   });
-  const sentence = (row: Row) => describeRow(session.entities, row, fake.now).sentence;
-  return { rows: laid.rows, sentences: laid.rows.map(sentence), session };
+  const texts = laid.rows.map((row: Row) => describeRow(session.entities, row, fake.now));
+  const sentences = texts.map(({ sentence }) => sentence);
+  return { rows: laid.rows, sentences, tails: texts.map(({ tail }) => tail), session };
 }
 
 describe("sentences", () => {
   const told = nginx();
-  const { sentences } = rows(told.session);
+  const { sentences, tails } = rows(told.session);
 
   test("a process", () => {
     expect(sentences[0]).toBe("process nginx 811, 5 open descriptors of at most 1,024, exact");
@@ -34,6 +35,13 @@ describe("sentences", () => {
 
   test("a listener", () => {
     expect(sentences).toContain("fd 6, tcp socket listening on 127.0.0.1:80, 14 children, queue 3 of 511");
+  });
+
+  test("at a row's end, what waits and what is doubtful come first, since the end is what is cut", () => {
+    expect(tails).toContain("q 3/511  ·  14 children");
+    expect(tails).toContain("doubtful  ·  1 / 1,024 fds");
+    expect(tails[0]).toBe("5 / 1,024 fds");
+    expect(tails).toContain("18.0 µs queued");
   });
 
   test("an accepted socket, and a slot that held one", () => {

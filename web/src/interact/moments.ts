@@ -8,6 +8,16 @@ import type { App } from "./app.ts";
 export class Moments {
   constructor(readonly app: App) {}
 
+  /** The instant that the tables show, in words. It is now only while somebody tells what is. */
+  words(): string {
+    const { state, session, live, instant } = this.app;
+    const { cursor, paused, link } = state;
+    const chosen = cursor.value;
+    if (chosen !== undefined) return `at ${session.clock.timeOfDay(chosen, 1e3)}`;
+    const told = link.value === "open" && paused.value === undefined;
+    return live && told ? "now" : `at ${session.clock.timeOfDay(instant, 1e9)}`;
+  }
+
   /** Puts the time cursor on the next or previous change of the selected row; without one, of any row. */
   stepChange(step: 1 | -1): void {
     const { app } = this;

@@ -1,4 +1,3 @@
-import { address } from "../a11y/sentences.ts";
 import { visible } from "../base/escape.ts";
 import { lowerBound, upperBound } from "../base/search.ts";
 import { count } from "../base/time.ts";
@@ -165,10 +164,8 @@ export function drawDescriptor(
     steps(socket, from, until, (step, a, b) => {
       const { role, form } = look(step);
       bar(strip, a, b, role, form);
-      if (form === "solid" || form === "double") {
-        const text = form === "double" ? address(socket.local) : visible(socket.peer ?? socket.local ?? "");
-        label(strip, a, b, text, role);
-      }
+      // A listener's bar carries its queue and its accepts; its address stands in the row's head.
+      if (form === "solid") label(strip, a, b, visible(socket.peer ?? socket.local ?? ""), role);
     });
     if (descriptor.closed !== null && descriptor.closed < edge)
       drawAfterlife(strip, socket, descriptor.closed, after);

@@ -22,20 +22,20 @@ export function Connections() {
   const app = useApp();
   const { state, session } = app;
   state.version.value;
-  state.cursor.value;
   const [ended, setEnded] = useState(false);
   const at = app.instant;
   const found = connectionsAt({ entities: session.entities, at, filter: app.filtering.filter, ended });
   // The daemon reads the kernel's counters for its answer; they come with the stream, of all that are open.
   useAnswer("connections", ALL);
   const read = newestCounters(found, at);
+  const when = app.moments.words();
   const columns = useMemo(() => columnsAt(at), [at]);
   return (
     <div class="connections">
       <div class="bar">
         <span>
-          <b>{count(found.length)}</b> {found.length === 1 ? "connection" : "connections"} {ended && "until "}
-          {state.cursor.value === undefined ? "now" : `at ${session.clock.timeOfDay(at, 1e3)}`}
+          <b>{count(found.length)}</b> {found.length === 1 ? "connection" : "connections"}{" "}
+          {ended ? `until ${when.replace("at ", "")}` : when}
         </span>
         <button
           type="button"

@@ -20,7 +20,15 @@ export function Descriptors() {
   const cursor = state.cursor.value;
   const base = state.base.value;
   const process = app.selecting.process();
-  if (!process) return <p class="hint">No process is there yet; its descriptors will stand here.</p>;
+  if (!process) {
+    return (
+      <p class="hint">
+        {state.rows.value.hidden > 0
+          ? "The filter of rows hides every process."
+          : "No process is there yet; its descriptors will stand here."}
+      </p>
+    );
+  }
   const at = app.instant;
   const table = session.entities.tableAt(process.table, at);
   return (
@@ -73,9 +81,7 @@ function Bar({
           ))}
         </select>
       </label>
-      <span data-instant={cursor === undefined ? "now" : "cursor"}>
-        {cursor === undefined ? "now" : `at ${session.clock.timeOfDay(cursor, 1e3)}`}
-      </span>
+      <span data-instant={cursor === undefined ? "now" : "cursor"}>{app.moments.words()}</span>
       <span>
         <b>{count(open)}</b> open
         {process.fd_limit === null ? "" : ` of at most ${count(process.fd_limit)}`}
@@ -110,7 +116,7 @@ function Bar({
       </span>
       {cursor !== undefined && (
         <button type="button" onClick={() => app.setCursor(undefined)}>
-          Back to now
+          {app.live ? "Back to now" : "To the end"}
         </button>
       )}
       {cursor === undefined && base === undefined && (

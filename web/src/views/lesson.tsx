@@ -88,9 +88,11 @@ export function Lesson() {
             ▸
           </button>
         </span>
-        <span data-lesson-step={step}>
-          Event {count(step + 1)} of {count(story.length)}
-        </span>
+        {line && (
+          <span data-lesson-step={step}>
+            Event {count(step + 1)} of {count(story.length)}
+          </span>
+        )}
         <label>
           <input
             type="checkbox"
@@ -110,7 +112,11 @@ export function Lesson() {
           </span>
         )}
       </div>
-      <Sentence line={line} />
+      {line ? (
+        <Sentence line={line} />
+      ) : (
+        lesson.problem.value === undefined && <p class="sentence muted">Reading the server's events…</p>
+      )}
       <div class="scene">
         <VirtualTable
           label="What happened, event by event"
@@ -121,19 +127,22 @@ export function Lesson() {
           shows={step}
           row={(index) => <StoryRow line={story[index]} index={index} current={index === step} />}
         />
-        <div class="picture">
-          <Chain listener={listener} at={at} />
-          <Queue listener={listener} at={at} />
-        </div>
-        <Table process={process} at={at} line={line} />
+        {line && (
+          <>
+            <div class="picture">
+              <Chain listener={listener} at={at} />
+              <Queue listener={listener} at={at} />
+            </div>
+            <Table process={process} at={at} line={line} />
+          </>
+        )}
       </div>
       <Questions subject={{ entities: session.entities, listener, process, lines, edge: app.edge }} />
     </section>
   );
 }
 
-function Sentence({ line }: { readonly line: Line | undefined }) {
-  if (!line) return <p class="sentence muted">Reading the server's events…</p>;
+function Sentence({ line }: { readonly line: Line }) {
   const { what, why } = tell(line);
   return (
     <p class="sentence" aria-live="polite">

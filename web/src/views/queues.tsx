@@ -20,9 +20,10 @@ import { SortedTable } from "./sorted.tsx";
 /** A listener with what its accept queue held at the instant that is shown. */
 interface Queue {
   readonly listener: Socket;
+  /** Who held it first of those who hold it at the instant. */
   readonly process: Process | undefined;
-  /** What holds the listener at the instant. */
-  readonly holder: Descriptor | undefined;
+  /** What holds the listener at the instant: one descriptor of each table that does, the first one's first. */
+  readonly holders: readonly Descriptor[];
   readonly state: QueueState;
   /** What the server knows of it at that instant. */
   readonly known: Known | undefined;
@@ -37,7 +38,7 @@ export function Queues() {
   const at = app.instant;
   const { answer } = useAnswer("queues", ALL);
   const all = listeners(app, at, answer && isAboutNow(app, answer.basis) ? answer : undefined);
-  const queues = all.filter((queue) => fits(app.filtering.filter, queue));
+  const queues = all.filter((queue) => fits(app, app.filtering.filter, queue));
   const chosen = state.selection.value?.socket;
   const parent =
     chosen === undefined ? undefined : (session.entities.sockets.get(chosen)?.listener ?? chosen);
@@ -88,11 +89,14 @@ function listeners(app: App, at: number, known: KnownQueues | undefined): Queue[
   for (const listener of entities.sockets.values()) {
     const from = listener.steps.find(({ phase }) => phase === "listening")?.t;
     if (from === undefined || from > at || (listener.ended !== null && listener.ended <= at)) continue;
-    const holder = entities.holders(listener.id).findLast(({ closed }) => closed === null || closed > at);
+    const holders = entities
+      .holders(listener.id)
+      .filter(({ opened, closed }) => opened <= at && (closed === null || closed > at))
+      .filter(({ table }, i, all) => all.findIndex((one) => one.table === table) === i);
     found.push({
       listener,
-      holder,
-      process: holder && app.selecting.owner(holder.table),
+      holders,
+      process: holders[0] && app.selecting.owner(holders[0].table),
       state: queueAt(entities.children(listener.id), at),
       known: told.get(listener.id),
     });
@@ -100,9 +104,16 @@ function listeners(app: App, at: number, known: KnownQueues | undefined): Queue[
   return found;
 }
 
-/** A listener stays in sight if it fits, or a connection that waits in its queue. */
-function fits(filter: RowFilter | undefined, { listener, process, holder, state }: Queue): boolean {
-  if (!filter || filter({ process, descriptor: holder, socket: listener })) return true;
+/** A listener stays in sight if it fits with one of those who hold it, or a connection that waits in its queue. */
+function fits(
+  app: App,
+  filter: RowFilter | undefined,
+  { listener, process, holders, state }: Queue,
+): boolean {
+  if (!filter) return true;
+  const own = (descriptor: Descriptor | undefined) =>
+    filter({ process: descriptor && app.selecting.owner(descriptor.table), descriptor, socket: listener });
+  if (holders.length === 0 ? own(undefined) : holders.some(own)) return true;
   return state.waiting.some((socket) => filter({ process, descriptor: undefined, socket }));
 }
 
@@ -119,7 +130,8 @@ function wait({ known, state }: Queue, part: 0.5 | 0.99 | 1): number | undefined
 
 function Line({ queue, at }: { readonly queue: Queue; readonly at: number }) {
   const app = useApp();
-  const { listener, process, state, known } = queue;
+  const { listener, process, holders, state, known } = queue;
+  const others = Math.max(0, holders.length - 1);
   const { drops } = known ?? {};
   const full = listener.queue_limit !== null && state.waiting.length > listener.queue_limit;
   const long = (ns: number | undefined) => (ns === undefined ? "" : duration(ns));
@@ -130,8 +142,9 @@ function Line({ queue, at }: { readonly queue: Queue; readonly at: number }) {
           <bdi>{visible(listener.local ?? listener.id)}</bdi>
         </button>
       </span>
-      <span role="cell">
+      <span role="cell" title={others > 0 ? `${count(others)} more have it open, too` : undefined}>
         <bdi>{process ? processName(process) : ""}</bdi>
+        {others > 0 && <span class="muted"> +{others}</span>}
       </span>
       <span role="cell" class={full ? "num bad" : "num"} data-waiting={state.waiting.length}>
         {count(state.waiting.length)}

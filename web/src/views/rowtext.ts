@@ -63,7 +63,7 @@ function draw(entities: Entities, row: Row, edge: number): Draft {
       return {
         ...text,
         sentence: `${text.sentence}, of ${processName(row.process)}`,
-        tail: `${processName(row.process)}  ·  ${text.tail}`,
+        tail: `${text.tail}  ·  ${processName(row.process)}`,
       };
     }
     case "lane":
@@ -73,7 +73,7 @@ function draw(entities: Entities, row: Row, edge: number): Draft {
       const ended = childEnd(entities, socket);
       const gone = ended !== undefined && ended <= edge;
       const phase = gone ? "closed" : (stepAt(socket, edge)?.phase ?? "created");
-      const wait = socket.wait_ns === null ? "" : `waited ${duration(socket.wait_ns)}`;
+      const wait = socket.wait_ns === null ? "" : `${duration(socket.wait_ns)} queued`;
       return {
         sentence: childSentence(entities, socket, edge),
         lead: fdOf(entities, socket),
@@ -148,13 +148,15 @@ function ofProcess(row: ProcessRow, edge: number): Draft {
   const ended = process.ended !== null && process.ended <= edge;
   const limit = process.fd_limit === null ? "" : ` / ${count(process.fd_limit)}`;
   const fds = `${count(row.open)}${limit} fds`;
+  // What is certain needs no word; what is not is the last to be cut.
+  const doubt = process.standing === "exact" ? [] : [process.standing];
   return {
     sentence: processSentence(process, row.open, edge),
     lead: "",
     chip: "",
     tone: "",
     name: `${visible(process.comm)} ${process.pid}`,
-    tail: [ended ? "ended" : fds, process.standing].join("  ·  "),
+    tail: [...doubt, ended ? "ended" : fds].join("  ·  "),
     alarm: process.standing === "doubtful" ? "doubt" : undefined,
     faint: ended,
     expanded: row.expanded,
@@ -216,10 +218,10 @@ function ofDescriptor(entities: Entities, row: SlotRow | InstanceRow | ListenerR
   };
 }
 
-/** `3 children · q 0/511` */
+/** `q 0/511 · 3 children`: where there is little room, who waits matters more. */
 function queue(socket: Socket): string {
   const waiting = socket.queue_limit === null ? [] : [`q ${socket.queue_len ?? 0}/${socket.queue_limit}`];
-  return [children(socket.children), ...waiting].join("  ·  ");
+  return [...waiting, children(socket.children)].join("  ·  ");
 }
 
 /** Where a socket came from, as far as its name in the row does not say that yet. */

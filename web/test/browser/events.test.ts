@@ -108,6 +108,11 @@ test("the filter of rows holds for the accept queues: listeners, and who waits",
     await page.locator("#row-filter").fill("port:5432");
     await expect.poll(() => rows.allTextContents(), PATIENCE).toEqual(["[::]:5432"]);
     await page.getByText("2 of 3 do not fit the filter of rows.").waitFor();
+    // Who has it open by inheritance does not stand for who listens, but fits.
+    const owner = page.locator(".queuerows .spacer [role=row] [role=cell]").nth(1);
+    expect(await owner.textContent()).toBe("leaky 2001 +1");
+    await page.locator("#row-filter").fill("pid:2003 state:listening");
+    await expect.poll(() => rows.allTextContents(), PATIENCE).toEqual(["[::]:5432"]);
     await page.locator("#row-filter").fill("peer:10.0.*");
     await expect.poll(() => rows.allTextContents(), PATIENCE).toEqual(["0.0.0.0:8080"]);
     await page.locator("#row-filter").fill("pid:2000,2002");

@@ -70,6 +70,10 @@ test("while the server is away, every view is there", async () => {
       await page.getByRole("tab", { name: "Descriptors" }).click();
       await page.getByRole("button", { name: "Cells" }).click();
       await page.locator(".cells canvas").waitFor();
+      // What is not told any more is of the last moment that was.
+      expect(await page.locator("[data-instant]").textContent()).toMatch(/^at 12:00:5\d$/);
+      await page.getByRole("tab", { name: "Findings" }).click();
+      await page.getByText("The server cannot be reached; it is asked when it can.").first().waitFor();
     },
     CUT,
   );

@@ -100,6 +100,8 @@ test("the connections: both ends, the rows' filter, another instant", async () =
     await page.keyboard.press("4");
     const rows = page.locator("[data-connection]");
     await rows.nth(3).waitFor();
+    // A recording has no now.
+    expect(await page.locator(".connections .bar").textContent()).toMatch(/connections at 12:00:5\d/);
     await page.locator("#row-filter").fill("port:9000");
     await expect.poll(() => rows.count(), PATIENCE).toBe(1);
     await page.locator("#row-filter").fill("peer:*:51213");

@@ -36,6 +36,7 @@ interface AnswerProps<Q extends Question> {
 
 /** An answer with its title, what it rests on and what it cannot know. */
 export function Answer<Q extends Question>({ title, told, brief = false, children }: AnswerProps<Q>) {
+  const app = useApp();
   const { answer, problem } = told;
   const shown = answer && children(answer);
   return (
@@ -46,7 +47,13 @@ export function Answer<Q extends Question>({ title, told, brief = false, childre
       {answer ? (
         <BasisOf basis={answer.basis} brief={brief} />
       ) : (
-        problem === undefined && <p class="muted">Asking …</p>
+        problem === undefined && (
+          <p class="muted">
+            {app.state.link.value === "open"
+              ? "Asking …"
+              : "The server cannot be reached; it is asked when it can."}
+          </p>
+        )
       )}
     </section>
   );
