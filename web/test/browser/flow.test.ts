@@ -218,7 +218,7 @@ test("the time cursor shows the table of an instant", async () => {
     await page.locator("[data-instant=cursor]").waitFor();
     expect(await page.locator("[data-instant=cursor]").textContent()).toMatch(/^at 12:00:0[45]\./);
     await expect.poll(fds, PATIENCE).toEqual([0, 1, 2, 4, 6, 7, 8, 9]);
-    await page.getByRole("button", { name: "Back to now" }).click();
+    await page.getByRole("button", { name: "To the end" }).click();
     await expect.poll(fds, PATIENCE).toEqual(now);
   });
 });
