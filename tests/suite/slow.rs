@@ -107,12 +107,15 @@ fn each_part_of_a_wait_is_what_the_scheduler_counted() -> Result<()> {
         // The scheduler counted from before the connect to after the accept.
         ensure!(part(wait, "running_ns")? <= of("ran")? + APART_NS, "{wait}, the scheduler: {said}");
         ensure!(part(wait, "runnable_ns")? <= of("delay")? + APART_NS, "{wait}, the scheduler: {said}");
-        ensure!(part(wait, "unknown_ns")? == 0, "{wait}");
+        // Of a thread that was off the processor very often, where one interval of many begins and ends is not known.
+        ensure!(part(wait, "unknown_ns")? <= of("ran")?.max(of("delay")?) / 16, "{wait}");
     }
+    let at_least =
+        |wait: &Value, name: &str| Ok::<_, anyhow::Error>(part(wait, name)? + part(wait, "unknown_ns")?);
     let [runs, sleeps, delayed, fails] = waits.as_slice() else { anyhow::bail!("{waits:?}") };
-    ensure!(runs["cause"] == "running" && part(runs, "running_ns")? >= 300_000_000, "{runs}");
-    ensure!(sleeps["cause"] == "asleep" && part(sleeps, "asleep_ns")? >= 299_000_000, "{sleeps}");
-    ensure!(delayed["cause"] == "runnable" && part(delayed, "runnable_ns")? >= 290_000_000, "{delayed}");
+    ensure!(runs["cause"] == "running" && at_least(runs, "running_ns")? >= 300_000_000, "{runs}");
+    ensure!(sleeps["cause"] == "asleep" && at_least(sleeps, "asleep_ns")? >= 299_000_000, "{sleeps}");
+    ensure!(delayed["cause"] == "runnable" && at_least(delayed, "runnable_ns")? >= 290_000_000, "{delayed}");
     ensure!(said[3]["failed"] == 3, "{said}");
     ensure!(fails["split"]["accept_failed"] == json!(["EMFILE=3"]), "{fails}");
     for wait in [runs, sleeps, delayed] {
