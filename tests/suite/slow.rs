@@ -100,22 +100,25 @@ fn each_part_of_a_wait_is_what_the_scheduler_counted() -> Result<()> {
     })?;
     waits.retain(|wait| wait["split"].is_object());
     waits.sort_by_key(|wait| wait["accepted"]["seq"].as_u64());
-    let part = |wait: &Value, name: &str| wait["split"][name].as_u64().with_context(|| wait.to_string());
+    let share = |wait: &Value, name: &str| wait["split"][name].as_u64().with_context(|| wait.to_string());
     for (wait, said) in waits.iter().zip(said.as_array().context("no list")?) {
         println!("{wait}, the scheduler: {said}");
         let of = |name: &str| said[name].as_u64().with_context(|| said.to_string());
         // The scheduler counted from before the connect to after the accept.
-        ensure!(part(wait, "running_ns")? <= of("ran")? + APART_NS, "{wait}, the scheduler: {said}");
-        ensure!(part(wait, "runnable_ns")? <= of("delay")? + APART_NS, "{wait}, the scheduler: {said}");
+        ensure!(share(wait, "running_ns")? <= of("ran")? + APART_NS, "{wait}, the scheduler: {said}");
+        ensure!(share(wait, "runnable_ns")? <= of("delay")? + APART_NS, "{wait}, the scheduler: {said}");
         // Of a thread that was off the processor very often, where one interval of many begins and ends is not known.
-        ensure!(part(wait, "unknown_ns")? <= of("ran")?.max(of("delay")?) / 16, "{wait}");
+        ensure!(share(wait, "unknown_ns")? <= of("ran")?.max(of("delay")?) / 16, "{wait}");
     }
-    let at_least =
-        |wait: &Value, name: &str| Ok::<_, anyhow::Error>(part(wait, name)? + part(wait, "unknown_ns")?);
+    let with_unknown =
+        |wait: &Value, name: &str| Ok::<_, anyhow::Error>(share(wait, name)? + share(wait, "unknown_ns")?);
     let [runs, sleeps, delayed, fails] = waits.as_slice() else { anyhow::bail!("{waits:?}") };
-    ensure!(runs["cause"] == "running" && at_least(runs, "running_ns")? >= 300_000_000, "{runs}");
-    ensure!(sleeps["cause"] == "asleep" && at_least(sleeps, "asleep_ns")? >= 299_000_000, "{sleeps}");
-    ensure!(delayed["cause"] == "runnable" && at_least(delayed, "runnable_ns")? >= 290_000_000, "{delayed}");
+    ensure!(runs["cause"] == "running" && with_unknown(runs, "running_ns")? >= 300_000_000, "{runs}");
+    ensure!(sleeps["cause"] == "asleep" && with_unknown(sleeps, "asleep_ns")? >= 299_000_000, "{sleeps}");
+    ensure!(
+        delayed["cause"] == "runnable" && with_unknown(delayed, "runnable_ns")? >= 290_000_000,
+        "{delayed}"
+    );
     ensure!(said[3]["failed"] == 3, "{said}");
     ensure!(fails["split"]["accept_failed"] == json!(["EMFILE=3"]), "{fails}");
     for wait in [runs, sleeps, delayed] {
