@@ -143,6 +143,14 @@ export const KEYS: readonly Key[] = [
   { types: "/", shown: "/", does: "Filter rows", run: () => document.getElementById("row-filter")?.focus() },
   { types: "?", shown: "?", does: "This help", run: (app) => toggleHelp(app) },
   {
+    code: "KeyK",
+    shown: "K",
+    does: "What colours, forms and marks mean",
+    run: (app) => {
+      app.state.key.value = true;
+    },
+  },
+  {
     code: "Escape",
     shown: "Esc",
     does: "Close, deselect, remove the time cursor",
@@ -169,7 +177,7 @@ function typing(target: EventTarget | null): boolean {
 
 /** Runs the command of a key press, if it is one. */
 export function press(app: App, event: KeyboardEvent): void {
-  if (app.state.palette.peek() || app.state.strip.peek()) return;
+  if (app.state.palette.peek() || app.state.strip.peek() || app.state.key.peek()) return;
   // Ctrl+Shift+P is taken by some browsers, F1 by none that lets a page have it.
   if (event.code === "F1" || ((event.ctrlKey || event.metaKey) && !event.altKey && event.code === "KeyP")) {
     event.preventDefault();

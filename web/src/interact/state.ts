@@ -66,6 +66,8 @@ export class State {
   /** One server event by event, in place of the timeline. */
   readonly lesson = signal(false);
   readonly help = signal(false);
+  /** What colours, forms and marks mean. */
+  readonly key = signal(false);
   /** The strip of all kept time as a table. */
   readonly strip = signal(false);
   /** The list of everything that one can do or go to. */

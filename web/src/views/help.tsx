@@ -34,9 +34,20 @@ export function Help() {
     >
       <div class="title">
         <h2 id="help-title">Keys and session</h2>
-        <button type="button" onClick={() => (app.state.help.value = false)}>
-          Close
-        </button>
+        <span class="group">
+          <button
+            type="button"
+            onClick={() => {
+              app.state.help.value = false;
+              app.state.key.value = true;
+            }}
+          >
+            Colours, forms and marks
+          </button>
+          <button type="button" onClick={() => (app.state.help.value = false)}>
+            Close
+          </button>
+        </span>
       </div>
       <label class="shortcuts">
         <input

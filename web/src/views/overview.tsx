@@ -44,6 +44,7 @@ export function Overview() {
       <canvas
         ref={canvas}
         role="img"
+        title="All kept time: open descriptors (line), changes (bars), errors (on top). Drag to move the time in sight. K: what all marks mean."
         aria-label={`All kept time, ${from} to ${to}: ${count(status?.events ?? 0)} events, ${count(status?.lost ?? 0)} lost`}
       />
     </div>

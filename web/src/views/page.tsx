@@ -11,6 +11,7 @@ import { Toolbar } from "./toolbar.tsx";
 const Lesson = lazy(async () => (await import("./lesson.tsx")).Lesson);
 const Palette = lazy(async () => (await import("./palette.tsx")).Palette);
 const StripTable = lazy(async () => (await import("./striptable.tsx")).StripTable);
+const Legend = lazy(async () => (await import("./legend.tsx")).Legend);
 const Help = lazy(async () => (await import("./help.tsx")).Help);
 
 /** The whole page, from top to bottom. */
@@ -51,6 +52,7 @@ export function Page() {
         )}
       </main>
       <Help />
+      <Legend />
       <StripTable />
       <Palette />
       <p class="unseen" role="status" aria-live="polite">

@@ -37,7 +37,7 @@ export function Toolbar() {
         <button
           type="button"
           aria-label="Help"
-          title="Keys and session (?)"
+          title="Keys, colours and marks, session (?)"
           onClick={() => (help.value = true)}
         >
           ?

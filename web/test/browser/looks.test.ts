@@ -192,6 +192,10 @@ const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
       .click();
     await page.getByText("Nobody listens on 10.9.9.9:443.").waitFor();
   },
+  key: async (page) => {
+    await page.keyboard.press("k");
+    await page.locator("dialog.key[open] canvas").first().waitFor();
+  },
   share: (page) => page.getByRole("button", { name: "Share" }).click(),
   lesson: async (page) => {
     await page.keyboard.press("e");
@@ -259,6 +263,7 @@ for (const theme of ["light", "dark"] as const) {
         try {
           await settled(opened);
           await go(opened.page);
+          await opened.page.waitForTimeout(SETTLE_MS);
           await shows(opened, `view-${name}`);
         } finally {
           await opened.close();

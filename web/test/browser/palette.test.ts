@@ -51,6 +51,21 @@ test("the palette finds commands, processes and listeners by the keyboard alone"
     await page.keyboard.press("Enter");
     await page.locator('html[data-theme="dark"]').waitFor();
 
+    // What everything means is found by a word, from the help, and by a key.
+    await page.keyboard.press("Control+p");
+    await page.keyboard.type("marks mean");
+    await page.keyboard.press("Enter");
+    const meanings = page.getByRole("dialog", { name: "Colours, forms and marks" });
+    await meanings.getByText("Clients that the listener turned away").waitFor();
+    await page.keyboard.press("Escape");
+    await expect.poll(() => meanings.isVisible()).toBe(false);
+    await page.keyboard.press("?");
+    await page.getByRole("button", { name: "Colours, forms and marks" }).click();
+    await meanings.getByText("A listener and its child").waitFor();
+    expect(await page.getByRole("dialog").count()).toBe(1);
+    await page.keyboard.press("Escape");
+    await expect.poll(() => meanings.isVisible()).toBe(false);
+
     // Keys that are typed are no commands, and Escape closes this alone.
     await page.keyboard.press("Control+p");
     await page.keyboard.type("zzz e");

@@ -1,0 +1,76 @@
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { palette } from "../interact/theme.ts";
+import { type Entry, legend } from "../layout/legend.ts";
+import { Canvas2dRenderer } from "../render/canvas2d.ts";
+import { drawOverview } from "../render/overview.ts";
+import { useApp } from "./context.ts";
+
+/** What the lanes and the strip draw, each piece drawn by what draws them. */
+export function Legend() {
+  const app = useApp();
+  const dialog = useRef<HTMLDialogElement>(null);
+  const { key } = app.state;
+  const open = key.value;
+  useEffect(() => {
+    if (open) dialog.current?.showModal();
+    else dialog.current?.close();
+  }, [open]);
+  return (
+    <dialog ref={dialog} class="help key" aria-labelledby="key-title" onClose={() => (key.value = false)}>
+      <div class="title">
+        <h2 id="key-title">Colours, forms and marks</h2>
+        <button type="button" onClick={() => (key.value = false)}>
+          Close
+        </button>
+      </div>
+      {open && <Groups />}
+    </dialog>
+  );
+}
+
+function Groups() {
+  const groups = useMemo(legend, []);
+  return (
+    <div class="groups">
+      {groups.map(({ title, entries }) => (
+        <section key={title}>
+          <h3>{title}</h3>
+          <ul>
+            {entries.map((entry) => (
+              <li key={entry.words}>
+                <Piece entry={entry} />
+                <span>{entry.words}</span>
+              </li>
+            ))}
+          </ul>
+        </section>
+      ))}
+    </div>
+  );
+}
+
+function Piece({ entry: { piece } }: { readonly entry: Entry }) {
+  const lower = useRef<HTMLCanvasElement>(null);
+  const upper = useRef<HTMLCanvasElement>(null);
+  const { width, height } = piece.scene;
+  const colours = palette.value;
+  useLayoutEffect(() => {
+    if (!lower.current || !upper.current) return;
+    const renderer = new Canvas2dRenderer(lower.current, upper.current);
+    renderer.resize(width, height, devicePixelRatio);
+    if (piece.of === "lanes") {
+      renderer.lanes(piece.scene, colours);
+      if (piece.overlay) renderer.overlay(piece.overlay, colours);
+      return;
+    }
+    const to = lower.current.getContext("2d");
+    to?.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+    if (to) drawOverview(to, piece.scene, colours);
+  }, [piece, width, height, colours]);
+  return (
+    <span class="piece" aria-hidden="true" style={{ width: `${width}px`, height: `${height}px` }}>
+      <canvas ref={lower} />
+      <canvas ref={upper} />
+    </span>
+  );
+}
