@@ -65,7 +65,7 @@ fn is_simple(kind: SocketKind) -> bool {
 }
 
 /// `SOCK_DGRAM`, `SOCK_RAW` (socket(2)).
-const DGRAM: u16 = 2;
+pub(crate) const DGRAM: u16 = 2;
 const RAW: u16 = 3;
 
 /// Name of an address family, lower case without `AF_`; an unknown one is shown by number.

@@ -7,7 +7,7 @@ use crate::{
     ids::{BootNs, ProcessKey, SocketId},
     input::{Options, Sock},
     lifecycle,
-    names::state,
+    names::{DGRAM, state},
     revisions::{Entity, Revisions},
     store::Store,
 };
@@ -216,6 +216,15 @@ impl Sockets {
             changed = true;
         }
         if socket.steps.last().is_none_or(|step| step.ts <= ts) {
+            // A send to an end that is gone takes the connection away, and is not traced (`unix_dgram_sendmsg`,
+            // net/unix/af_unix.c).
+            let sends = socket.kind.family == family::UNIX && socket.kind.ty == DGRAM;
+            if sends && (kept.state, sock.state) == (state::ESTABLISHED, state::CLOSE) {
+                lifecycle::leave_peer(socket);
+                let state = Some(state::CLOSE);
+                let step = Step { ts, phase: Phase::Closed, state, error: None, peer: None };
+                changed |= lifecycle::insert(&mut socket.steps, step);
+            }
             kept.state = sock.state;
         }
         if changed {
