@@ -5,7 +5,7 @@ import { layRows } from "../layout/lay.ts";
 import type { Row } from "../layout/rows.ts";
 import { Session } from "../store/session.ts";
 import { describe as describeRow } from "../views/rowtext.ts";
-import { exitWord } from "./sentences.ts";
+import { exitWord, place } from "./sentences.ts";
 import { moved } from "./treegrid.ts";
 
 function rows(fake: FakeSession, expanded = new Map<string, boolean>()) {
@@ -55,6 +55,19 @@ describe("sentences", () => {
 
   test("a failed connection", () => {
     expect(sentences).toContain("fd 15, tcp socket to 10.0.0.8:9000, closed 3 s, error ECONNREFUSED");
+  });
+
+  test("a socket before it has an address, though it has one now", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const made = fake.now;
+    const listener = fake.listen(server, 3, "[::1]:80");
+    expect(place(listener, made)).toBe("without an address");
+    expect(place(listener, made + 3e6)).toBe("[::1]:80");
+    expect(place(listener, fake.now)).toBe("listening on [::1]:80");
+    // One that was given its address without a call of its own has it as long as nothing else is known.
+    const sender = fake.socket(server, 4, { local: "127.0.0.1:5000" });
+    expect(place(sender, fake.now)).toBe("127.0.0.1:5000");
   });
 
   test("files and other things", () => {

@@ -33,6 +33,9 @@ export function holds(descriptor: Descriptor, socket: Socket | undefined): strin
 export function place(socket: Socket, at: number): string {
   const phase = stepAt(socket, at)?.phase;
   if (phase === "listening") return `listening on ${address(socket.local)}`;
+  // The addresses that are known are the newest: what got its own later has none yet.
+  const gains = ({ t, phase }: Step) => t > at && phase !== "closing" && phase !== "closed";
+  if (phase === "created" && socket.steps.some(gains)) return "without an address";
   const accepted = socket.listener !== null;
   if (socket.local && socket.peer) {
     return `${visible(socket.local)} ${accepted ? "from" : "to"} ${visible(socket.peer)}`;

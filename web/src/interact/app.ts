@@ -19,7 +19,7 @@ import { Past } from "./past.ts";
 import { Ranging } from "./range.ts";
 import { Selecting } from "./select.ts";
 import { Sharing } from "./share.ts";
-import { State } from "./state.ts";
+import { REFUSED, State } from "./state.ts";
 import { Viewport } from "./viewport.ts";
 
 /**
@@ -288,6 +288,9 @@ export class App {
     this.state.link.value = link;
     if (link === "open") this.asking.changed();
     if (before === "open" && link === "away") this.say("Connection lost, reconnecting.");
+    if (link === "refused" && this.session.info) {
+      this.state.notice.value = `${REFUSED.what} any more. ${REFUSED.help}`;
+    }
     this.changed();
   }
 

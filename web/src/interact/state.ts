@@ -26,6 +26,12 @@ export interface Pause {
 
 const NO_ROWS: Rows = { rows: [], index: new Map(), height: 0, slots: 0, hidden: 0 };
 
+/** Why nothing comes any more, and what to do about it. */
+export const REFUSED = {
+  what: "This page may not read the session",
+  help: "Its token is missing or spent. Open the URL that sockreel printed, or start it again for a new one.",
+};
+
 /** State of the page that views show. The data themselves are not reactive: `version` tells that they changed. */
 export class State {
   readonly link = signal<Link>("connecting");
@@ -58,6 +64,8 @@ export class State {
   /** The filter of the list of events. */
   readonly eventFilter = signal("");
   readonly tab = signal<Tab>("descriptors");
+  /** Height of the lower part (pixels), once somebody chose it. */
+  readonly drawer = signal<number | undefined>(undefined);
   /** Whether descriptors stand as cells by number, or as a table. */
   readonly cells = signal(false);
   readonly theme = signal<Theme>("system");

@@ -34,7 +34,7 @@ export function drawGrid(to: CanvasRenderingContext2D, scene: GridScene, palette
     const cell = cells.get(fd);
     if (cell) drawCell(to, cell, x, y, palette);
     else {
-      to.strokeStyle = limit !== null && fd >= limit ? palette.ground : palette.line;
+      to.strokeStyle = limit !== null && fd >= limit ? palette.ground : palette.edge;
       to.lineWidth = 1;
       to.strokeRect(x + 1.5, y + 1.5, CELL_PX - GAP_PX - 2, CELL_PX - GAP_PX - 2);
     }

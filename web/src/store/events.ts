@@ -180,7 +180,7 @@ function detail(line: Line): string {
     parts.push(line.repaired === undefined ? line.standing : `${line.standing} ${line.repaired}`);
   if (line.why) parts.push(line.why);
   if (line.cause) parts.push(line.cause);
-  if (line.via && line.via !== "syscall") parts.push(`via ${line.via}`);
+  if (line.via && line.via !== "syscall" && line.via !== line.event) parts.push(`via ${line.via}`);
   if (line.inferred) parts.push("inferred");
   if (line.late) parts.push("late");
   return parts.join(", ");

@@ -101,9 +101,9 @@ function addressOf(end: End | undefined, other: End | undefined): string {
 function columnsAt(at: number): Column<Connection>[] {
   return [
     { title: "Client", key: ({ client, server }) => addressOf(client, server) },
-    { title: "Held by", key: ({ client }) => pidOf(client) },
+    { title: "Client's process", key: ({ client }) => pidOf(client) },
     { title: "Server", key: ({ client, server }) => addressOf(server, client) },
-    { title: "Held by", key: ({ server }) => pidOf(server) },
+    { title: "Server's process", key: ({ server }) => pidOf(server) },
     { title: "State", key: ({ client, server }) => stateOf(client, at) + stateOf(server, at) },
     { title: "Age", key: ({ since }) => -since },
     { title: "To server", key: (connection) => bytesAt(connection, at).up ?? -1 },
@@ -112,7 +112,7 @@ function columnsAt(at: number): Column<Connection>[] {
     { title: "Sent again", key: (connection) => resent(connection, at) ?? -1 },
     { title: "Closed first", key: (connection) => closedFirst(connection, at)?.who ?? "" },
     { title: "Waited", key: (connection) => waited(connection) ?? -1 },
-    { title: "Spoken", key: (connection) => spokenOf(connection, at) },
+    { title: "Protocol", key: (connection) => spokenOf(connection, at) },
   ];
 }
 

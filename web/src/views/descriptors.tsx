@@ -180,7 +180,7 @@ function Table({
 }
 
 /** From this part of the limit on it is in sight. */
-const NEAR = 0.9;
+const NEAR = 0.8;
 
 /** Where the numbers end that the process may use. */
 function LimitLine({ limit, open }: { readonly limit: number; readonly open: number }) {
@@ -226,6 +226,8 @@ function Jump({ descriptor }: { readonly descriptor: Descriptor }) {
 
 function Line({ descriptor, at }: { readonly descriptor: Descriptor; readonly at: number }) {
   const app = useApp();
+  // When it was opened is not known: it was there when tracing began.
+  const before = descriptor.opened_by === "snapshot";
   return (
     <>
       <span role="cell" data-table-fd={descriptor.fd}>
@@ -238,8 +240,11 @@ function Line({ descriptor, at }: { readonly descriptor: Descriptor; readonly at
       <span role="cell">
         <bdi>{nameOf(app, descriptor, at)}</bdi>
       </span>
-      <span role="cell">{descriptor.opened_by}</span>
+      <span role="cell" title={before ? "Open before tracing began" : undefined}>
+        {before ? "before" : descriptor.opened_by}
+      </span>
       <span role="cell" class="num">
+        {before && "≥ "}
         {duration(at - descriptor.opened)}
       </span>
       <span role="cell">{flags(descriptor)}</span>

@@ -1,4 +1,4 @@
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { TABS, type Tab } from "../interact/state.ts";
 import { useApp } from "./context.ts";
 import { lazy } from "./lazy.tsx";
@@ -21,21 +21,20 @@ const TITLES: Readonly<Record<Tab, string>> = {
 const LEAST = 96;
 const STEP = 32;
 
+/** How high the part with a grip is: in a low window it is lower than it was asked for. */
+const shownAt = (grip: HTMLElement) => grip.parentElement?.offsetHeight ?? LEAST;
+
 /** The lower part of the page: what is selected, its process's table, the events. */
 export function Drawer() {
   const app = useApp();
   const { tab } = app.state;
-  const [height, setHeight] = useState(() => Math.round(Math.max(160, innerHeight * 0.36)));
-  const grip = useRef<{ y: number; height: number } | undefined>(undefined);
+  const { drawer } = app.state;
+  const [first] = useState(() => Math.round(Math.max(160, innerHeight * 0.36)));
+  // What was dragged lasts, wherever one was meanwhile.
   const most = () => Math.max(LEAST, innerHeight - 220);
-  const resize = (to: number) => setHeight(Math.min(most(), Math.max(LEAST, Math.round(to))));
-
-  // A window that became lower, or a page that is zoomed, has less room.
-  useEffect(() => {
-    const onResize = () => setHeight((now) => Math.min(Math.max(LEAST, innerHeight - 220), now));
-    addEventListener("resize", onResize);
-    return () => removeEventListener("resize", onResize);
-  }, []);
+  const height = Math.min(most(), drawer.value ?? first);
+  const grip = useRef<{ y: number; height: number } | undefined>(undefined);
+  const resize = (to: number) => (drawer.value = Math.min(most(), Math.max(LEAST, Math.round(to))));
 
   // In a narrow window not all tabs are in sight.
   useLayoutEffect(() => {
@@ -69,13 +68,13 @@ export function Drawer() {
         aria-valuemax={most()}
         tabIndex={0}
         onKeyDown={(event) => {
-          if (event.key === "ArrowUp") resize(height + STEP);
-          else if (event.key === "ArrowDown") resize(height - STEP);
+          if (event.key === "ArrowUp") resize(shownAt(event.currentTarget) + STEP);
+          else if (event.key === "ArrowDown") resize(shownAt(event.currentTarget) - STEP);
           else return;
           event.preventDefault();
         }}
         onPointerDown={(event) => {
-          grip.current = { y: event.clientY, height };
+          grip.current = { y: event.clientY, height: shownAt(event.currentTarget) };
           event.currentTarget.setPointerCapture(event.pointerId);
         }}
         onPointerMove={(event) => {

@@ -1,4 +1,5 @@
 import { visible } from "../base/escape.ts";
+import { REFUSED } from "../interact/state.ts";
 import { useApp } from "./context.ts";
 
 /** Says why there is nothing to see, and what to do about it. */
@@ -7,24 +8,23 @@ export function Empty() {
   app.state.version.value;
   const link = app.state.link.value;
   const { rows, hidden } = app.state.rows.value;
+  // What is there already stays usable; a notice says why nothing comes any more.
+  if (rows.length > 0) return null;
   if (link === "refused") {
     return (
       <div class="empty">
-        <h2>This page may not read the session</h2>
-        <p>
-          Its token is missing or spent. Open the URL that <code>sockreel</code> printed, or start it again
-          for a new one.
-        </p>
+        <h2>{REFUSED.what}</h2>
+        <p>{REFUSED.help}</p>
       </div>
     );
   }
-  if (rows.length > 0) return null;
   if (hidden > 0) {
     // What fits may be in what has not been looked at yet.
     if (app.filtering.searching) return null;
+    const what = app.state.mode.value === "listeners" ? "listener" : "row";
     return (
       <div class="empty">
-        <h2>The filter hides all {hidden} rows</h2>
+        <h2>The filter hides {hidden === 1 ? `the only ${what}` : `all ${hidden} ${what}s`}</h2>
         <p>
           <button type="button" onClick={() => app.filtering.set("")}>
             Clear the filter

@@ -13,7 +13,10 @@ const STILL_MS = 200;
 
 const known = (n: number) => (n === NONE || Number.isNaN(n) ? Number.NEGATIVE_INFINITY : n);
 
-const COLUMNS: readonly { readonly title: string; readonly key: (row: EventRow) => number | string }[] = [
+const COLUMNS: readonly {
+  readonly title: string;
+  readonly key: (row: EventRow, app: App) => number | string;
+}[] = [
   { title: "Number", key: ({ seq }) => seq },
   { title: "Time", key: ({ t }) => t },
   { title: "Process", key: ({ pid }) => pid },
@@ -21,7 +24,7 @@ const COLUMNS: readonly { readonly title: string; readonly key: (row: EventRow) 
   { title: "fd", key: ({ fd }) => known(fd) },
   { title: "Result", key: (row) => row.text("error") || `~${known(row.ret)}` },
   { title: "Took", key: ({ dur }) => known(dur) },
-  { title: "What", key: what },
+  { title: "What", key: (row, app) => what(app, row) },
 ];
 
 /** Events in the order of a column. */
@@ -43,6 +46,8 @@ export function EventList() {
   const paused = state.paused.value;
   const rows = paused ? rowsUntil(log, paused.t) : log.rows;
   const filtered = state.eventFilter.value.trim() !== "";
+  // Nothing could be read: neither that nothing fits nor that there is more is known.
+  const unread = rows === 0 && feed.problem.value !== undefined;
   const at = feed.at.value;
   const cursor = state.cursor.value;
   useEffect(() => {
@@ -62,7 +67,7 @@ export function EventList() {
     if (ordered?.column === column && ordered.down) setOrder(undefined);
     else {
       const down = ordered?.column === column;
-      setOrder({ log, column, down, numbers: log.ordered(key, down) });
+      setOrder({ log, column, down, numbers: log.ordered((row) => key(row, app), down) });
     }
   };
   return (
@@ -70,7 +75,7 @@ export function EventList() {
       <div class="bar">
         <input
           type="search"
-          placeholder="event:accept pid:812"
+          placeholder="Filter events:  event:accept  pid:812"
           aria-label="Filter events"
           aria-invalid={feed.problem.value !== undefined}
           value={state.eventFilter.value}
@@ -82,13 +87,13 @@ export function EventList() {
             }, TYPING_MS);
           }}
         />
-        <span class="muted">{told(app, filtered)}</span>
-        {feed.hasOlder && (
+        {!unread && <span class="muted">{told(app, filtered)}</span>}
+        {!unread && feed.hasOlder && (
           <button type="button" disabled={feed.loading.value} onClick={() => void feed.older()}>
             Load older
           </button>
         )}
-        {feed.hasNewer && (
+        {!unread && feed.hasNewer && (
           <button type="button" disabled={feed.loading.value} onClick={() => void feed.newer()}>
             Load newer
           </button>
@@ -115,7 +120,7 @@ export function EventList() {
           </span>
         )}
       </div>
-      {rows === 0 ? (
+      {unread ? null : rows === 0 ? (
         <p class="hint">
           {feed.loading.value
             ? "Reading events…"
@@ -228,7 +233,7 @@ function Line({ row }: { readonly row: EventRow | Gap | undefined }) {
         {Number.isNaN(row.dur) ? "" : duration(row.dur)}
       </span>
       <span role="cell">
-        <bdi>{what(row)}</bdi>
+        <bdi title={socket || undefined}>{what(app, row)}</bdi>
       </span>
     </>
   );
@@ -247,18 +252,21 @@ function Failed({ row }: { readonly row: EventRow }) {
   );
 }
 
-function what(row: EventRow): string {
+/** In the words of other tools where there are any; the tracer's own name of a socket only where nothing else is known. */
+function what(app: App, row: EventRow): string {
   const parts: string[] = [];
   const local = row.text("local");
   const peer = row.text("peer");
   if (row.text("event") === "lost") parts.push(`${count(row.count)} records lost`);
-  if (row.text("socket")) parts.push(row.text("socket"));
   if (local && peer) parts.push(`${visible(local)} ↔ ${visible(peer)}`);
   else if (local || peer) parts.push(visible(local || peer));
-  if (row.text("listener")) parts.push(`from ${row.text("listener")}`);
+  const from = row.text("listener");
+  const listener = app.session.entities.sockets.get(from)?.local ?? from;
+  if (listener && listener !== local) parts.push(`from ${visible(listener)}`);
   if (!Number.isNaN(row.wait)) parts.push(`waited ${duration(row.wait)}`);
   const detail = row.text("detail");
   if (detail) parts.push(visible(detail));
+  if (parts.length === 0 && row.text("socket")) parts.push(row.text("socket"));
   return parts.join(", ");
 }
 

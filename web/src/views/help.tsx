@@ -15,6 +15,10 @@ const POINTER: readonly (readonly [string, string])[] = [
   ["↑ ↓ Home End on a row", "Move between rows; Enter selects"],
 ];
 
+/** What keys do, each with all that do so. */
+const MEANINGS = new Map<string, string[]>();
+for (const { does, shown } of KEYS) MEANINGS.set(does, [...(MEANINGS.get(does) ?? []), shown]);
+
 /** Keys, filters, and what this session can and cannot tell. */
 export function Help() {
   const app = useApp();
@@ -67,12 +71,14 @@ export function Help() {
               </th>
               <td>Find a command, a process or a socket</td>
             </tr>
-            {KEYS.map((key) => (
-              <tr key={key.shown}>
+            {[...MEANINGS].map(([does, keys]) => (
+              <tr key={does}>
                 <th scope="row">
-                  <kbd>{key.shown}</kbd>
+                  {keys.map((key) => (
+                    <kbd key={key}>{key}</kbd>
+                  ))}
                 </th>
-                <td>{key.does}</td>
+                <td>{does}</td>
               </tr>
             ))}
           </tbody>

@@ -184,6 +184,7 @@ function Chart({ queue, at }: { readonly queue: Queue; readonly at: number }) {
   const app = useApp();
   const { listener } = queue;
   const { start, end } = app.viewport;
+  const { clock } = app.session;
   const until = Math.min(end, at);
   const scale = new TimeScale(start, end, WIDTH);
   const counted = levels(app.session.entities.children(listener.id), start, Math.max(start, until));
@@ -205,8 +206,8 @@ function Chart({ queue, at }: { readonly queue: Queue; readonly at: number }) {
   return (
     <figure class="queuechart">
       <figcaption>
-        <bdi>{name}</bdi>: at most {count(longest)} waited in the time in sight; limit {limit}, and the queue
-        holds one more than that
+        <bdi>{name}</bdi>: at most {count(longest)} waited from {clock.timeOfDay(start, 1e9)} to{" "}
+        {clock.timeOfDay(end, 1e9)}, the time in sight; limit {limit}, and the queue holds one more than that
       </figcaption>
       <svg
         role="img"

@@ -128,7 +128,7 @@ function ofLane(entities: Entities, row: LaneRow, edge: number): Draft {
     chip: phaseWord(phase),
     tone: child && !gone ? tone(child, edge) : "gone",
     name: child ? address(child.peer) : "",
-    tail: row.children.length > 1 ? `${count(row.children.length)} one after another` : "",
+    tail: row.children.length > 1 ? `last of ${count(row.children.length)}` : "",
     alarm: undefined,
     faint: gone,
     expanded: undefined,

@@ -52,6 +52,8 @@ function Parts() {
     return step.value;
   }, [app]);
   const long = (summary.to - summary.from) / PARTS;
+  // Parts of a few seconds do not begin at whole ones.
+  const step = long < 10e9 ? Math.min(long, 1e6) : long;
   return (
     <table>
       <thead>
@@ -82,7 +84,7 @@ function Parts() {
                     app.frames.request();
                   }}
                 >
-                  {session.clock.timeOfDay(from, long)}
+                  {session.clock.timeOfDay(from, step)}
                 </button>
               </th>
               <td class="num">{count(summary.changes[i] ?? 0)}</td>

@@ -127,9 +127,10 @@ function Counters() {
 
 function RowFilter() {
   const app = useApp();
-  const { filter, rows } = app.state;
+  const { filter, mode, rows } = app.state;
   const problem = app.filtering.problem;
   const { slots, hidden } = rows.value;
+  const what = `${mode.value === "listeners" ? "listener" : "row"}${slots === 1 ? "" : "s"}`;
   return (
     <span class="filter">
       <input
@@ -144,7 +145,7 @@ function RowFilter() {
         onInput={(event) => app.filtering.set(event.currentTarget.value)}
       />
       <span id="row-filter-note" class={problem ? "note problem" : "note"}>
-        {problem ?? (filter.value.trim() ? `${slots - hidden} of ${slots}` : `${slots} rows`)}
+        {problem ?? (filter.value.trim() ? `${slots - hidden} of ${slots}` : `${slots} ${what}`)}
       </span>
     </span>
   );
@@ -155,7 +156,9 @@ function Share() {
   const app = useApp();
   const [open, setOpen] = useState(false);
   const box = useRef<HTMLSpanElement>(null);
-  const what = app.state.range.value ? "the measured range" : "everything that is kept";
+  const range = app.state.range.value !== undefined;
+  const what = range ? "the measured range" : "everything that is kept";
+  const events = range ? "the measured range's events" : "all kept events";
   useEffect(() => {
     if (!open) return undefined;
     const outside = (event: Event) => {
@@ -197,7 +200,7 @@ function Share() {
             Save {what} as one HTML file <kbd>X</kbd>
           </button>
           <button type="button" onClick={choose(() => app.exporting.lines())}>
-            Save the events of {what} as JSON Lines
+            Save {events} as JSON Lines
           </button>
         </div>
       )}
@@ -222,7 +225,10 @@ function GoTo() {
         if (event.key !== "Enter") return;
         const done = app.moments.goTo(event.currentTarget.value);
         setWrong(!done);
-        if (done) event.currentTarget.blur();
+        if (!done) return;
+        // It is done: the time cursor moves on from there, and has its own label.
+        event.currentTarget.value = "";
+        event.currentTarget.blur();
       }}
     />
   );
@@ -254,7 +260,7 @@ function ViewButtons() {
             onClick={() => app.togglePause()}
           >
             {paused ? "Paused" : "Pause"}
-            {paused && <span class="badge">+{count(since)}</span>}
+            {since > 0 && <span class="badge">+{count(since)}</span>}
           </button>
         </>
       )}

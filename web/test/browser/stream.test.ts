@@ -108,6 +108,8 @@ test("a page without access says how to get it", async () => {
       server.refuses = true;
       server.cut();
       await page.getByText("Open the URL that").waitFor();
+      // What is there already stays in sight and can be used.
+      expect(await page.locator(".empty").count()).toBe(0);
       expect(await link(page)).toBe("refused");
     },
     CUT,

@@ -16,6 +16,9 @@ export function OfDescriptor({
   readonly socket: Socket | undefined;
 }) {
   const app = useApp();
+  // When it was opened is not known: it was there when tracing began.
+  const before = descriptor.opened_by === "snapshot";
+  const atLeast = before ? "at least " : "";
   return (
     <div class="card">
       <h2>
@@ -26,14 +29,16 @@ export function OfDescriptor({
           <bdi>{holds(descriptor, socket)}</bdi>
         </Fact>
         <Fact name="Opened">
-          <Moment t={descriptor.opened} /> by {descriptor.opened_by}
+          {before ? "before tracing began, " : ""}
+          <Moment t={descriptor.opened} />
+          {!before && ` by ${descriptor.opened_by}`}
         </Fact>
         <Fact name={descriptor.closed === null ? "Open for" : "Closed"}>
           {descriptor.closed === null ? (
-            duration(app.edge - descriptor.opened)
+            atLeast + duration(app.edge - descriptor.opened)
           ) : (
             <>
-              <Moment t={descriptor.closed} /> by {descriptor.closed_by}, after{" "}
+              <Moment t={descriptor.closed} /> by {descriptor.closed_by}, after {atLeast}
               {duration(descriptor.closed - descriptor.opened)}
             </>
           )}

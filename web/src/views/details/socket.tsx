@@ -48,7 +48,7 @@ export function OfSocket({ socket, table }: { readonly socket: Socket; readonly 
             {socket.wait_ns !== null && <> after waiting {duration(socket.wait_ns)}</>}
           </Fact>
         )}
-        {spokenAt(socket, app.edge) && <Fact name="Spoken">{spoken(socket, app.edge)}</Fact>}
+        {spokenAt(socket, app.edge) && <Fact name="Protocol">{spoken(socket, app.edge)}</Fact>}
         {socket.closed_first !== null && (
           <Fact name="Closed first by">{socket.closed_first === "peer" ? "the peer" : "this side"}</Fact>
         )}
