@@ -15,6 +15,8 @@ beforeAll(async () => {
 afterAll(() => browser.close());
 
 async function on(story: Story, look: (opened: Opened) => Promise<void>): Promise<void> {
+  // What the answers cannot know, the session does not know either.
+  story.session.lose(17);
   const opened = await open(browser, story.session);
   opened.server.answers = answersOf(story);
   try {

@@ -12,21 +12,26 @@ beforeAll(async () => {
 });
 afterAll(() => browser.close());
 
-/** Where an instant is on a process's row, in the middle of its height; the rows stand still meanwhile. */
-async function placeOf(page: Page, process: string, t: number): Promise<{ x: number; y: number }> {
+/** Where an instant is on the row of a process's slot, in the middle of its height; the rows stand still meanwhile. */
+async function placeOf(
+  page: Page,
+  process: string,
+  fd: number,
+  t: number,
+): Promise<{ x: number; y: number }> {
   await page.keyboard.press("Space");
   const lanes = page.locator(".lanes");
   const [x, y] = await lanes.evaluate(
-    (area, { process, t }) => {
+    (area, { process, fd, t }) => {
       const { sockreel } = globalThis as unknown as { sockreel: App };
       const { rows } = sockreel.state.rows.value;
-      const row = rows.find((one) => one.kind === "process" && one.process.id === process);
-      if (!row) throw new Error(`no row of ${process}`);
+      const row = rows.find((one) => one.kind === "slot" && one.process.id === process && one.slot.fd === fd);
+      if (!row) throw new Error(`no row of fd ${fd} of ${process}`);
       sockreel.revealRow(row);
       const scale = sockreel.viewport.scale(area.clientWidth);
       return [scale.x(t), row.y + row.height / 2 - sockreel.state.scroll.value] as const;
     },
-    { process, t },
+    { process, fd, t },
   );
   const box = await lanes.boundingBox();
   if (!box) throw new Error("no lanes");
@@ -36,12 +41,13 @@ async function placeOf(page: Page, process: string, t: number): Promise<{ x: num
 test("a click on the cross of a failed call leads to its explanation", async () => {
   const session = busy();
   const failed = session.lines.findLast(({ error }) => error === "ECONNREFUSED");
-  if (!failed?.process || failed.t === undefined) throw new Error("nothing failed");
+  if (!failed?.process || failed.fd === undefined || failed.t === undefined)
+    throw new Error("nothing failed");
   const opened = await open(browser, session);
   const { page } = opened;
   try {
     await page.locator('[role=row][data-state="listening"]').first().waitFor();
-    const { x, y } = await placeOf(page, failed.process, failed.t);
+    const { x, y } = await placeOf(page, failed.process, failed.fd, failed.t);
     // Its process has more cards than there is room for, and one is at the end of them.
     await page.locator(`[role=row][aria-level="1"][data-process="${failed.process}"]`).click();
     await page.keyboard.press("1");

@@ -38,7 +38,7 @@ export function answersOf({ session, master, worker, listener, open }: Story): A
   const party = ({ id, pid, comm }: Process): Party => ({ process: id, pid, comm });
   const basis: Basis = {
     at: when(session.now),
-    scope: "-- nginx and its children",
+    scope: session.info.selection,
     caveats: ["17 events were lost: what they would have told may be missing."],
   };
   const holder = (

@@ -8,12 +8,12 @@ export function busy(id = "busy"): FakeSession {
   const session = new FakeSession(id);
   const slow = session.process(2000, "slow-server");
   session.open(slow, 0, "char_device", "/dev/null", "snapshot");
-  const queue = session.listen(slow, 3, "0.0.0.0:8080");
-  Object.assign(queue, { backlog: 8, queue_limit: 8 });
+  const queue = session.listen(slow, 3, "0.0.0.0:8080", 8);
   const full = session.process(2001, "leaky", { fd_limit: 48 });
   const listener = session.listen(full, 3, "[::]:5432");
   const failing = session.process(2002, "failing");
   session.listen(failing, 4, "127.0.0.1:9100");
+  session.socket(failing, 7);
   const child = session.fork(full, 2003);
   session.open(child, 20, "file", "/var/lib/shared", "pass");
   const waiting = [];

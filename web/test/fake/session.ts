@@ -62,7 +62,7 @@ export class FakeSession {
       version: "0.1.0",
       session: this.id,
       source: this.source,
-      selection: "-- nginx and its children",
+      selection: "all processes",
       t0_ns: T0_NS,
       now: this.now,
       attached: ["fentry:inet_csk_accept", "raw_tp:sched_process_fork"],
@@ -108,7 +108,14 @@ export class FakeSession {
     process.ended = this.now;
     process.status = 0;
     for (const descriptor of this.descriptors.values()) {
-      if (descriptor.table === process.table && descriptor.closed === null) this.#empty(descriptor, "exit");
+      if (descriptor.table !== process.table || descriptor.closed !== null) continue;
+      this.#empty(descriptor, "exit");
+      const socket = this.sockets.get(descriptor.socket ?? "");
+      if (socket?.holders === 0) {
+        socket.closed_first ??= "local";
+        socket.ended = this.now;
+        if (socket.steps.at(-1)?.phase !== "closed") this.step(socket, "closed", "CLOSE");
+      }
     }
     this.#touch(process.id);
     this.#line(process, { event: "exit", via: "exit", status: 0 });
@@ -145,7 +152,7 @@ export class FakeSession {
     return socket;
   }
 
-  listen(process: Process, fd: number, local: string): Socket {
+  listen(process: Process, fd: number, local: string, backlog = 511): Socket {
     const socket = this.socket(process, fd);
     this.pass(2);
     socket.local = local;
@@ -161,7 +168,7 @@ export class FakeSession {
       dur_ns: 900,
     });
     this.pass(2);
-    Object.assign(socket, { backlog: 511, queue_len: 0, queue_limit: 511 });
+    Object.assign(socket, { backlog, queue_len: 0, queue_limit: backlog });
     this.step(socket, "listening", "LISTEN");
     this.#line(process, {
       event: "listen",
@@ -170,7 +177,7 @@ export class FakeSession {
       ret: 0,
       socket: socket.id,
       local,
-      backlog: 511,
+      backlog,
       dur_ns: 700,
     });
     return socket;
