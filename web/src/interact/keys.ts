@@ -177,14 +177,16 @@ function typing(target: EventTarget | null): boolean {
 
 /** Runs the command of a key press, if it is one. */
 export function press(app: App, event: KeyboardEvent): void {
-  if (app.state.palette.peek() || app.state.strip.peek() || app.state.key.peek()) return;
+  if (app.state.palette.peek() || app.state.strip.peek()) return;
   // Ctrl+Shift+P is taken by some browsers, F1 by none that lets a page have it.
   if (event.code === "F1" || ((event.ctrlKey || event.metaKey) && !event.altKey && event.code === "KeyP")) {
     event.preventDefault();
     app.state.help.value = false;
+    app.state.key.value = false;
     app.state.palette.value = true;
     return;
   }
+  if (app.state.key.peek()) return;
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
   if (typing(event.target)) {
     if (event.code === "Escape") (event.target as HTMLElement).blur();

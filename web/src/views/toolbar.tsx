@@ -158,7 +158,7 @@ function Share() {
   const box = useRef<HTMLSpanElement>(null);
   const range = app.state.range.value !== undefined;
   const what = range ? "the measured range" : "everything that is kept";
-  const events = range ? "the measured range's events" : "all kept events";
+  const events = range ? "the events of the measured range" : "all kept events";
   useEffect(() => {
     if (!open) return undefined;
     const outside = (event: Event) => {

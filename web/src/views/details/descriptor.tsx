@@ -47,8 +47,8 @@ export function OfDescriptor({
         <Fact name="Inode">
           {descriptor.ino} <span class="muted">on</span> {descriptor.dev}
         </Fact>
-        <Fact name="Open file">
-          {descriptor.file} <span class="muted">({descriptor.id})</span>
+        <Fact name="Names in the API">
+          {descriptor.id}, open file {descriptor.file}
         </Fact>
       </dl>
     </div>

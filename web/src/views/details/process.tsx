@@ -19,7 +19,6 @@ export function OfProcess({ process }: { readonly process: Process }) {
           <bdi>{processName(process)}</bdi>
         </h2>
         <dl class="facts">
-          <Fact name="Identity">{process.id}</Fact>
           {process.exe !== null && (
             <Fact name="Program">
               <bdi>{visible(process.exe)}</bdi>
@@ -37,8 +36,7 @@ export function OfProcess({ process }: { readonly process: Process }) {
           )}
           <Fact name="Descriptors">
             {count(open)}
-            {process.fd_limit === null ? "" : ` of at most ${count(process.fd_limit)}`} in table{" "}
-            {process.table}
+            {process.fd_limit === null ? "" : ` of at most ${count(process.fd_limit)}`}
           </Fact>
           <Fact name="Standing">
             {standing(process)}
@@ -48,6 +46,9 @@ export function OfProcess({ process }: { readonly process: Process }) {
                 since <Moment t={process.since} />
               </>
             )}
+          </Fact>
+          <Fact name="Names in the API">
+            {process.id}, table {process.table}
           </Fact>
         </dl>
       </div>

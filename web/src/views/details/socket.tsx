@@ -14,7 +14,7 @@ export function OfSocket({ socket, table }: { readonly socket: Socket; readonly 
   return (
     <div class="card">
       <h2>
-        {socketKind(socket)} socket {socket.id}{" "}
+        {socketKind(socket)} socket{" "}
         {step && <span class={`chip ${look(step).role.replace("_", "-")}`}>{phaseWord(step.phase)}</span>}
       </h2>
       <dl class="facts">
@@ -59,6 +59,7 @@ export function OfSocket({ socket, table }: { readonly socket: Socket; readonly 
           </Fact>
         )}
         <Fact name="Network namespace">{socket.netns}</Fact>
+        <Fact name="Name in the API">{socket.id}</Fact>
       </dl>
     </div>
   );
