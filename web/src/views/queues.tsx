@@ -72,7 +72,7 @@ export function Queues() {
             { title: "Full queue", key: ({ known }) => known?.drops?.queue_full_max ?? -1 },
             { title: "Other drops", key: ({ known }) => known?.drops?.other_max ?? -1 },
             { title: "Accepted", key: ({ state }) => state.accepted },
-            { title: "Backlog asked", key: ({ listener }) => listener.backlog ?? -1 },
+            { title: "Backlog", key: ({ listener }) => listener.backlog ?? -1 },
           ]}
           row={(queue) => <Line queue={queue} at={at} />}
         />

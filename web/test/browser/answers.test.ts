@@ -101,7 +101,7 @@ test("the queues view tells percentiles, drops, a stuck acceptor and who waits",
       "Full queue": "4 to 6",
       "Other drops": "3 to 5",
       Accepted: "14",
-      "Backlog asked": "511",
+      Backlog: "511",
     });
     expect(cells.length).toBe(heads.length);
     expect(server.asked).toContain("queues");

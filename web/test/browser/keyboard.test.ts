@@ -90,6 +90,7 @@ test("another kind of rows, by the list and by its key", async () => {
     await page.keyboard.press("Escape");
     await page.keyboard.press("i");
     await expect.poll(() => announced(page), PATIENCE).toBe("Rows are listeners now.");
+    expect(await page.locator("#row-filter-note").textContent()).toBe("1 listener");
     await tabTo(page, /^tcp listener|listening on|127\.0\.0\.1:80/);
     expect(await page.evaluate(() => document.activeElement?.getAttribute("role"))).toBe("row");
   });

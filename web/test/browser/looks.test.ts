@@ -110,6 +110,8 @@ const STATES: Readonly<
     session: () => nginx("broken").session,
     reach: async (opened) => {
       await settled(opened);
+      // What the page brings itself is there a moment later.
+      await opened.page.waitForLoadState("networkidle");
       await opened.server.stop();
       await opened.page.locator('.connection[data-link="away"]').waitFor();
     },

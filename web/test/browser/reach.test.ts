@@ -59,6 +59,13 @@ test("in 320 pixels, as at 400 %, the filter and the tables are usable", async (
     await filter.fill("state:listening");
     await expect.poll(() => page.locator('[role=row][aria-level="2"]').count(), PATIENCE).toBe(2);
     await filter.fill("");
+    // Who listens where can be read, and whose it is.
+    const cut = await page
+      .locator('[role=row][data-state="listening"] .name, [role=row][data-pid="811"] .name')
+      .evaluateAll((all) =>
+        all.filter((name) => name.scrollWidth > name.clientWidth).map((name) => name.textContent),
+      );
+    expect(cut).toEqual([]);
     for (const [name, rows] of [
       ["Descriptors", ".fds"],
       ["Events", ".eventrows"],

@@ -21,6 +21,7 @@ test("the row filter hides, counts, complains and is cleared", async () => {
     expect(await note.textContent()).toMatch(/^2 of \d+$/);
     await page.keyboard.type("x");
     await page.getByText(/^The filter hides all \d+ rows$/).waitFor();
+    await page.getByText("The filter of rows hides every process.").waitFor();
     await page.getByRole("button", { name: "Clear the filter" }).click();
     await expect.poll(() => slots.count(), PATIENCE).toBeGreaterThan(10);
     await page.locator("#row-filter").fill("prot:443");

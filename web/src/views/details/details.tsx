@@ -23,7 +23,9 @@ export function Details() {
   if (!selection) {
     return (
       <p class="hint">
-        Select a row, a bar or an accept mark to see its whole life. Keys: ↑ ↓ and Enter on rows.
+        {app.state.rows.value.rows.length === 0
+          ? "There is nothing to select yet."
+          : "Select a row, a bar or an accept mark to see its whole life. Keys: ↑ ↓ and Enter on rows, K for what all marks mean."}
       </p>
     );
   }
