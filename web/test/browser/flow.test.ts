@@ -355,6 +355,13 @@ test("three places to start: the fullest queue, the fullest table, the most erro
     expect(await start("queue").textContent()).toBe("3/511 queued on 127.0.0.1:80");
     expect(await start("limit").textContent()).toBe("12/1,024 fds of nginx 812");
     expect(await start("errors").textContent()).toBe("1 failed in nginx 811");
+    // They tell what the rows' heads tell, wherever the time cursor is.
+    const ruler = await page.locator(".lanes").boundingBox();
+    await page.mouse.click((ruler?.x ?? 0) + 60, (ruler?.y ?? 0) + 12);
+    await page.locator("[data-instant=cursor]").waitFor();
+    expect(await start("limit").textContent()).toBe("12/1,024 fds of nginx 812");
+    const head = page.locator(`[role=row][data-pid="812"] .tail`);
+    expect(await head.textContent()).toBe("12 / 1,024 fds");
     await start("queue").click();
     await page.locator('[role=row][aria-selected="true"][data-state="listening"]').waitFor();
     await start("errors").click();

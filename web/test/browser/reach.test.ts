@@ -82,6 +82,33 @@ test("in 320 pixels, as at 400 %, the filter and the tables are usable", async (
   }
 });
 
+test("in a low window, as at 200 %, rows and the lower part share what there is, and come back as they were", async () => {
+  const story = nginx("low", "recording");
+  const opened = await open(browser, story.session);
+  const { page } = opened;
+  try {
+    await page.setViewportSize({ width: 800, height: 900 });
+    await begun(opened);
+    const high = async (part: string) => (await page.locator(part).boundingBox())?.height ?? 0;
+    const grip = page.getByRole("separator", { name: "Height of the lower part" });
+    await grip.press("ArrowUp");
+    const chosen = await high(".drawer");
+    await page.setViewportSize({ width: 800, height: 450 });
+    await expect.poll(() => high(".drawer"), PATIENCE).toBeLessThan(chosen);
+    expect(await high(".stage")).toBeGreaterThanOrEqual(148);
+    const bottom = await page.locator(".drawer").evaluate((part) => part.getBoundingClientRect().bottom);
+    expect(bottom).toBeLessThanOrEqual(450);
+    await page.setViewportSize({ width: 800, height: 900 });
+    await page.keyboard.press("e");
+    await page.locator(".sentence strong").waitFor();
+    await page.keyboard.press("e");
+    await expect.poll(() => high(".drawer"), PATIENCE).toBe(chosen);
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
+
 test("what is older than what is kept is said to be incomplete", async () => {
   const story = nginx("kept", "recording");
   story.session.keptSince = 20e9;
