@@ -5,7 +5,7 @@ use crate::{
     harness::{Api, Group, Server, wait_for},
     listeners::{Program, serve},
 };
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
 
@@ -186,4 +186,71 @@ fn both_ends_of_what_redis_cli_asks_redis() -> Result<()> {
     ensure!(client["retransmits"] == 0 && server["retransmits"] == 0, "{pair}");
     ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
     Ok(())
+}
+
+/// A pair of datagram sockets, of which one is closed; the other sends, and with that is connected no more. Another one that never
+/// was connected sends to a name that nobody has, which changes nothing.
+const LET_DOWN: &str = "
+import errno, os, socket, sys
+one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+lone = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+print(os.fstat(one.fileno()).st_ino, flush=True)
+sys.stdin.readline()
+closed = other.fileno()
+other.close()
+failed = []
+for send in (lambda: one.send(b'x'), lambda: os.write(one.fileno(), b'x'), lambda: lone.sendto(b'x', '\\0nobody-%d' % os.getpid())):
+    try:
+        send()
+    except OSError as error:
+        failed.append(errno.errorcode[error.errno])
+print('[%s, %d, %d]' % (repr(failed).replace(chr(39), chr(34)), one.fileno(), closed), flush=True)
+sys.stdin.readline()
+";
+
+#[test]
+fn a_send_that_finds_the_other_end_gone_is_told() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (mut program, ino) = Program::start(LET_DOWN, false)?;
+    let mut serve = serve(dir.path(), program.pid(), &["--check", "off"])?;
+    let api = serve.api()?;
+    wait_for("the connection", || {
+        let step = last_step(&api, &ino)?;
+        ensure!(step["state"] == "ESTAB" && step["phase"] == "connected", "{step}");
+        Ok(())
+    })?;
+    let said = program.tell()?;
+    // The second one finds a socket that is not connected.
+    ensure!(said[0] == json!(["ECONNREFUSED", "ENOTCONN", "ECONNREFUSED"]), "{said}");
+    let shown = Command::new("ss").args(["-Hxa"]).output()?;
+    let shown = String::from_utf8(shown.stdout)?;
+    let line = shown.lines().find(|line| line.contains(&ino.to_string())).context("not in ss")?;
+    ensure!(line.split_whitespace().nth(1) == Some("UNCONN"), "ss shows {line}");
+    wait_for("the end of the connection", || {
+        let step = last_step(&api, &ino)?;
+        ensure!(step["state"] == "UNCONN" && step["phase"] == "closed", "{step}");
+        Ok(())
+    })?;
+    let events = api.events()?;
+    let states: Vec<&Value> = events.iter().filter(|event| event["event"] == "state").collect();
+    let [told] = states.as_slice() else { bail!("{states:?}") };
+    ensure!(told["from"] == "ESTAB" && told["to"] == "UNCONN" && told["error"] == "ECONNREFUSED", "{told}");
+    let explain = &told["explain"];
+    let close = events.iter().find(|event| event["event"] == "close" && event["fd"] == said[2]);
+    let close = close.context("no close")?;
+    ensure!(explain["cause"] == "peer_gone", "{told}");
+    ensure!(
+        explain["events"].as_array().is_some_and(|events| events.contains(&close["seq"])),
+        "{told}, not {close}"
+    );
+    ensure!(serve.interrupt()?.code == 0, "serve did not end well");
+    Ok(())
+}
+
+/// The last step of the socket with an inode.
+fn last_step(api: &Api, ino: &Value) -> Result<Value> {
+    let sockets = api.get("sockets")?["sockets"].as_array().cloned().unwrap_or_default();
+    let one = sockets.into_iter().find(|socket| socket["ino"].as_str() == Some(&ino.to_string()));
+    let one = one.with_context(|| format!("no socket {ino}"))?;
+    one["steps"].as_array().and_then(|steps| steps.last()).cloned().context("no step")
 }

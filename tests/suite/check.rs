@@ -2,7 +2,6 @@
 
 use crate::{
     harness::{Group, Sockreel, signal_pid, table, wait_for},
-    listeners::{Program, serve},
     tables,
 };
 use anyhow::{Context as _, Result, ensure};
@@ -221,49 +220,4 @@ fn a_daemon_finds_nothing_where_nothing_is_wrong_and_looks_at_no_table_in_proc()
         }
         Ok(())
     })
-}
-
-/// A pair of datagram sockets, of which one is closed; the other sends, and with that is connected no more, which no call tells.
-const LET_DOWN: &str = "
-import errno, os, socket, sys
-one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-print(os.fstat(one.fileno()).st_ino, flush=True)
-sys.stdin.readline()
-other.close()
-try:
-    one.send(b'x')
-except ConnectionRefusedError:
-    print(errno.ECONNREFUSED, flush=True)
-sys.stdin.readline()
-";
-
-#[test]
-fn a_connection_that_a_send_took_away_is_found() -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let (mut program, ino) = Program::start(LET_DOWN, false)?;
-    let mut serve = serve(dir.path(), program.pid(), &["--check", "100ms"])?;
-    let api = serve.api()?;
-    let state = || {
-        let sockets = api.get("sockets")?["sockets"].as_array().cloned().unwrap_or_default();
-        let one = sockets.into_iter().find(|socket| socket["ino"].as_str() == Some(&ino.to_string()));
-        let one = one.with_context(|| format!("no socket {ino}"))?;
-        Ok::<_, anyhow::Error>(one["steps"].as_array().and_then(|steps| steps.last()).cloned())
-    };
-    wait_for("the connection", || {
-        let step = state()?.context("no state")?;
-        ensure!(step["state"] == "ESTAB" && step["phase"] == "connected", "{step}");
-        Ok(())
-    })?;
-    ensure!(program.tell()? == 111, "the send did not fail as it should");
-    let shown = Command::new("ss").args(["-Hxa"]).output()?;
-    let shown = String::from_utf8(shown.stdout)?;
-    let line = shown.lines().find(|line| line.contains(&ino.to_string())).context("not in ss")?;
-    ensure!(line.split_whitespace().nth(1) == Some("UNCONN"), "ss shows {line}");
-    wait_for("the end of the connection", || {
-        let step = state()?.context("no state")?;
-        ensure!(step["state"] == "UNCONN" && step["phase"] == "closed", "{step}");
-        Ok(())
-    })?;
-    ensure!(serve.interrupt()?.code == 0, "serve did not end well");
-    Ok(())
 }

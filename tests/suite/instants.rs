@@ -39,8 +39,6 @@ struct Size {
     listeners: usize,
     /// Sockets that do not block.
     nonblocking: usize,
-    /// Connected datagram sockets of unix that lost their connection by a send after the other end had gone.
-    let_down: usize,
 }
 
 /// What must have been compared of each at least, for each instant: the servers hold as many all the time.

@@ -91,20 +91,8 @@ pub(super) fn differences(
         let (then, now) = known(|socket| socket.peer.clone());
         compare("peer", text("peer"), then, now);
     }
-    // A send that finds the other end gone takes the connection away (`unix_dgram_sendmsg`, net/unix/af_unix.c), and sends are
-    // not traced: what is told is the state before.
-    let alone = text("other_end").is_some_and(|end| !inodes.contains_key(&end)) && one.other_end == 0;
-    if protocol == "unix"
-        && one.ty == Some("dgram")
-        && alone
-        && one.state == "CLOSE"
-        && state_of(state) == "ESTABLISHED"
-    {
-        size.let_down += 1;
-    } else {
-        let (then, now) = known(|socket| Some(socket.state.to_owned()));
-        compare("state", Some(state_of(state).to_owned()), then, now);
-    }
+    let (then, now) = known(|socket| Some(socket.state.to_owned()));
+    compare("state", Some(state_of(state).to_owned()), then, now);
     if family == "unix" && one.other_end != 0 && one.other_end == other.other_end {
         // Its name is what this one has as its peer's.
         if let Some(end) = before.get(&one.other_end) {

@@ -8,7 +8,7 @@ use crate::{
     globals::config,
     kread::{clear, copy, opaque, user, user_bytes, zero},
     maps::{ASKED, ASKED_SCRATCH, IN_FLIGHT, SCRATCH, SYSCALLS, Work, count},
-    probes::{addfd, found, outcome, passed, queue, wanted},
+    probes::{addfd, found, let_down, outcome, passed, queue, wanted},
     sock, table,
     task::{self, Scope},
 };
@@ -125,6 +125,13 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     let number = unsafe { *regs.add(regs::ORIG_AX) };
     let Some(entry) = traced(number) else { return 0 };
     let ret: i64 = ctx.arg(1);
+    if let_down::may_be(entry, ret)
+        && task::scope((bpf_get_current_pid_tgid() >> 32) as u32) == Scope::Whole
+        && !task::in_compat_call()
+    {
+        // SAFETY: as in `Arguments::of`.
+        let_down::tell(unsafe { *regs.add(regs::DI) } as i32);
+    }
     let lacked_destination =
         ret == EDESTADDRREQ && matches!(Class(entry.class), Class::SENDTO | Class::SENDMSG | Class::WRITE);
     if has_no_destination(entry, regs) && !lacked_destination {

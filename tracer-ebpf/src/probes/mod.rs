@@ -27,6 +27,7 @@ mod call;
 mod dropped;
 pub(crate) mod fanotify;
 mod found;
+mod let_down;
 mod listeners;
 mod look;
 mod outcome;

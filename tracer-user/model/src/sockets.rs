@@ -216,8 +216,8 @@ impl Sockets {
             changed = true;
         }
         if socket.steps.last().is_none_or(|step| step.ts <= ts) {
-            // A send to an end that is gone takes the connection away, and is not traced (`unix_dgram_sendmsg`,
-            // net/unix/af_unix.c).
+            // A send to an end that is gone takes the connection away (`unix_dgram_sendmsg`, net/unix/af_unix.c), and is not told
+            // where a ring made it.
             let sends = socket.kind.family == family::UNIX && socket.kind.ty == DGRAM;
             if sends && (kept.state, sock.state) == (state::ESTABLISHED, state::CLOSE) {
                 lifecycle::leave_peer(socket);

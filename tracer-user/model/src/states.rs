@@ -4,7 +4,7 @@ use crate::{
     address::family,
     entity::{Phase, Step},
     event::{EventKind, Via},
-    input::{Followed, Queued, State},
+    input::{Followed, Queued, Sock, State},
     lifecycle,
     names::state,
     session::Session,
@@ -16,7 +16,8 @@ impl Session {
     /// A socket's change of state, told by the kernel.
     pub(crate) fn state(&mut self, stamp: &Stamp, change: &State) {
         let State { task, from, to, error, sock, tcp } = change;
-        if from == to {
+        // Of a unix socket only that it lost its connection is told, of which one that had none has nothing to lose.
+        if from == to || sock.family == family::UNIX && !self.is_connected(sock) {
             return;
         }
         // A connection that is first seen as it completes its handshake is on its way into a queue
@@ -65,6 +66,12 @@ impl Session {
         let last = (*to == state::CLOSE).then(|| self.closed_first(&event)).flatten();
         event.closed_first = decided.or(last);
         self.emit(event);
+    }
+
+    /// Whether a socket is known and was connected last.
+    fn is_connected(&self, sock: &Sock) -> bool {
+        let known = self.world.sockets.find(sock, 0).and_then(|id| self.world.sockets.get(id));
+        known.is_some_and(|kept| kept.state == state::ESTABLISHED)
     }
 
     /// A connection entered an accept queue.

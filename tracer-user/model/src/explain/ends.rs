@@ -52,8 +52,21 @@ impl Session {
         Some(explain.without([Unseen::ReadsAndWrites]))
     }
 
+    /// A send found that the other end of a pair of unix sockets is gone: the event is that send.
+    pub(super) fn let_down(&self, event: &Event) -> Option<Explain> {
+        let mut explain = self.reset(event, Cause::PeerGone)?;
+        explain.unseen.retain(|unseen| *unseen != Unseen::ReadsAndWrites);
+        let own = event.socket.and_then(|id| self.world.sockets.get(id))?;
+        let ended = self.other_end(own).and_then(|peer| peer.socket.ended);
+        explain.ago_ns = ended.map(|ended| between(ended, event.ts));
+        Some(explain)
+    }
+
     /// The other end of a connection on this host, where its process is followed.
     fn other_end(&self, own: &Kept) -> Option<&Kept> {
+        if let Some(end) = own.socket.other_end {
+            return self.world.sockets.get(end);
+        }
         let facing = Ends::of(&own.socket)?.facing();
         self.world.sockets.iter().filter(|kept| Ends::of(&kept.socket) == Some(facing)).last()
     }

@@ -63,6 +63,8 @@ impl Session {
                 let found = may_search.then(|| self.address_taken(event)).flatten();
                 unless_busy(found, Cause::AddressUnknown)
             }
+            // A datagram socket of unix whose other end is gone, by a send (`unix_dgram_sendmsg`, net/unix/af_unix.c).
+            (errno::ECONNREFUSED, EventKind::State) if self.is_unix(event) => self.let_down(event),
             (errno::ECONNREFUSED, _) => {
                 let found = may_search.then(|| self.refused(event)).flatten();
                 unless_busy(found, Cause::NobodyListens)
@@ -93,6 +95,11 @@ impl Session {
             (errno::EINVAL, _) => self.wrong_state(event),
             _ => None,
         }
+    }
+
+    fn is_unix(&self, event: &Event) -> bool {
+        let kept = event.socket.and_then(|id| self.world.sockets.get(id));
+        kept.is_some_and(|kept| kept.socket.kind.family == family::UNIX)
     }
 
     /// A port that takes `CAP_NET_BIND_SERVICE` (ip(7), `ip_unprivileged_port_start`).

@@ -2,7 +2,7 @@
 
 use super::make::{
     Bench, CLOSE, CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK, LISTEN, SYN_RECV, SYN_SENT,
-    accept, call, child, ip, key, listener, named, slot, socket_file, task, tcp, udp, unix, unset,
+    accept, call, child, input, ip, key, listener, named, slot, socket_file, task, tcp, udp, unix, unset,
 };
 use crate::{
     address::Address,
@@ -492,7 +492,7 @@ fn a_state_of_no_process_is_told_all_the_same() {
     let mut bench = Bench::new();
     let none = Task { process: ProcessKey::default(), tid: 0, files: 0 };
     let state = State { task: none, from: ESTABLISHED, to: CLOSE_WAIT, error: 0, sock: child(20), tcp: None };
-    let event = bench.one(&super::make::input(100, Body::State(state)));
+    let event = bench.one(&input(100, Body::State(state)));
     assert_eq!((event.process, event.comm.as_str()), (ProcessKey::default(), ""));
     assert_eq!(bench.session.processes().count(), 0);
     assert_eq!(task(1).process, key(1));
@@ -525,4 +525,35 @@ fn ended_sockets_are_evicted_oldest_first() {
     let kept: Vec<_> = bench.session.sockets().map(|socket| socket.id).collect();
     assert_eq!(kept, [stays, ids[3], ids[4]]);
     assert_eq!(bench.session.changes_since(1, 100).evicted_sockets, ids[..3]);
+}
+
+#[test]
+fn a_send_that_finds_the_other_end_gone_takes_the_connection_away() {
+    let mut bench = Bench::new();
+    let datagram = |n: u64, state: u16| Sock { ty: 2, ..unix(n, state) };
+    let end = |n: u64, other: u64| Sock { peer_sk: 0x5000 + other, ..datagram(n, ESTABLISHED) };
+    let change = |ts, n| {
+        let told = State { task: task(1), from: 1, to: 7, error: 111, sock: datagram(n, 7), tcp: None };
+        input(ts, Body::State(told))
+    };
+    // Of one that is not known to have been connected nothing is told: nobody had the name that it sent to.
+    assert_eq!(bench.session.ingest(&change(150, 9)).len(), 0);
+    let pair = call(200, Syscall::Socketpair, 0)
+        .result(slot(5, socket_file(15)))
+        .result(slot(6, socket_file(16)))
+        .sock(end(1, 2))
+        .sock(end(2, 1));
+    bench.call(pair);
+    bench.closes(300, 6, socket_file(16));
+    let events = bench.session.ingest(&change(400, 1)).to_vec();
+    let [event] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!((event.kind, event.error, event.closed_first), (EventKind::State, Some(111), None));
+    let explain = event.explain.as_ref().unwrap();
+    assert_eq!((explain.cause, explain.ago_ns), (crate::explain::Cause::PeerGone, Some(110)));
+    let id = event.socket.unwrap();
+    let last = bench.socket(id).steps.last().unwrap();
+    assert_eq!((last.phase, last.state, last.error), (Phase::Closed, Some(7), Some(111)));
+    assert_eq!(bench.socket(id).ended, None);
+    // And once only.
+    assert_eq!(bench.session.ingest(&change(500, 1)).len(), 0);
 }
