@@ -1,9 +1,9 @@
-import { useEffect, useRef } from "preact/hooks";
 import { visible } from "../base/escape.ts";
 import { KEYS } from "../interact/keys.ts";
 import { chooseShortcuts } from "../interact/theme.ts";
 import { FILTER_KEYS } from "../layout/filter.ts";
 import { useApp } from "./context.ts";
+import { Dialog } from "./dialog.tsx";
 
 const POINTER: readonly (readonly [string, string])[] = [
   ["Ctrl + wheel", "Zoom at the pointer"],
@@ -22,20 +22,9 @@ for (const { does, shown } of KEYS) MEANINGS.set(does, [...(MEANINGS.get(does) ?
 /** Keys, filters, and what this session can and cannot tell. */
 export function Help() {
   const app = useApp();
-  const dialog = useRef<HTMLDialogElement>(null);
-  const open = app.state.help.value;
-  useEffect(() => {
-    if (open) dialog.current?.showModal();
-    else dialog.current?.close();
-  }, [open]);
   const info = app.session.info;
   return (
-    <dialog
-      ref={dialog}
-      class="help"
-      aria-labelledby="help-title"
-      onClose={() => (app.state.help.value = false)}
-    >
+    <Dialog shown={app.state.help} class="help" aria-labelledby="help-title">
       <div class="title">
         <h2 id="help-title">Keys and session</h2>
         <span class="group">
@@ -127,6 +116,6 @@ export function Help() {
           )}
         </div>
       </div>
-    </dialog>
+    </Dialog>
   );
 }

@@ -1,30 +1,25 @@
-import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { palette } from "../interact/theme.ts";
 import { type Entry, legend } from "../layout/legend.ts";
 import { Canvas2dRenderer } from "../render/canvas2d.ts";
 import { drawOverview } from "../render/overview.ts";
 import { useApp } from "./context.ts";
+import { Dialog } from "./dialog.tsx";
 
 /** What the lanes and the strip draw, each piece drawn by what draws them. */
 export function Legend() {
   const app = useApp();
-  const dialog = useRef<HTMLDialogElement>(null);
   const { key } = app.state;
-  const open = key.value;
-  useEffect(() => {
-    if (open) dialog.current?.showModal();
-    else dialog.current?.close();
-  }, [open]);
   return (
-    <dialog ref={dialog} class="help key" aria-labelledby="key-title" onClose={() => (key.value = false)}>
+    <Dialog shown={key} class="help key" aria-labelledby="key-title">
       <div class="title">
         <h2 id="key-title">Colours, forms and marks</h2>
         <button type="button" onClick={() => (key.value = false)}>
           Close
         </button>
       </div>
-      {open && <Groups />}
-    </dialog>
+      {key.value && <Groups />}
+    </Dialog>
   );
 }
 

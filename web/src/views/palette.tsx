@@ -1,6 +1,7 @@
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { choices, found } from "../interact/choices.ts";
 import { useApp } from "./context.ts";
+import { Dialog } from "./dialog.tsx";
 
 /** Choices that are offered at a time. */
 const MOST = 50;
@@ -9,23 +10,16 @@ const COMBOBOX: object = { role: "combobox", "aria-expanded": "true", "aria-cont
 /** Finds what one can do or go to by a word of it (the combobox pattern of the W3C ARIA Authoring Practices). */
 export function Palette() {
   const app = useApp();
-  const open = app.state.palette.value;
-  const dialog = useRef<HTMLDialogElement>(null);
-  // Before the next key comes: it is typed into this.
-  useLayoutEffect(() => {
-    if (open) dialog.current?.showModal();
-    else dialog.current?.close();
-  }, [open]);
+  const { palette } = app.state;
   return (
-    <dialog
-      ref={dialog}
+    <Dialog
+      shown={palette}
       class="palette"
       aria-label="Find a command, a process or a socket"
-      onClose={() => (app.state.palette.value = false)}
-      onClick={(event) => event.target === dialog.current && dialog.current?.close()}
+      onClick={(event) => event.target === event.currentTarget && event.currentTarget.close()}
     >
-      {open && <Search />}
-    </dialog>
+      {palette.value && <Search />}
+    </Dialog>
   );
 }
 

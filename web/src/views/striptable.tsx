@@ -1,7 +1,8 @@
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import { count } from "../base/time.ts";
 import { summarizing } from "../layout/overview.ts";
 import { useApp } from "./context.ts";
+import { Dialog } from "./dialog.tsx";
 
 /** Parts of the time that are told. */
 const PARTS = 24;
@@ -9,28 +10,17 @@ const PARTS = 24;
 /** The strip of all kept time in words and numbers, for whoever does not see it or has no pointer. */
 export function StripTable() {
   const app = useApp();
-  const dialog = useRef<HTMLDialogElement>(null);
   const { strip } = app.state;
-  const open = strip.value;
-  useEffect(() => {
-    if (open) dialog.current?.showModal();
-    else dialog.current?.close();
-  }, [open]);
   return (
-    <dialog
-      ref={dialog}
-      class="help striptable"
-      aria-labelledby="strip-title"
-      onClose={() => (strip.value = false)}
-    >
+    <Dialog shown={strip} class="help striptable" aria-labelledby="strip-title">
       <div class="title">
         <h2 id="strip-title">All kept time</h2>
         <button type="button" onClick={() => (strip.value = false)}>
           Close
         </button>
       </div>
-      {open && <Parts />}
-    </dialog>
+      {strip.value && <Parts />}
+    </Dialog>
   );
 }
 
