@@ -61,14 +61,18 @@ fn a_pid_that_is_given_again_is_another_process() -> Result<()> {
     ensure!(tables.iter().all(|one| one["standing"] == "exact"), "{tables:?}");
     // Who had the number at an instant, and what it held.
     for ((id, at), child) in ids.iter().zip([first, second]) {
-        let answer = api.get(&format!("descriptors?pid={}&at={at}", child["pid"]))?;
-        ensure!(answer["process"]["id"] == **id, "at {at} the number is told as {}", answer["process"]);
-        let rows = answer["descriptors"].as_array().context("no descriptors")?;
-        let own = rows.iter().find(|row| row["fd"] == child["fd"]).context("its file is not told")?;
-        ensure!(
-            own["name"] == child["path"] && own["ino"] == json!(child["inode"].to_string()),
-            "{child}: {own}"
-        );
+        // The recording may not be read as far as that yet.
+        wait_for("its file", || {
+            let answer = api.get(&format!("descriptors?pid={}&at={at}", child["pid"]))?;
+            ensure!(answer["process"]["id"] == **id, "at {at} the number is told as {}", answer["process"]);
+            let rows = answer["descriptors"].as_array().context("no descriptors")?;
+            let own = rows.iter().find(|row| row["fd"] == child["fd"]).context("its file is not told")?;
+            ensure!(
+                own["name"] == child["path"] && own["ino"] == json!(child["inode"].to_string()),
+                "{child}: {own}"
+            );
+            Ok(())
+        })?;
     }
     ensure!(open.interrupt()?.code == 0, "open did not end well");
     Ok(())
