@@ -214,11 +214,14 @@ fn a_send_that_finds_the_other_end_gone_is_told() -> Result<()> {
     let (mut program, ino) = Program::start(LET_DOWN, false)?;
     let mut serve = serve(dir.path(), program.pid(), &["--check", "off"])?;
     let api = serve.api()?;
-    wait_for("the connection", || {
-        let step = last_step(&api, &ino)?;
-        ensure!(step["state"] == "ESTAB" && step["phase"] == "connected", "{step}");
-        Ok(())
-    })?;
+    let becomes = |state: &str, phase: &str| {
+        wait_for(state, || {
+            let step = last_step(&api, &ino)?;
+            ensure!(step["state"] == state && step["phase"] == phase, "{step}");
+            Ok(())
+        })
+    };
+    becomes("ESTAB", "connected")?;
     let said = program.tell()?;
     // The second one finds a socket that is not connected.
     ensure!(said[0] == json!(["ECONNREFUSED", "ENOTCONN", "ECONNREFUSED"]), "{said}");
@@ -226,11 +229,7 @@ fn a_send_that_finds_the_other_end_gone_is_told() -> Result<()> {
     let shown = String::from_utf8(shown.stdout)?;
     let line = shown.lines().find(|line| line.contains(&ino.to_string())).context("not in ss")?;
     ensure!(line.split_whitespace().nth(1) == Some("UNCONN"), "ss shows {line}");
-    wait_for("the end of the connection", || {
-        let step = last_step(&api, &ino)?;
-        ensure!(step["state"] == "UNCONN" && step["phase"] == "closed", "{step}");
-        Ok(())
-    })?;
+    becomes("UNCONN", "closed")?;
     let events = api.events()?;
     let states: Vec<&Value> = events.iter().filter(|event| event["event"] == "state").collect();
     let [told] = states.as_slice() else { bail!("{states:?}") };

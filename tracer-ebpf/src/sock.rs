@@ -174,7 +174,7 @@ pub(crate) fn family(sk: u64) -> u16 {
 }
 
 /// `SOCK_DGRAM` (include/linux/net.h).
-const SOCK_DGRAM: u16 = 2;
+pub(crate) const SOCK_DGRAM: u16 = 2;
 
 /// Whether it is a datagram socket of the internet protocols without a port.
 #[inline(always)]

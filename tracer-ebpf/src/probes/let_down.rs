@@ -15,9 +15,6 @@ use tracer_abi::{Class, Entry, Header, Kind, State};
 /// Negative, as calls return it.
 const ECONNREFUSED: i64 = -111;
 
-/// `SOCK_DGRAM` (include/linux/net.h).
-const SOCK_DGRAM: u16 = 2;
-
 /// Whether a call may have found the other end gone.
 #[inline(always)]
 pub(super) const fn may_be(entry: Entry, ret: i64) -> bool {
@@ -38,7 +35,7 @@ pub(super) fn tell(fd: i32) {
     // nothing of the call that returns is in it yet.
     let sock = unsafe { &mut (*place).sock };
     sock::read(sk, sock);
-    if sock.ty != SOCK_DGRAM || sock.state != sock::TCP_CLOSE || sock::unix_peer(sk) != 0 {
+    if sock.ty != sock::SOCK_DGRAM || sock.state != sock::TCP_CLOSE || sock::unix_peer(sk) != 0 {
         return;
     }
     let mut header = core::mem::MaybeUninit::<Header>::uninit();

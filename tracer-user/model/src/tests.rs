@@ -18,4 +18,5 @@ mod spoken;
 mod stacks;
 mod standings;
 mod tables;
+mod unix;
 mod uring;

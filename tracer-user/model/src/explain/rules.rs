@@ -64,7 +64,10 @@ impl Session {
                 unless_busy(found, Cause::AddressUnknown)
             }
             // A datagram socket of unix whose other end is gone, by a send (`unix_dgram_sendmsg`, net/unix/af_unix.c).
-            (errno::ECONNREFUSED, EventKind::State) if self.is_unix(event) => self.let_down(event),
+            (errno::ECONNREFUSED, EventKind::State) if self.is_unix(event) => {
+                let found = may_search.then(|| self.let_down(event)).flatten();
+                unless_busy(found, Cause::PeerGone)
+            }
             (errno::ECONNREFUSED, _) => {
                 let found = may_search.then(|| self.refused(event)).flatten();
                 unless_busy(found, Cause::NobodyListens)

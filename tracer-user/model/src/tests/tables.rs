@@ -252,25 +252,6 @@ fn socketpair_and_pipe_fill_two_slots_with_one_line() {
 }
 
 #[test]
-fn a_check_finds_the_connection_that_a_send_took_from_a_pair_of_datagram_sockets() {
-    let mut bench = Bench::new();
-    let datagram = |n, state| crate::input::Sock { ty: 2, ..super::make::unix(n, state) };
-    let pair =
-        call(200, Syscall::Socketpair, 0).result(slot(5, socket_file(15))).result(slot(6, socket_file(16)));
-    bench.call(pair.sock(datagram(1, 1)).sock(datagram(2, 1)));
-    bench.closes(300, 6, socket_file(16));
-    let rows = [(400, super::make::row(1, slot(5, socket_file(15)), Some(datagram(1, 7))))];
-    bench.snapshot(400, crate::input::Reason::Check, &rows);
-    let left = bench.session.sockets().next().unwrap();
-    let steps: Vec<_> = left.steps.iter().map(|step| (step.ts.0, step.phase, step.state)).collect();
-    assert_eq!(
-        steps,
-        [(200, crate::entity::Phase::Connected, Some(1)), (400, crate::entity::Phase::Closed, Some(7))]
-    );
-    assert_eq!(bench.open(1), [(5, 15)]);
-}
-
-#[test]
 fn a_descriptor_that_was_taken_from_another_process_is_a_pass() {
     let mut bench = Bench::new();
     let event = bench.call(call(200, Syscall::PidfdGetfd, 9).args(&[4, 1]).result(cloexec(slot(9, file(9)))));
