@@ -1,6 +1,6 @@
 import type { Signal } from "@preact/signals";
-import type { JSX } from "preact";
-import { useLayoutEffect, useRef } from "preact/hooks";
+import type { ComponentChildren, JSX } from "preact";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 
 type Attributes = Omit<JSX.IntrinsicElements["dialog"], "open" | "ref" | "onClose" | "onBeforeToggle">;
 
@@ -24,5 +24,38 @@ export function Dialog({ shown, children, ...rest }: Attributes & { readonly sho
     <dialog {...rest} ref={dialog} onClose={closed} onBeforeToggle={toggles}>
       {children}
     </dialog>
+  );
+}
+
+interface Titled {
+  readonly shown: Signal<boolean>;
+  readonly title: string;
+  readonly kind?: string;
+  /** What stands beside the way out. */
+  readonly beside?: ComponentChildren;
+  readonly children: ComponentChildren;
+}
+
+/** One with its name and a way out at its top. */
+export function TitledDialog({ shown, title, kind = "", beside, children }: Titled) {
+  const id = useId();
+  return (
+    <Dialog shown={shown} class={`help ${kind}`} aria-labelledby={id}>
+      <div class="title">
+        <h2 id={id}>{title}</h2>
+        <span class="group">
+          {beside}
+          <button
+            type="button"
+            onClick={() => {
+              shown.value = false;
+            }}
+          >
+            Close
+          </button>
+        </span>
+      </div>
+      {children}
+    </Dialog>
   );
 }

@@ -3,7 +3,7 @@ import { KEYS } from "../interact/keys.ts";
 import { chooseShortcuts } from "../interact/theme.ts";
 import { FILTER_KEYS } from "../layout/filter.ts";
 import { useApp } from "./context.ts";
-import { Dialog } from "./dialog.tsx";
+import { TitledDialog } from "./dialog.tsx";
 
 const POINTER: readonly (readonly [string, string])[] = [
   ["Ctrl + wheel", "Zoom at the pointer"],
@@ -24,24 +24,21 @@ export function Help() {
   const app = useApp();
   const info = app.session.info;
   return (
-    <Dialog shown={app.state.help} class="help" aria-labelledby="help-title">
-      <div class="title">
-        <h2 id="help-title">Keys and session</h2>
-        <span class="group">
-          <button
-            type="button"
-            onClick={() => {
-              app.state.help.value = false;
-              app.state.key.value = true;
-            }}
-          >
-            Colours, forms and marks
-          </button>
-          <button type="button" onClick={() => (app.state.help.value = false)}>
-            Close
-          </button>
-        </span>
-      </div>
+    <TitledDialog
+      shown={app.state.help}
+      title="Keys and session"
+      beside={
+        <button
+          type="button"
+          onClick={() => {
+            app.state.help.value = false;
+            app.state.key.value = true;
+          }}
+        >
+          Colours, forms and marks
+        </button>
+      }
+    >
       <label class="shortcuts">
         <input
           type="checkbox"
@@ -116,6 +113,6 @@ export function Help() {
           )}
         </div>
       </div>
-    </Dialog>
+    </TitledDialog>
   );
 }

@@ -4,22 +4,16 @@ import { type Entry, legend } from "../layout/legend.ts";
 import { Canvas2dRenderer } from "../render/canvas2d.ts";
 import { drawOverview } from "../render/overview.ts";
 import { useApp } from "./context.ts";
-import { Dialog } from "./dialog.tsx";
+import { TitledDialog } from "./dialog.tsx";
 
 /** What the lanes and the strip draw, each piece drawn by what draws them. */
 export function Legend() {
   const app = useApp();
   const { key } = app.state;
   return (
-    <Dialog shown={key} class="help key" aria-labelledby="key-title">
-      <div class="title">
-        <h2 id="key-title">Colours, forms and marks</h2>
-        <button type="button" onClick={() => (key.value = false)}>
-          Close
-        </button>
-      </div>
+    <TitledDialog shown={key} title="Colours, forms and marks" kind="key">
       {key.value && <Groups />}
-    </Dialog>
+    </TitledDialog>
   );
 }
 

@@ -2,7 +2,7 @@ import { useMemo } from "preact/hooks";
 import { count } from "../base/time.ts";
 import { summarizing } from "../layout/overview.ts";
 import { useApp } from "./context.ts";
-import { Dialog } from "./dialog.tsx";
+import { TitledDialog } from "./dialog.tsx";
 
 /** Parts of the time that are told. */
 const PARTS = 24;
@@ -12,15 +12,9 @@ export function StripTable() {
   const app = useApp();
   const { strip } = app.state;
   return (
-    <Dialog shown={strip} class="help striptable" aria-labelledby="strip-title">
-      <div class="title">
-        <h2 id="strip-title">All kept time</h2>
-        <button type="button" onClick={() => (strip.value = false)}>
-          Close
-        </button>
-      </div>
+    <TitledDialog shown={strip} title="All kept time" kind="striptable">
       {strip.value && <Parts />}
-    </Dialog>
+    </TitledDialog>
   );
 }
 

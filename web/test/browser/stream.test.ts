@@ -1,8 +1,8 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { nginx } from "../fake/nginx.ts";
+import { nginx, type Story } from "../fake/nginx.ts";
 import { FakeSession } from "../fake/session.ts";
-import { Browser, begun, on, PATIENCE, slotRow } from "./browser.ts";
+import { Browser, begun, type Opened, on, PATIENCE, slotRow } from "./browser.ts";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -12,106 +12,76 @@ afterAll(() => browser.close());
 
 const CUT = [/WebSocket connection .* failed/, /ERR_CONNECTION/, /Failed to load resource/];
 
+/** A page whose connection is cut, or refused, once it is there: the browser complains of that alone. */
+async function cutting(run: (opened: Opened, story: Story) => Promise<void>): Promise<void> {
+  const story = nginx();
+  const cut = async (opened: Opened) => {
+    await begun(opened.page);
+    await run(opened, story);
+  };
+  await on(browser, story.session, cut, CUT);
+}
+
 const link = (page: Page) => page.locator(".connection").getAttribute("data-link");
 
-test("a broken connection is told and resumed", async () => {
-  const story = nginx();
-  await on(
-    browser,
-    story.session,
-    async ({ page, server }) => {
-      await begun(page);
-      await expect.poll(() => server.acks.at(-1), PATIENCE).toBe(story.session.rev);
-      const rev = story.session.rev;
-      const seq = story.session.lines.at(-1)?.seq;
-      server.cut();
-      story.session.pass(10);
-      story.session.open(story.worker, 31, "file", "/tmp/meanwhile");
-      await slotRow(page, story.worker.id, 31).waitFor();
-      expect(server.hellos.map(({ resume }) => resume)).toEqual([null, { session: "fake-1", rev, seq }]);
-      expect(await link(page)).toBe("open");
-      await expect.poll(() => page.locator("p[role=status]").textContent(), PATIENCE).toBe("Reconnected.");
-    },
-    CUT,
-  );
-});
+test("a broken connection is told and resumed", () =>
+  cutting(async ({ page, server }, story) => {
+    await expect.poll(() => server.acks.at(-1), PATIENCE).toBe(story.session.rev);
+    const rev = story.session.rev;
+    const seq = story.session.lines.at(-1)?.seq;
+    server.cut();
+    story.session.pass(10);
+    story.session.open(story.worker, 31, "file", "/tmp/meanwhile");
+    await slotRow(page, story.worker.id, 31).waitFor();
+    expect(server.hellos.map(({ resume }) => resume)).toEqual([null, { session: "fake-1", rev, seq }]);
+    expect(await link(page)).toBe("open");
+    await expect.poll(() => page.locator("p[role=status]").textContent(), PATIENCE).toBe("Reconnected.");
+  }));
 
-test("while the server is away, the page says up to when it knows", async () => {
-  const story = nginx();
-  await on(
-    browser,
-    story.session,
-    async ({ page, server }) => {
-      await begun(page);
-      const { port } = server;
-      await server.stop();
-      await expect
-        .poll(() => page.locator(".connection").textContent(), PATIENCE)
-        .toMatch(/^reconnecting, data up to 12:00:5\d$/);
-      await server.start(port);
-      await expect.poll(() => link(page), PATIENCE).toBe("open");
-    },
-    CUT,
-  );
-});
+test("while the server is away, the page says up to when it knows", () =>
+  cutting(async ({ page, server }) => {
+    const { port } = server;
+    await server.stop();
+    await expect
+      .poll(() => page.locator(".connection").textContent(), PATIENCE)
+      .toMatch(/^reconnecting, data up to 12:00:5\d$/);
+    await server.start(port);
+    await expect.poll(() => link(page), PATIENCE).toBe("open");
+  }));
 
-test("while the server is away, every view is there", async () => {
-  const story = nginx();
-  await on(
-    browser,
-    story.session,
-    async ({ page, server, requests }) => {
-      await begun(page);
-      // Cells are in a part of the page that another part brings.
-      await expect.poll(() => requests.some((url) => /slotgrid-.*\.js$/.test(url)), PATIENCE).toBe(true);
-      await page.waitForLoadState("networkidle");
-      await server.stop();
-      await expect.poll(() => link(page), PATIENCE).toBe("away");
-      await page.getByRole("tab", { name: "Descriptors" }).click();
-      await page.getByRole("button", { name: "Cells" }).click();
-      await page.locator(".cells canvas").waitFor();
-      // What is not told any more is of the last moment that was.
-      expect(await page.locator("[data-instant]").textContent()).toMatch(/^at 12:00:5\d$/);
-      await page.getByRole("tab", { name: "Findings" }).click();
-      await page.getByText("The server cannot be reached; it is asked when it can.").first().waitFor();
-    },
-    CUT,
-  );
-});
+test("while the server is away, every view is there", () =>
+  cutting(async ({ page, server, requests }) => {
+    // Cells are in a part of the page that another part brings.
+    await expect.poll(() => requests.some((url) => /slotgrid-.*\.js$/.test(url)), PATIENCE).toBe(true);
+    await page.waitForLoadState("networkidle");
+    await server.stop();
+    await expect.poll(() => link(page), PATIENCE).toBe("away");
+    await page.getByRole("tab", { name: "Descriptors" }).click();
+    await page.getByRole("button", { name: "Cells" }).click();
+    await page.locator(".cells canvas").waitFor();
+    // What is not told any more is of the last moment that was.
+    expect(await page.locator("[data-instant]").textContent()).toMatch(/^at 12:00:5\d$/);
+    await page.getByRole("tab", { name: "Findings" }).click();
+    await page.getByText("The server cannot be reached; it is asked when it can.").first().waitFor();
+  }));
 
-test("another session starts anew", async () => {
-  const story = nginx();
-  await on(
-    browser,
-    story.session,
-    async ({ page, server }) => {
-      await begun(page);
-      const next = new FakeSession("fake-2");
-      const redis = next.process(77, "redis-server");
-      next.listen(redis, 5, "127.0.0.1:6379");
-      server.session = next;
-      server.cut();
-      await page.locator(`[role=row][data-process="${redis.id}"][data-fd="5"]`).waitFor();
-      expect(await page.locator("[role=row][aria-level='1']").count()).toBe(1);
-    },
-    CUT,
-  );
-});
+test("another session starts anew", () =>
+  cutting(async ({ page, server }) => {
+    const next = new FakeSession("fake-2");
+    const redis = next.process(77, "redis-server");
+    next.listen(redis, 5, "127.0.0.1:6379");
+    server.session = next;
+    server.cut();
+    await page.locator(`[role=row][data-process="${redis.id}"][data-fd="5"]`).waitFor();
+    expect(await page.locator("[role=row][aria-level='1']").count()).toBe(1);
+  }));
 
-test("a page without access says how to get it", async () => {
-  const story = nginx();
-  await on(
-    browser,
-    story.session,
-    async ({ page, server }) => {
-      await begun(page);
-      server.refuses = true;
-      server.cut();
-      await page.getByText("Open the URL that").waitFor();
-      // What is there already stays in sight and can be used.
-      expect(await page.locator(".empty").count()).toBe(0);
-      expect(await link(page)).toBe("refused");
-    },
-    CUT,
-  );
-});
+test("a page without access says how to get it", () =>
+  cutting(async ({ page, server }) => {
+    server.refuses = true;
+    server.cut();
+    await page.getByText("Open the URL that").waitFor();
+    // What is there already stays in sight and can be used.
+    expect(await page.locator(".empty").count()).toBe(0);
+    expect(await link(page)).toBe("refused");
+  }));
