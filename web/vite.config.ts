@@ -1,7 +1,7 @@
 import { defineConfig } from "vite";
 
 const LATER =
-  /src\/(views\/(answers|details|descriptors|queues|connections|eventlist|findings|measured|slotgrid|sorted|striptable|virtual)|base\/bytes|interact\/(feed|places?|reading)|layout\/(difference|measure|slotgrid)|render\/slotgrid)\b/;
+  /src\/(views\/(answers|details|descriptors|queues|connections|eventlist|findings|measured|slotgrid|sorted|striptable|virtual)|base\/bytes|lesson\/lesson|interact\/(feed|places?|reading)|layout\/(difference|measure|slotgrid)|render\/slotgrid|styles\/(help|tables|views)|a11y\/spoken)\b/;
 
 export default defineConfig({
   build: {
@@ -16,6 +16,7 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             { name: "later", test: LATER, priority: 1, includeDependenciesRecursively: false },
+            { name: "dialog", test: /views\/dialog/, priority: 1, includeDependenciesRecursively: false },
             { name: "shared", minShareCount: 2 },
           ],
         },

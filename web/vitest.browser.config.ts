@@ -6,6 +6,8 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // What a page shows comes when it comes: nothing that may still change is read once.
+    expect: { poll: { timeout: 10_000, interval: 30 } },
     reporters: ["default", "./test/browser/count.ts"],
   },
 });

@@ -195,21 +195,23 @@ if (kind === "recording") {
   const other = await browser.newContext();
   await other.addCookies(await page.context().cookies());
   const fresh = await other.newPage();
+  await fresh.addInitScript(probes);
   await fresh.goto(new URL("/", url).href);
-  // The last records are still on their way: both pages have to reach what the daemon says that it has by then.
+  // The last records are still on their way, and the periodic check goes on: what is compared is of one revision.
   const end = Date.now() + 240_000;
-  const rev = (one) => one.evaluate("globalThis.sockreel?.session.resume?.rev");
-  const newest = () => fresh.evaluate(async () => (await (await fetch("/api/v1/info")).json()).status.rev);
-  for (let before; ; ) {
-    const now = await newest();
-    const same = [now, await rev(page), await rev(fresh)].every((one) => one === before);
-    if (same) break;
-    if (Date.now() > end) throw new Error(`the pages have ${await rev(page)} and ${await rev(fresh)} of ${now}`);
-    before = now;
+  for (;;) {
+    const [before, after] = await Promise.all([page, fresh].map((one) => one.evaluate(() => measured.hash())));
+    [report.hash, report.fresh_hash] = [before.hash, after.hash];
+    if (before.rev !== undefined && before.rev === after.rev) break;
+    if (Date.now() > end) throw new Error(`the pages have ${before.rev} and ${after.rev}`);
     await sleep(500);
   }
-  report.hash = await page.evaluate(() => measured.hash());
-  report.fresh_hash = await fresh.evaluate(`(${await page.evaluate(() => measured.hash.toString())})()`);
+  if (report.hash !== report.fresh_hash) {
+    const here = new Map(await page.evaluate(() => measured.known()));
+    const there = new Map(await fresh.evaluate(() => measured.known()));
+    const ids = [...new Set([...here.keys(), ...there.keys()])].filter((id) => here.get(id) !== there.get(id));
+    report.differing = ids.slice(0, 5).map((id) => [here.get(id) ?? null, there.get(id) ?? null]);
+  }
   report.metrics = await fresh.evaluate(async () => (await fetch("/metrics")).text());
 }
 report.faults = faults.filter((fault) => !/WebSocket connection|ERR_/.test(fault));

@@ -63,21 +63,26 @@ export function probes() {
     for (let i = 0; i < pixels.length && seen.size < 6; i += 7) seen.add(pixels[i]);
     return seen.size < 6;
   };
-  // An order-independent sum over everything that the page knows of what is there.
-  const hash = () => {
+  // Everything that the page knows of what is there, by id.
+  const known = () => {
     const { entities } = sockreel.session;
-    let sum = 0n;
-    let count = 0;
-    for (const all of [entities.processes, entities.descriptors, entities.sockets]) {
-      for (const one of all.values()) {
-        const text = JSON.stringify(one, Object.keys(one).sort());
-        let h = 0xcbf29ce484222325n;
-        for (let i = 0; i < text.length; i += 1) h = ((h ^ BigInt(text.charCodeAt(i))) * 0x100000001b3n) & 0xffffffffffffffffn;
-        sum = (sum + h) & 0xffffffffffffffffn;
-        count += 1;
+    const all = [entities.processes, entities.descriptors, entities.sockets].flatMap((kind) => [...kind.values()]);
+    return all.map((one) => [one.id, JSON.stringify(one, Object.keys(one).sort())]);
+  };
+  // An order-independent sum over it, and the revision that it has: both of one moment.
+  const hash = () => {
+    const all = known();
+    let [low, high] = [0, 0];
+    for (const [, text] of all) {
+      let [a, b] = [0x811c9dc5, 0xcbf29ce4];
+      for (let i = 0; i < text.length; i += 1) {
+        const unit = text.charCodeAt(i);
+        a = Math.imul(a ^ unit, 0x01000193);
+        b = Math.imul(b ^ unit, 0x85ebca6b);
       }
+      [low, high] = [(low + a) | 0, (high + b) | 0];
     }
-    return `${count} ${sum.toString(16)}`;
+    return { rev: sockreel.session.resume?.rev, hash: `${all.length} ${low >>> 0} ${high >>> 0}` };
   };
   // The page's streams, to be cut as a network would.
   const Real = window.WebSocket;
@@ -87,7 +92,7 @@ export function probes() {
     streams.all.push(socket);
     return socket;
   };
-  window.measured = { pace, blank, hash, streams };
+  window.measured = { pace, blank, known, hash, streams };
 }
 
 /** The value that a part of all values does not exceed (nearest rank). */

@@ -9,8 +9,19 @@ pub struct Log {
     pub number: usize,
     /// A process that ended badly or a step that never came.
     pub trouble: Option<String>,
+    /// How each process ended, as wait(2) told it.
+    pub ends: Vec<End>,
     /// What was done, each thread's in its order.
     pub entries: Vec<Entry>,
+}
+
+/// The end of a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Process.
+    pub pid: u32,
+    /// Wait status.
+    pub status: u32,
 }
 
 /// One thing that a thread did.
@@ -41,7 +52,7 @@ pub struct Entry {
     pub numbers: Vec<i32>,
     /// The descriptors that it made, looked at afterwards.
     pub made: Vec<Slot>,
-    /// What was open before a call that is about the whole table; or the table.
+    /// What was open before a call that is about the whole table, or before the end; or the table.
     pub table: Option<Vec<Slot>>,
 }
 

@@ -269,7 +269,7 @@ pub enum Op {
     /// `vfork`; the child exits at once.
     Vfork,
     Thread,
-    /// `exit_group`.
+    /// `exit_group`, or SIGKILL that it sends itself.
     Exit,
     /// `execve` of the interpreter, which goes on with the program; or of a file that is not there.
     Exec {

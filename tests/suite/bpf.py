@@ -1,5 +1,4 @@
-"""Makes a descriptor by each command of bpf(2) that has one as its result, but for BPF_TOKEN_CREATE, which takes a user
-namespace of its own. Usage: bpf.py LOG DIR."""
+"""Makes a descriptor by each command of bpf(2) that has one as its result. Usage: bpf.py LOG DIR."""
 
 import ctypes
 import errno
@@ -7,13 +6,13 @@ import os
 import struct
 import sys
 
-from by_number import call, finish, mark, quiet, tell
+from by_number import call, finish, libc, mark, quiet, tell
 
 # Numbers of `enum bpf_cmd`, `enum bpf_prog_type` and `enum bpf_attach_type`, layouts of `union bpf_attr`
 # (include/uapi/linux/bpf.h).
 MAP_CREATE, PROG_LOAD, OBJ_PIN, OBJ_GET, PROG_GET_FD_BY_ID, MAP_GET_FD_BY_ID, INFO = 0, 5, 6, 7, 13, 14, 15
 RAW_TRACEPOINT_OPEN, BTF_LOAD, BTF_GET_FD_BY_ID, LINK_CREATE, LINK_GET_FD_BY_ID = 17, 18, 19, 28, 30
-ENABLE_STATS, ITER_CREATE = 32, 33
+ENABLE_STATS, ITER_CREATE, TOKEN_CREATE = 32, 33, 36
 SOCKET_FILTER, RAW_TRACEPOINT, TRACING, SK_LOOKUP = 1, 17, 26, 30
 TRACE_ITER, ATTACH_SK_LOOKUP, PATH_FD = 28, 36, 1 << 14
 SIZE = 152
@@ -36,7 +35,7 @@ def makes(command, form, *values):
         skipped.append(f"bpf command {command}: {errno.errorcode[-fd]}")
         return fd
     tell(new_fd=fd, kind="bpf", inode=os.fstat(fd).st_ino, cloexec=not os.get_inheritable(fd))
-    assert os.readlink(f"/proc/self/fd/{fd}")[:14] in ("anon_inode:bpf", "anon_inode:btf")
+    assert os.readlink(f"/proc/self/fd/{fd}").startswith(("anon_inode:bpf", "anon_inode:btf", "/bpf-token"))
     return fd
 
 
@@ -73,7 +72,44 @@ def function(name):
     raise LookupError(name)
 
 
+def delegate(main, asked, done):
+    """Does what privilege takes of making a token, from outside the user namespace (bpf(2) knows tokens since Linux 6.9)."""
+    os.read(asked, 1)
+    with open(f"/proc/{main}/uid_map", "w") as file:
+        file.write("0 0 1")
+    os.write(done, b"x")
+    fd = int(os.read(asked, 16))
+    system = quiet("pidfd_getfd", quiet("pidfd_open", main, 0), fd, 0)
+    quiet("fsconfig", system, 1, b"delegate_cmds", b"any", 0)  # FSCONFIG_SET_STRING
+    os.write(done, b"x" if quiet("fsconfig", system, 6, None, None, 0) == 0 else b"")
+    os._exit(0)
+
+
+def token():
+    """A token takes a file system of a user namespace of its own, to which commands are delegated."""
+    if libc.unshare(0x10000000) != 0:  # CLONE_NEWUSER
+        skipped.append("bpf command 36: no user namespace is to be had")
+        return
+    os.write(ask, b"x")
+    os.read(answer, 1)
+    assert libc.unshare(0x20000) == 0  # CLONE_NEWNS
+    system = call("fsopen", b"bpf", 0, event="open", kind="anonymous")
+    os.write(ask, b"%d" % system)
+    if not os.read(answer, 1):
+        skipped.append("bpf command 36: this kernel delegates none")
+        return
+    mounted = call("fsmount", system, 0, 0, event="open", kind="directory")
+    makes(TOKEN_CREATE, "II", 0, call("openat", mounted, b".", 0, event="open", kind="directory"))
+
+
 iterates = function(b"bpf_iter_task")
+(asked, ask), (answer, done) = os.pipe(), os.pipe()
+main = os.getpid()
+if os.fork() == 0:
+    os.close(ask)
+    delegate(main, asked, done)
+os.close(asked)
+os.close(done)
 namespace = os.open("/proc/self/ns/net", os.O_RDONLY)
 mark("/sockreel-begin")
 array = makes(MAP_CREATE, "IIII", 2, 4, 4, 1)
@@ -100,5 +136,6 @@ makes(ITER_CREATE, "I", makes(LINK_CREATE, "III", load(TRACING, TRACE_ITER, iter
 # Failures of a command that makes a descriptor are told; a command that makes none is not.
 bpf(MAP_GET_FD_BY_ID, struct.pack("=I", 0x7FFFFFFF), event="bpf", error="ENOENT")
 bpf(12, bytes(SIZE), make=quiet)  # BPF_MAP_GET_NEXT_ID
+token()
 mark("/sockreel-end")
 finish(sys.argv[1], skipped=skipped)

@@ -19,6 +19,9 @@ use std::{
 /// How long the processes are at work while their tables are compared.
 const WORKS: Duration = Duration::from_secs(8);
 
+/// So many iterators have been made when tables have been compared several times.
+const ITERATORS: usize = 24;
+
 /// Two processes share a table and only one is followed: what the other does to it, nobody tells.
 #[test]
 fn what_nobody_told_is_found_and_marked() -> Result<()> {
@@ -136,7 +139,7 @@ fn watched(verb: &str, work: impl FnOnce(&mut Sockreel) -> Result<()>) -> Result
     })?;
     let log = dir.path().join("strace.log");
     let mut command = Command::new("strace");
-    command.args(["-f", "-q", "-y", "-s", "4096", "-e", "trace=%file", "-o"]).arg(&log);
+    command.args(["-f", "-q", "-y", "-s", "4096", "-e", "trace=%file,bpf", "-o"]).arg(&log);
     command.arg(Sockreel::program()?).args([verb, "--check", "100ms"]);
     match verb {
         "serve" => command.args(["--listen", "127.0.0.1:0"]),
@@ -156,10 +159,16 @@ fn watched(verb: &str, work: impl FnOnce(&mut Sockreel) -> Result<()>) -> Result
     let mut orders = busy.child().stdin.take().context("no stdin")?;
     orders.write_all(b"....")?;
     let worked = work(&mut watched);
+    // Each check makes iterators anew, and each of the samples in between.
+    let enough = wait_for("checks", || {
+        let made = reads()?.matches("BPF_ITER_CREATE").count();
+        ensure!(made >= ITERATORS, "{made} iterators");
+        Ok(())
+    });
     // strace ends with what it watches, and as that does.
     signal_pid(own, Signal::SIGINT)?;
     let ended = watched.ended()?;
-    worked?;
+    worked.and(enough)?;
     orders.write_all(b"....")?;
     println!("{verb}: {}", ended.err.trim());
     ensure!(ended.code == 0, "{}: {}", ended.code, ended.err);

@@ -1,12 +1,19 @@
 //! Descriptor tables in time, and what is communicated through them: `fds`, against `/proc/PID/fd` and a program's own word.
 
 use crate::{
-    harness::{Server, Sockreel, descendants, table, wait_for},
+    harness::{Server, Sockreel, Table, descendants, hold, signal_pid, table, wait_for},
     holders::answer,
 };
 use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
 use serde_json::Value;
-use std::{collections::BTreeMap, collections::BTreeSet, fs, io::Write as _, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::Write as _,
+    process::Command,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// The rows of one process.
 fn rows(fds: &Value, pid: u32) -> Result<Vec<Value>> {
@@ -26,18 +33,108 @@ fn a_snapshot_is_what_proc_shows() -> Result<()> {
     let args: Vec<&str> = std::iter::once("fds").chain(args.iter().map(String::as_str)).collect();
     let fds = answer(server.dir(), &args)?;
     for pid in pids {
-        let told: BTreeMap<i64, (String, u64)> = rows(&fds, pid)?
-            .iter()
-            .map(|row| {
-                let ino = row["ino"].as_str().context("no ino")?.parse()?;
-                Ok((
-                    row["fd"].as_i64().context("no fd")?,
-                    (row["kind"].as_str().context("no kind")?.to_owned(), ino),
-                ))
-            })
-            .collect::<Result<_>>()?;
-        assert_eq!(told, table(pid)?, "{pid}");
+        assert_eq!(told(&fds, pid)?, table(pid)?, "{pid}");
     }
+    Ok(())
+}
+
+/// The table of one process, as it is told.
+fn told(fds: &Value, pid: u32) -> Result<Table> {
+    rows(fds, pid)?
+        .iter()
+        .map(|row| {
+            let ino = row["ino"].as_str().context("no ino")?.parse()?;
+            let kind = row["kind"].as_str().context("no kind")?.to_owned();
+            Ok((row["fd"].as_i64().context("no fd")?, (kind, ino)))
+        })
+        .collect()
+}
+
+/// Tables of nginx before clients came, while they stay, and after a reload; and what changed from each to the next: by
+/// `/proc/PID/fd` of those moments.
+#[test]
+fn past_tables_of_nginx_and_what_changed_between_them() -> Result<()> {
+    let server = Server::nginx()?;
+    let dir = server.dir();
+    let options = ["serve", "--listen", "127.0.0.1:0", "--"].map(str::to_owned);
+    let mut serve = Sockreel::start(dir, "serve", options.iter().chain(&server.argv))?;
+    let url = serve.url()?;
+    server.wait_until_it_listens()?;
+    let master: u32 = fs::read_to_string(dir.join("nginx.pid"))?.trim().parse()?;
+    let mut moments: Vec<(String, BTreeMap<u32, Table>)> = Vec::new();
+    let mut note = || -> Result<()> {
+        let mut pids = descendants(master)?;
+        pids.push(master);
+        let tables = || pids.iter().map(|pid| Ok((*pid, table(*pid)?))).collect::<Result<BTreeMap<_, _>>>();
+        // Nothing happens any more: all of them wait for clients.
+        let known = wait_for("tables that stay", || {
+            let (before, at) = (tables()?, SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos());
+            let after = tables()?;
+            ensure!(before == after, "{before:?}, then {after:?}");
+            Ok((at.to_string(), after))
+        })?;
+        moments.push(known);
+        Ok(())
+    };
+    note()?;
+    let (_, one) = hold(&server)?;
+    let (_, two) = hold(&server)?;
+    note()?;
+    let old = descendants(master)?;
+    drop(two);
+    signal_pid(master, Signal::SIGHUP)?;
+    // Old workers end when their clients have gone.
+    drop(one);
+    wait_for("the reload", || {
+        let now = descendants(master)?;
+        ensure!(now.len() == 2 && now.iter().all(|pid| !old.contains(pid)), "{old:?} became {now:?}");
+        Ok(())
+    })?;
+    note()?;
+    let (_, _last) = hold(&server)?;
+    let newest = moments.last().context("no moment")?.0.parse::<u64>()?;
+    wait_for("a later moment", || {
+        let now = answer(dir, &["fds", "--from", &url])?["basis"]["at"]["ts_ns"].as_u64();
+        ensure!(now > Some(newest), "{now:?} and {newest}");
+        Ok(())
+    })?;
+    for (at, tables) in &moments {
+        let then = answer(dir, &["fds", "--from", &url, "--at", at])?;
+        for (pid, table) in tables {
+            assert_eq!(told(&then, *pid)?, *table, "{pid} at {at}");
+        }
+        ensure!(then["tables"].as_array().map(Vec::len) == Some(tables.len()), "{then}");
+    }
+    for pair in moments.windows(2) {
+        let [(since, before), (at, after)] = pair else { anyhow::bail!("no pair") };
+        let difference = answer(dir, &["fds", "--from", &url, "--since", since, "--at", at])?;
+        let mut known = BTreeSet::new();
+        for (from, to, change) in [(before, after, "closed"), (after, before, "opened")] {
+            for (pid, table) in from {
+                let empty = Table::new();
+                let other = to.get(pid).unwrap_or(&empty);
+                let gone = table.iter().filter(|(fd, file)| other.get(*fd) != Some(*file));
+                known.extend(gone.map(|(fd, (_, ino))| (*pid, *fd, ino.to_string(), change.to_owned())));
+            }
+        }
+        let mut told = BTreeSet::new();
+        for table in difference["tables"].as_array().context("no tables")? {
+            for row in table["descriptors"].as_array().context("no descriptors")? {
+                let text = |field: &str| row[field].as_str().map(str::to_owned).context("no text");
+                let pid = u32::try_from(table["pid"].as_u64().context("no pid")?)?;
+                told.insert((pid, row["fd"].as_i64().context("no fd")?, text("ino")?, text("change")?));
+            }
+        }
+        let mut changes = told.clone();
+        // A number that has got another open file of the same inode: `/proc/PID/fd` shows no difference.
+        let both =
+            |change: &str, of: &(u32, i64, String, String)| (of.0, of.1, of.2.clone(), change.to_owned());
+        changes.retain(|of| {
+            known.contains(of) || !["opened", "closed"].iter().all(|change| told.contains(&both(change, of)))
+        });
+        ensure!(changes == known && !known.is_empty(), "told {changes:?}\nknown {known:?}");
+    }
+    serve.insist()?;
     Ok(())
 }
 
@@ -111,12 +208,12 @@ fn channels_show_everybody_who_has_one_and_tables_tell_what_changed() -> Result<
     let log = said(1)?;
     let parent = u32::try_from(log["parent"].as_u64().context("no parent")?)?;
     let child = u32::try_from(log["child"].as_u64().context("no child")?)?;
-    let before = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos();
+    let before = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
     let snapshot = answer(dir.path(), &["fds", &parent.to_string(), &child.to_string()])?;
     let mut input = fs::OpenOptions::new().write(true).open(&go)?;
     input.write_all(b"\n")?;
     let later = said(2)?;
-    let after = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos();
+    let after = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
     input.write_all(b"\n")?;
     ensure!(trace.ended()?.code == 0, "the program failed");
 

@@ -13,7 +13,7 @@ struct Question {
     verb: Vec<String>,
 }
 
-fn questions(port: u16, pid: u32) -> Vec<Question> {
+fn questions(port: u16, pid: u32, since: &str) -> Vec<Question> {
     let asked = |endpoint: String, verb: &str| Question {
         endpoint,
         verb: verb.split(' ').map(str::to_owned).collect(),
@@ -31,6 +31,7 @@ fn questions(port: u16, pid: u32) -> Vec<Question> {
         asked("sockets?tcp=true".to_owned(), "sockets -t"),
         asked(format!("fds?pid={pid}"), &format!("fds {pid}")),
         asked(format!("fds?pid={pid}&inherited=true"), &format!("fds {pid} --inherited")),
+        asked(format!("fds?since={since}"), &format!("fds --since {since}")),
     ]);
     all
 }
@@ -93,6 +94,8 @@ fn every_answer_is_the_same_in_each_of_its_forms() -> Result<()> {
     let api = daemon.api()?;
     server.wait_until_it_listens()?;
     let master: u32 = fs::read_to_string(server.dir().join("nginx.pid"))?.trim().parse()?;
+    let moment = |answer: &Value| answer["basis"]["at"]["ts_ns"].as_u64().context("no moment");
+    let since = (moment(&api.get("answers/slow")?)? + 1_000).to_string();
     // Connections that ended, one that stays, and workers that came and went.
     visits(&server, 40)?;
     signal_pid(master, Signal::SIGHUP)?;
@@ -106,7 +109,6 @@ fn every_answer_is_the_same_in_each_of_its_forms() -> Result<()> {
     })?;
     let _kept = hold(&server)?;
     visits(&server, 10)?;
-    let moment = |answer: &Value| answer["basis"]["at"]["ts_ns"].as_u64().context("no moment");
     let at = moment(&wait_for("the accepts", || {
         let answer = api.get(&format!("answers/balance?of={}", server.port))?;
         ensure!(answer["groups"][0]["members"][0]["accepted"].as_u64() >= Some(51), "{answer}");
@@ -122,7 +124,7 @@ fn every_answer_is_the_same_in_each_of_its_forms() -> Result<()> {
     })?;
 
     let at = at.to_string();
-    let questions = questions(server.port, master);
+    let questions = questions(server.port, master, &since);
     let of_daemon: Vec<[Value; 2]> = questions
         .iter()
         .map(|question| Ok([endpoint(&api, question, &at)?, verb(dir.path(), question, &url, &at)?]))
@@ -135,6 +137,11 @@ fn every_answer_is_the_same_in_each_of_its_forms() -> Result<()> {
         let of_page = endpoint(&opened, question, &at)?;
         let of_file = verb(dir.path(), question, file, &at)?;
         let [mut first, of_verb] = of_daemon;
+        let without_clocks = |answer: &mut Value| {
+            without_clocks(answer);
+            // What was asked for, by such a distance.
+            answer.as_object_mut().map(|answer| answer.remove("since"));
+        };
         without_clocks(&mut first);
         for (form, mut other) in [("--from URL", of_verb), ("open", of_page), ("--from FILE", of_file)] {
             without_clocks(&mut other);

@@ -1,6 +1,8 @@
 //! Who holds what, and how that came: `who`, `handovers` and `sockets` on real servers, against ss(8) and the servers' own word.
 
+mod attached;
 mod elsewhere;
+mod left;
 
 use crate::harness::{
     Server, Sockreel, descendants, free_port, is_listening, only_alarms, signal_pid, wait_for,

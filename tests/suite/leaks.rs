@@ -18,7 +18,7 @@ use std::{
     process::Command,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Longer than the shortest time in which growth can show, on a machine that is busy otherwise.
@@ -26,8 +26,9 @@ pub(crate) const GROWTH: Duration = Duration::from_secs(90);
 
 /// A server under `sockreel serve`, and what it wrote of itself.
 pub(crate) struct Watched {
-    pub(crate) dir: tempfile::TempDir,
+    // It is ended before its folder is gone.
     pub(crate) sockreel: Sockreel,
+    pub(crate) dir: tempfile::TempDir,
     pub(crate) api: Api,
 }
 
@@ -44,7 +45,7 @@ impl Watched {
         args.extend(program.iter().map(Into::into));
         let mut sockreel = Sockreel::start(dir.path(), "serve", args)?;
         let api = sockreel.api()?;
-        Ok(Self { dir, sockreel, api })
+        Ok(Self { sockreel, dir, api })
     }
 
     /// A server of `leaks.py`.
@@ -101,9 +102,15 @@ fn told(answer: &Value) -> Vec<&str> {
         .collect()
 }
 
+/// Between two requests at least: of all that are made while a growth shows, a daemon keeps what was closed.
+const PACE: Duration = Duration::from_micros(400);
+
 /// Asks a server for `/` until it is told to stop, a connection a request.
 fn ask(port: u16, stop: &AtomicBool, asked: &AtomicU64) -> Result<()> {
+    let mut due = Instant::now();
     while !stop.load(Ordering::Relaxed) {
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        due += PACE;
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
@@ -172,6 +179,15 @@ fn one_descriptor_left_in_a_hundred_requests_is_found() -> Result<()> {
     let at = answer["basis"]["at"]["ts_ns"].to_string();
     let past = watched.api.get(&format!("answers/leaks?pid={pid}&at={at}"))?;
     ensure!(past["growing"] == answer["growing"], "{past}\nwas {answer}");
+
+    // The load has ended: what it left is told still, up to the last, and the table fills no more.
+    let ended = wait_for("the end of the growth", || {
+        let answer = watched.api.get("answers/leaks")?;
+        ensure!(answer["growing"][0]["stopped"].is_object() && told(&answer) == ["growing"], "{answer}");
+        Ok(answer)
+    })?;
+    let last = noted(&log, "left")?.pop().context("nothing was left")?;
+    ensure!(ended["growing"][0]["newest"][0]["fd"] == last, "not {last}: {ended}");
     watched.replays(&answer, &at)?;
     Ok(fs::remove_file(log)?)
 }

@@ -133,7 +133,7 @@ fn a_flooded_listener_whose_acceptor_sleeps() -> Result<()> {
             drops["queue_full_min"] == before.0 && drops["queue_full_max"] == before.0,
             "the namespace counts {before:?}: {drops}"
         );
-        ensure!(kinds(&queue["findings"]) == ["stuck", "overflown"], "{queue}");
+        ensure!(kinds(&queue["findings"]) == ["stuck", "overflowed"], "{queue}");
         Ok(answer)
     })?;
     let queue = &answer["queues"][0];
@@ -167,7 +167,7 @@ fn a_flooded_listener_whose_acceptor_sleeps() -> Result<()> {
         clients.iter().skip(2).map(|port| format!("127.0.0.1:{port}")).collect();
     ensure!(again.iter().copied().eq(others.iter().map(String::as_str)), "{again:?}, not {others:?}");
     ensure!(answer["period_ns"] == 1_000_000_000, "{answer}");
-    only_alarms_of(&api, &["queues stuck", "queues overflown"])?;
+    only_alarms_of(&api, &["queues stuck", "queues overflowed"])?;
     program.tell()?;
     ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
     Ok(())
@@ -200,7 +200,7 @@ fn a_flooded_nginx_whose_workers_are_stopped() -> Result<()> {
     let clients: Vec<TcpStream> = (0..4).filter_map(connect).collect();
     ensure!(clients.len() == 2, "{} of 4 connected", clients.len());
     let queue = wait_for("both findings", || {
-        only_alarms_of(&api, &["queues stuck", "queues overflown"])?;
+        only_alarms_of(&api, &["queues stuck", "queues overflowed"])?;
         Ok(api.get(&asked)?["queues"][0].clone())
     })?;
     let peers = clients.iter().map(|client| Ok(json!(client.local_addr()?.to_string())));
@@ -212,7 +212,7 @@ fn a_flooded_nginx_whose_workers_are_stopped() -> Result<()> {
     for worker in &workers {
         signal_pid(*worker, Signal::SIGCONT)?;
     }
-    wait_for("the accepts", || only_alarms_of(&api, &["queues overflown"]))?;
+    wait_for("the accepts", || only_alarms_of(&api, &["queues overflowed"]))?;
     ensure!(daemon.interrupt()?.code == 0, "serve did not end well");
     Ok(())
 }
@@ -338,13 +338,13 @@ fn a_flooded_unix_listener() -> Result<()> {
     wait_for("the answer", || {
         let answer = api.get(&asked)?;
         let queue = &answer["queues"][0];
-        ensure!(kinds(&queue["findings"]) == ["stuck", "overflown"], "{answer}");
+        ensure!(kinds(&queue["findings"]) == ["stuck", "overflowed"], "{answer}");
         ensure!(queue["turned_away"]["count"] == refused, "{answer}");
         ensure!(queue["len"] == 2 && queue["waiting"].as_array().map(Vec::len) == Some(2), "{answer}");
         ensure!(queue["drops"].is_null(), "{answer}");
         Ok(())
     })?;
-    only_alarms_of(&api, &["queues stuck", "queues overflown"])?;
+    only_alarms_of(&api, &["queues stuck", "queues overflowed"])?;
     let ends = program.tell()?;
     let connections = wait_for("the ends of the connections", || {
         let answer = api.get(&format!("answers/connections?of={name}&ended=true"))?;

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod both_ends;
+mod broken;
 mod calls;
 mod check;
 mod client_side;

@@ -191,7 +191,13 @@ fn a_busy_daemon() -> Result<()> {
     budgets.hold()?;
     ensure!(!full() || number(&report, "/rate")? >= 10_000.0, "only {} events a second", report["rate"]);
     ensure!(report["resumed"] == "Reconnected.", "the stream did not go on: {}", report["resumed"]);
-    ensure!(report["hash"] == report["fresh_hash"], "{} is not {}", report["hash"], report["fresh_hash"]);
+    ensure!(
+        report["hash"] == report["fresh_hash"],
+        "{} is not {}: {:#}",
+        report["hash"],
+        report["fresh_hash"],
+        report["differing"]
+    );
     ensure!(metrics.contains("sockreel_live_slow_clients_total 0"), "{metrics}");
     for pid in serve.command(env!("CARGO_BIN_EXE_crowd"))? {
         signal_pid(pid, Signal::SIGKILL)?;

@@ -1,9 +1,10 @@
 //! Answers on the page, in a real browser over a real daemon, beside what the server says of itself.
 
-use crate::harness::{Script, Sockreel, wait_for};
+use crate::harness::{Script, Server, Sockreel, signal_pid, visits, wait_for};
 use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use std::fs;
+use std::{fs, path::Path};
 
 /// A listener at which two wait and nobody accepts, held by two processes; a connection with known bytes each way; and one that
 /// its client closed and the server keeps. Writes what it did to the file that it is given.
@@ -76,5 +77,38 @@ fn what_a_server_says_of_itself() -> Result<()> {
     ensure!(report["hungUp"] == hung_up, "{facts}");
     ensure!(report["faults"] == json!([]), "{report}");
     serve.insist()?;
+    Ok(())
+}
+
+/// A link to a place in a recording of nginx, and the page as one file that needs no server: both show what was there.
+#[test]
+fn what_somebody_is_given_who_was_not_there() -> Result<()> {
+    const VISITS: usize = 30;
+    let server = Server::nginx()?;
+    let dir = server.dir();
+    let (recording, html) = (dir.join("r.mcap"), dir.join("given.html"));
+    let path = |path: &Path| path.to_str().map(str::to_owned).context("a path that is no UTF-8");
+    let options = ["trace", "-o", "/dev/null", "--record", &path(&recording)?, "--"].map(str::to_owned);
+    let trace = Sockreel::start(dir, "trace", options.iter().chain(&server.argv))?;
+    server.wait_until_it_listens()?;
+    visits(&server, VISITS)?;
+    signal_pid(fs::read_to_string(dir.join("nginx.pid"))?.trim().parse()?, Signal::SIGTERM)?;
+    ensure!(trace.ended()?.code == 0, "nginx did not end well");
+
+    let mut open = Sockreel::start(dir, "open", ["open", &path(&recording)?])?;
+    let mut script = Script::start("given.mjs", &[&open.url()?, &path(&html)?, &server.address()])?;
+    let told = script.answer()?;
+    println!("given: {told:#}");
+    let here = &told["here"];
+    ensure!(here["listeners"] == json!([[server.address(), VISITS]]), "{VISITS} visited: {here}");
+    ensure!(here["tab"] == "Events" && here["cursor"].is_number(), "{here}");
+    ensure!(here["bookmarks"] == json!([here["cursor"]]), "{here}");
+    ensure!(told["there"] == *here, "{}, not {here}", told["there"]);
+    ensure!(!told["link"].as_str().context("no link")?.contains("token"), "{}", told["link"]);
+    open.interrupt()?;
+    script.say("it has ended")?;
+    let alone = script.answer()?;
+    ensure!(alone["replayed"] == *here, "{alone:#}, not {here}");
+    ensure!(alone["elsewhere"] == json!([]) && alone["faults"] == json!([]), "{alone}");
     Ok(())
 }

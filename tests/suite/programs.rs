@@ -4,6 +4,7 @@
 //! is run again every time.
 
 mod compare;
+mod ends;
 mod generate;
 mod planted;
 mod replay;

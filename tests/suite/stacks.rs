@@ -10,38 +10,37 @@ use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
 };
 
-/// `stacks.c` under `serve` until its leak is told: the answer, and the same from the recording.
-fn growing(dir: &Path, flag: &str, options: &[&str]) -> Result<Value> {
+/// `stacks.c`, as a program.
+pub(crate) fn compiled(dir: &Path, flag: &str) -> Result<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("suite/stacks.c");
-    let (program, log) = (dir.join("program"), dir.join("log"));
+    let program = dir.join("program");
     let mut compile = Command::new("cc");
     compile.args(["-O2", "-Wall", "-Werror", "-pthread", flag, "-o"]).arg(&program).arg(source);
     ensure!(compile.status().context("cannot run cc")?.success(), "{compile:?} failed");
+    Ok(program)
+}
+
+/// `stacks.c` under `serve` until its leak is told, with so many stacks: the answer, and the same from the recording.
+fn growing(dir: &Path, flag: &str, options: &[&str], stacks: usize) -> Result<Value> {
+    let (program, log) = (compiled(dir, flag)?, dir.join("log"));
     let names = [&program, &log].map(|path| path.to_str().context("no UTF-8"));
     let [program, name] = names;
     let watched = Watched::start(options, &[program?, name?], true)?;
-    let pid = only(&log, "pid")?;
+    only(&log, "pid")?;
     let answer = wait_within(GROWTH, "a growth that is told", || {
         let answer = watched.api.get("answers/leaks")?;
         let found = answer["growing"].as_array().into_iter().flatten().find(|one| one["by"] == "open");
-        let stacks = found.and_then(|one| one["stacks"].as_array());
-        let unread = stacks.into_iter().flatten().filter(|place| place["stack"].is_null()).count();
-        ensure!(found.is_some() && unread == 0, "{answer}");
+        let found = found.with_context(|| answer.to_string())?;
+        let places = found["stacks"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let read = places.iter().filter(|place| place["stack"].is_object()).count();
+        ensure!(places.len() == stacks && read == stacks, "{answer}");
         Ok(answer)
     })?;
-    let [growing] = answer["growing"].as_array().map(Vec::as_slice).unwrap_or_default() else {
-        anyhow::bail!("not one growth: {answer}");
-    };
-    ensure!(growing["kind"] == "file" && growing["process"]["pid"] == pid, "{growing}");
-    // What was logged at a known place was forgotten, and nothing else is told.
-    let left: BTreeSet<i64> = noted(&log, "left")?.iter().filter_map(Value::as_i64).collect();
-    for one in growing["newest"].as_array().context("no examples")? {
-        ensure!(one["fd"].as_i64().is_some_and(|fd| left.contains(&fd)), "{one} is none of {left:?}");
-    }
+    let growing = what_was_forgotten(&answer, &log)?;
     let info = watched.api.get("info")?;
     let reads = info["attached"].as_array().into_iter().flatten();
     let reads =
@@ -51,6 +50,19 @@ fn growing(dir: &Path, flag: &str, options: &[&str]) -> Result<Value> {
     let at = answer["basis"]["at"]["ts_ns"].to_string();
     watched.replays(&answer, &at)?;
     Ok(growing.clone())
+}
+
+/// The one growth that is told: of the program, and of what it logged at a known place as forgotten nothing else is told.
+fn what_was_forgotten<'a>(answer: &'a Value, log: &Path) -> Result<&'a Value> {
+    let [growing] = answer["growing"].as_array().map(Vec::as_slice).unwrap_or_default() else {
+        anyhow::bail!("not one growth: {answer}");
+    };
+    ensure!(growing["kind"] == "file" && growing["process"]["pid"] == only(log, "pid")?, "{growing}");
+    let left: BTreeSet<i64> = noted(log, "left")?.iter().filter_map(Value::as_i64).collect();
+    for one in growing["newest"].as_array().context("no examples")? {
+        ensure!(one["fd"].as_i64().is_some_and(|fd| left.contains(&fd)), "{one} is none of {left:?}");
+    }
+    Ok(growing)
 }
 
 /// Functions of the program: name, first place and length, as nm(1) has them.
@@ -65,15 +77,15 @@ fn functions(program: &Path) -> Result<BTreeMap<String, (u64, u64)>> {
     Ok(rows.collect())
 }
 
-/// The functions of each stack, innermost first, where the frame is the program's; each place is inside its function.
-fn stacks(dir: &Path, growing: &Value) -> Result<Vec<(Vec<String>, Option<String>)>> {
-    let program = dir.join("program");
-    let functions = functions(&program)?;
+/// The functions of each stack, innermost first, where the frame is the program's, which was traced as `file`; each place is inside
+/// its function.
+fn stacks(program: &Path, file: &str, growing: &Value) -> Result<Vec<(Vec<String>, Option<String>)>> {
+    let functions = functions(program)?;
     let mut found = Vec::new();
     for place in growing["stacks"].as_array().context("no stacks")? {
         let mut names = Vec::new();
         for frame in place["stack"]["frames"].as_array().context("no frames")? {
-            if frame["file"] != program.to_string_lossy().as_ref() {
+            if frame["file"] != file {
                 continue;
             }
             let name = frame["symbol"].as_str().with_context(|| format!("no function: {frame}"))?;
@@ -91,22 +103,20 @@ fn stacks(dir: &Path, growing: &Value) -> Result<Vec<(Vec<String>, Option<String
     Ok(found)
 }
 
-#[test]
-fn the_function_that_forgets_is_named_and_no_other() -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let growing = growing(dir.path(), "-fno-omit-frame-pointer", &["--stacks"])?;
-    let mut found = stacks(dir.path(), &growing)?;
+/// With frame pointers every stack leads from the function that forgets to where its thread began: how many frames and threads are
+/// as nm(1) and the log have them.
+fn whole_stacks(program: &Path, file: &str, log: &Path, growing: &Value) -> Result<usize> {
+    let mut found = stacks(program, file, growing)?;
     found.sort_by_key(|(names, _)| names.len());
     let names: Vec<Vec<&str>> =
         found.iter().map(|(names, _)| names.iter().map(String::as_str).collect()).collect();
     // A thread's, and main's.
     let own = ["forgets", "request", "work"];
-    ensure!(names == [own.to_vec(), [&own[..], &["main"]].concat()], "{found:?}");
+    ensure!(names == [own.to_vec(), [&own[..], &["main"]].concat()], "{growing}");
     let (_, cut) = found.last().context("no stack")?;
     ensure!(cut.is_none(), "{found:?}");
     // Each thread's are its own: those that it logged.
-    let log = dir.path().join("log");
-    let threads: BTreeSet<i64> = noted(&log, "thread")?.iter().filter_map(Value::as_i64).collect();
+    let threads: BTreeSet<i64> = noted(log, "thread")?.iter().filter_map(Value::as_i64).collect();
     for place in growing["stacks"].as_array().context("no stacks")? {
         let [thread] = place["threads"].as_array().map(Vec::as_slice).unwrap_or_default() else {
             anyhow::bail!("not one thread: {place}");
@@ -116,14 +126,44 @@ fn the_function_that_forgets_is_named_and_no_other() -> Result<()> {
             "{thread} is none of {threads:?}"
         );
     }
+    Ok(names.iter().map(|names| names.len() + 1).sum())
+}
+
+/// What a daemon in a machine with another kernel told of the program (`init.sh`), and the same from its recording.
+pub(crate) fn same_in_machine(found: &Path, program: &Path) -> Result<usize> {
+    let text = fs::read_to_string(found.join("leaks.json"))?;
+    let answer: Value = serde_json::from_str(&text).with_context(|| {
+        format!("{text:?}: {}", fs::read_to_string(found.join("leaks.err")).unwrap_or_default())
+    })?;
+    let log = found.join("stacks.log");
+    let growing = what_was_forgotten(&answer, &log)?;
+    println!("{growing}");
+    let compared = whole_stacks(program, "/bin/stacks", &log, growing)?;
+    let at = answer["basis"]["at"]["ts_ns"].to_string();
+    let reel = found.join("stacks.reel").into_os_string();
+    let args = ["leaks".into(), "--json".into(), "--at".into(), at.into(), "--from".into(), reel];
+    let replayed = Sockreel::run(found, "leaks", args)?;
+    ensure!(replayed.code == 0, "{}: {}", replayed.code, replayed.err);
+    let replayed: Value = serde_json::from_str(&replayed.out)?;
+    ensure!(replayed["growing"] == answer["growing"], "{replayed}\nwas {answer}");
+    Ok(compared)
+}
+
+#[test]
+fn the_function_that_forgets_is_named_and_no_other() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let growing = growing(dir.path(), "-fno-omit-frame-pointer", &["--stacks"], 2)?;
+    let program = dir.path().join("program");
+    whole_stacks(&program, &program.to_string_lossy(), &dir.path().join("log"), &growing)?;
     Ok(())
 }
 
 #[test]
 fn a_stack_without_frame_pointers_says_so() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let growing = growing(dir.path(), "-fomit-frame-pointer", &["--stacks"])?;
-    for (names, cut) in stacks(dir.path(), &growing)? {
+    let growing = growing(dir.path(), "-fomit-frame-pointer", &["--stacks"], 1)?;
+    let program = dir.path().join("program");
+    for (names, cut) in stacks(&program, &program.to_string_lossy(), &growing)? {
         // The frame of `request` is longer than what is kept of a stack.
         ensure!(names == ["forgets", "request"], "{growing}");
         ensure!(cut.as_deref() == Some("no_frame_pointer"), "{growing}");
@@ -134,7 +174,7 @@ fn a_stack_without_frame_pointers_says_so() -> Result<()> {
 #[test]
 fn stacks_that_were_not_asked_for_are_not_read() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let growing = growing(dir.path(), "-fno-omit-frame-pointer", &[])?;
+    let growing = growing(dir.path(), "-fno-omit-frame-pointer", &[], 0)?;
     ensure!(growing["stacks"].is_null(), "{growing}");
     Ok(())
 }

@@ -28,6 +28,14 @@ fn compare(mode: &str) -> Result<()> {
     Ok(())
 }
 
+/// Operations that a ring server does where the kernel has them, and did not do.
+pub(crate) fn left_out(log: &Path) -> Result<Vec<&'static str>> {
+    let known: Vec<Value> = serde_json::from_str(&fs::read_to_string(log)?)?;
+    let newer = ["BIND", "LISTEN", "PIPE", "FIXED_FD_INSTALL"];
+    let done = |name: &&str| known.iter().any(|one| one["call"] == format!("IORING_OP_{name}"));
+    Ok(newer.into_iter().filter(|name| !done(name)).collect())
+}
+
 /// Compares every field that the program wrote down, in the order in which the operations completed: how many there were.
 pub(crate) fn same_operations(log: &Path, out: &Path) -> Result<usize> {
     let all = lines(out)?;

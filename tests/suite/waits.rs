@@ -10,13 +10,13 @@ use serde_json::Value;
 use std::ffi::OsString;
 
 /// How a listener is made and reached: over TCP and over a unix socket.
-const TCP: &str = "
+pub(crate) const TCP: &str = "
 make = lambda: socket.socket()
 bind = lambda listener: listener.bind(('127.0.0.1', 0))
 of = lambda: str(listener.getsockname()[1])
 ss = lambda: ['ss', '-Hltn', 'sport = :' + of()]
 ";
-const UNIX: &str = "
+pub(crate) const UNIX: &str = "
 make = lambda: socket.socket(socket.AF_UNIX)
 bind = lambda listener: listener.bind('\\0sockreel-waits-%d' % os.getpid())
 of = lambda: '@' + listener.getsockname()[1:].decode()

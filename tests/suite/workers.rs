@@ -8,7 +8,11 @@ use crate::{
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::Command,
+};
 
 /// Two workers with a listener each on one port (`SO_REUSEPORT`), each accepts whatever comes; their parent connects.
 const WORKERS: &str = "
@@ -209,26 +213,78 @@ fn a_thundering_herd_is_told() -> Result<()> {
     Ok(())
 }
 
+/// How many connections each worker of nginx served, by its log.
+fn connections_of(server: &Server) -> Result<BTreeMap<u64, u64>> {
+    let log = fs::read_to_string(server.dir().join("access.log"))?;
+    let connections: BTreeSet<(u64, u64)> = log
+        .lines()
+        .map(|line| {
+            let (pid, connection) = line.split_once(' ').with_context(|| format!("nginx says {line}"))?;
+            Ok((pid.parse()?, connection.parse()?))
+        })
+        .collect::<Result<_>>()?;
+    let mut of_each = BTreeMap::new();
+    for (pid, _) in connections {
+        *of_each.entry(pid).or_default() += 1;
+    }
+    Ok(of_each)
+}
+
+/// Lengths of the accept queues of a port, by ss(8).
+fn queued(port: u16) -> Result<Vec<u64>> {
+    let output = Command::new("ss").args(["-Hltn", &format!("sport = :{port}")]).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let lengths = text
+        .lines()
+        .map(|line| line.split_whitespace().nth(1).context("no Recv-Q")?.parse().map_err(Into::into));
+    lengths.collect()
+}
+
+/// Accepts of each process of a group that accepted any.
+fn accepts(group: &Value) -> BTreeMap<u64, u64> {
+    let workers = group["workers"].as_array().into_iter().flatten();
+    let accepts =
+        workers.filter_map(|worker| Some((worker["process"]["pid"].as_u64()?, worker["accepted"].as_u64()?)));
+    accepts.filter(|(_, accepted)| *accepted > 0).collect()
+}
+
+/// Connections assigned to, accepted from and waiting at each listener of a group, by its socket.
+fn members(group: &Value) -> BTreeMap<String, [u64; 3]> {
+    let members = group["members"].as_array().into_iter().flatten();
+    let of = |member: &Value| {
+        let number = |field: &str| member[field].as_u64();
+        Some([number("assigned")?, number("accepted")?, number("waiting")?])
+    };
+    members.filter_map(|member| Some((member["socket"]["id"].as_str()?.to_owned(), of(member)?))).collect()
+}
+
 #[test]
 fn one_of_two_workers_of_nginx_that_share_a_port_is_stopped() -> Result<()> {
     let server = Server::nginx()?;
     let file = server.dir().join("nginx.conf");
-    let config = fs::read_to_string(&file)?.replace("backlog=77", "reuseport backlog=77");
+    // Who served each connection is in its log.
+    let config = fs::read_to_string(&file)?
+        .replace("backlog=77", "reuseport backlog=77")
+        .replace("access.log;", "access.log served;")
+        .replace("access_log", "log_format served '$pid $connection'; access_log");
     fs::write(&file, config)?;
     let running = server.start()?;
     let mut daemon = serve_with_workers(&server, running.pid())?;
     let api = daemon.api()?;
     let asked = format!("answers/balance?of={}", server.port);
     crate::harness::visits(&server, 60)?;
-    let group = wait_for("accepts of both", || {
+    let (group, accepted) = wait_for("accepts of both", || {
         let group = api.get(&asked)?["groups"][0].clone();
         ensure!(kinds(&group["findings"]).is_empty(), "{group}");
-        let members = group["members"].as_array().cloned().unwrap_or_default();
-        ensure!(
-            members.len() == 2 && members.iter().all(|one| one["accepted"].as_u64() > Some(0)),
-            "{group}"
-        );
-        Ok(group)
+        let logged = connections_of(&server)?;
+        ensure!(logged.len() == 2 && logged.values().sum::<u64>() == 60, "{logged:?}");
+        ensure!(accepts(&group) == logged, "nginx says {logged:?}: {group}");
+        let mut told: Vec<[u64; 3]> = members(&group).into_values().collect();
+        let mut known: Vec<[u64; 3]> = logged.values().map(|logged| [*logged, *logged, 0]).collect();
+        told.sort_unstable();
+        known.sort_unstable();
+        ensure!(told == known, "nginx says {logged:?}: {group}");
+        Ok((group, logged))
     })?;
     let stopped = group["workers"][1]["process"]["pid"].as_u64().context("no second worker")?;
     let pid = u32::try_from(stopped)?;
@@ -248,6 +304,21 @@ fn one_of_two_workers_of_nginx_that_share_a_port_is_stopped() -> Result<()> {
     ensure!(stuck["socket"]["id"] == group["findings"][0]["listener"], "{stuck}: {group}");
     let oldest = &stuck["waiting"][0]["since"];
     ensure!(oldest["seq"].is_u64() && *oldest == group["findings"][0]["evidence"], "{stuck}: {group}");
+    // What waits at the one is what the kernel says of its queue; the rest was assigned to the other, which took it.
+    let waiting: u64 = queued(server.port)?.iter().sum();
+    ensure!(waiting > 0 && waiting < 40, "ss has {waiting} that wait");
+    let stranded = group["findings"][0]["listener"].as_str().context("no listener")?.to_owned();
+    let other = group["workers"][0]["process"]["pid"].as_u64().context("no first worker")?;
+    let [of_stopped, of_other] = [stopped, other].map(|pid| accepted.get(&pid).copied().unwrap_or_default());
+    wait_for("every client at its listener", || {
+        let group = api.get(&asked)?["groups"][0].clone();
+        let mut told = members(&group);
+        let at_stopped = told.remove(&stranded);
+        ensure!(at_stopped == Some([of_stopped + waiting, of_stopped, waiting]), "{waiting} wait: {group}");
+        let took = of_other + 40 - waiting;
+        ensure!(told.into_values().eq([[took, took, 0]]), "{waiting} wait: {group}");
+        Ok(())
+    })?;
     signal_pid(pid, Signal::SIGCONT)?;
     drop(clients);
     let named = &group["findings"][0]["processes"];

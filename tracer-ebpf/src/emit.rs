@@ -3,7 +3,7 @@
 use crate::{
     kread::clear,
     maps::{EVENTS, count},
-    task,
+    task::Current,
 };
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
@@ -20,9 +20,8 @@ pub(crate) fn now() -> u64 {
 
 /// A head without its number, for the current task.
 #[inline(always)]
-pub(crate) fn current_header() -> Header {
+pub(crate) fn current_header(task: Current) -> Header {
     let pid_tgid = bpf_get_current_pid_tgid();
-    let (start, files) = task::current_start_and_files();
     Header {
         kind: 0,
         len: 0,
@@ -31,20 +30,20 @@ pub(crate) fn current_header() -> Header {
         ts: now(),
         pid: (pid_tgid >> 32) as u32,
         tid: pid_tgid as u32,
-        start,
-        files,
+        start: task.start,
+        files: task.files(),
     }
 }
 
 /// The same, written to a place in a map. One way for both would have the verifier walk more of the programs that keep it on the
 /// stack (`exec`: 7,098 instructions in place of 4,254).
 #[inline(always)]
-pub(crate) fn fill_current_header(header: &mut Header) {
+pub(crate) fn fill_current_header(header: &mut Header, task: Current) {
     clear(header);
     let pid_tgid = bpf_get_current_pid_tgid();
     header.ts = now();
     (header.pid, header.tid) = ((pid_tgid >> 32) as u32, pid_tgid as u32);
-    (header.start, header.files) = task::current_start_and_files();
+    (header.start, header.files) = (task.start, task.files());
 }
 
 /// Data in the buffer at which the reader is woken, and again at each multiple.

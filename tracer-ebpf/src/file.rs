@@ -5,8 +5,8 @@ use crate::{
     kread::{Block, clear, field, pointer, string},
     probes::fanotify,
     sock,
+    task::Current,
 };
-use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
 use tracer_abi::{FileRef, NAME_LEN, Offsets, SLOT_CLOEXEC, SLOT_MQUEUE, SLOT_NONBLOCK, SLOT_PRESENT, Slot};
 
 /// Type bits of `st_mode` and their value for a socket (inode(7)).
@@ -119,17 +119,8 @@ pub(crate) fn read_slot(files: u64, fd: i32, slot: &mut Slot, with_name: bool) {
 /// Address of the open file that a number names in the current task's table; 0 for none. Plain loads as far as the
 /// verifier knows the types.
 #[inline(always)]
-pub(crate) fn current(fd: i32) -> u64 {
-    let (files, fdt) = (offset!(task_files) as usize, offset!(files_fdt) as usize);
-    let (max, array) = (offset!(fdt_max) as usize, offset!(fdt_fd) as usize);
-    // SAFETY: the helper has no preconditions and gives a valid task; the rest is read by loads that the kernel guards
-    // against faults.
-    let (max, array) = unsafe {
-        let task = bpf_get_current_task_btf().cast::<u8>();
-        let files = task.add(files).cast::<*const u8>().read_volatile();
-        let fdt = files.add(fdt).cast::<*const u8>().read_volatile();
-        (fdt.add(max).cast::<u32>().read_volatile(), fdt.add(array).cast::<u64>().read_volatile())
-    };
+pub(crate) fn current(task: Current, fd: i32) -> u64 {
+    let (max, array) = task.table();
     if fd as u32 >= max {
         return 0;
     }
@@ -170,29 +161,29 @@ pub(crate) fn is_socket_mode(mode: u32) -> bool {
 
 /// Whether a number of the current task's table names a socket.
 #[inline(always)]
-pub(crate) fn is_socket(fd: i32) -> bool {
-    is_socket_mode(mode(current(fd)))
+pub(crate) fn is_socket(task: Current, fd: i32) -> bool {
+    is_socket_mode(mode(current(task, fd)))
 }
 
 /// Whether it names a unix socket.
 #[inline(always)]
-pub(crate) fn is_unix_socket(fd: i32) -> bool {
-    let file = current(fd);
+pub(crate) fn is_unix_socket(task: Current, fd: i32) -> bool {
+    let file = current(task, fd);
     is_socket_mode(mode(file)) && sock::family(sk_in(file)) == sock::AF_UNIX
 }
 
 /// Whether it names a datagram socket of the internet protocols that has no port yet. A function of its own: the programs
 /// have little room left on the stack.
 #[inline(never)]
-pub(crate) fn is_unbound(fd: i32) -> bool {
-    let file = current(fd);
+pub(crate) fn is_unbound(task: Current, fd: i32) -> bool {
+    let file = current(task, fd);
     is_socket_mode(mode(file)) && sock::is_unbound(sk_in(file))
 }
 
 /// Address of the protocol's socket that a number of the current task's table names; 0 where it names none.
 #[inline(always)]
-pub(crate) fn current_sk(fd: i32) -> u64 {
-    let file = current(fd);
+pub(crate) fn current_sk(task: Current, fd: i32) -> u64 {
+    let file = current(task, fd);
     if is_socket_mode(mode(file)) { sk_in(file) } else { 0 }
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     kread::Block,
     probes::{Looking, PASSING_LEN, Room, SENT_LEN, Search, Walk},
+    task::Scope,
 };
 use aya_ebpf::{
     bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE, bpf_map_type},
@@ -308,6 +309,22 @@ pub(crate) struct RowBuffer {
     pub(crate) row: SnapshotRow,
     /// Its path; `PATH_MAX` would not fit the buffers of most readers, and paths of descriptors are short.
     pub(crate) path: [u8; ROW_PATH_LEN],
+    /// Whose the row before was.
+    pub(crate) of: RowOf,
+}
+
+/// What the rows of one task have in common is read with the first of them and stays in the row.
+pub(crate) struct RowOf {
+    /// The snapshot (`bpf_iter_meta.session_id`).
+    pub(crate) session: u64,
+    /// Address of the task.
+    pub(crate) task: u64,
+    /// Start of the task, boot clock: another may have come to the same address.
+    pub(crate) start: u64,
+    /// How much of its process is followed.
+    pub(crate) scope: Scope,
+    /// It is followed by its name.
+    pub(crate) by_name: bool,
 }
 
 /// Bytes of a snapshot's path.

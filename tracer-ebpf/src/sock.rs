@@ -4,7 +4,7 @@ use crate::{
     globals::{config, offset},
     kread::{Block, clear, copy, copy_kernel, field, pointer, zero},
     maps::{SOCKETS, count},
-    task,
+    task::Current,
 };
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_probe_read_kernel};
 use tracer_abi::{
@@ -374,8 +374,7 @@ pub(crate) fn track(sock: &Sock, pid: u32, start: u64, queued: u64) {
 #[inline(never)]
 pub(crate) fn track_received(sock: &Sock) {
     if has_states(sock) && sock.state != TCP_CLOSE && SOCKETS.get_ptr(sock.sk).is_none() {
-        let (start, _) = task::current_start_and_files();
-        track(sock, (bpf_get_current_pid_tgid() >> 32) as u32, start, 0);
+        track(sock, (bpf_get_current_pid_tgid() >> 32) as u32, Current::read().start, 0);
     }
 }
 
@@ -395,6 +394,12 @@ pub(crate) fn unix_name(sk: u64, to: &mut UnixName) {
     if unsafe { bpf_probe_read_kernel(to.path.as_mut_ptr().cast(), len as u32, from as *const _) } == 0 {
         to.len = len as u32;
     }
+}
+
+/// Makes the other end of a unix socket that was read one that is not there.
+#[inline(always)]
+pub(crate) fn forget_unix_peer(sock: &mut Sock) {
+    zero(sock.peer.as_mut_ptr(), sock.peer.len());
 }
 
 /// The other end of a unix socket; 0 for none.

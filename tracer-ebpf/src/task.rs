@@ -34,27 +34,60 @@ pub(crate) fn current() -> u64 {
     unsafe { bpf_get_current_task() }
 }
 
-/// Start of the current task's thread group leader, and address of its descriptor table. Plain loads: the verifier knows
-/// the pointers to be a task's.
-#[inline(always)]
-pub(crate) fn current_start_and_files() -> (u64, u64) {
-    let (files, leader, start) =
-        (offset!(task_files) as usize, offset!(task_leader) as usize, offset!(task_start) as usize);
-    // SAFETY: the helper has no preconditions and gives a valid task, whose leader is one; both are read by loads that
-    // the kernel guards against faults.
-    unsafe {
-        let task = bpf_get_current_task_btf().cast::<u8>();
-        let leader = task.add(leader).cast::<*const u8>().read_volatile();
-        (leader.add(start).cast::<u64>().read_volatile(), task.add(files).cast::<u64>().read_volatile())
+/// What is read of the current task at the beginning of a program, once: a load of a pointer from an object that the verifier trusts
+/// has it search the kernel's types by name (`btf_nested_type_is_trusted`, kernel/bpf/btf.c), a millisecond or more on each way that
+/// leads through it.
+#[derive(Clone, Copy)]
+pub(crate) struct Current {
+    /// Start of its thread group leader, boot clock.
+    pub(crate) start: u64,
+    /// Its descriptor table, which the verifier knows to be one.
+    files: *const u8,
+}
+
+impl Current {
+    /// Plain loads: the verifier knows the pointers to be a task's.
+    #[inline(always)]
+    pub(crate) fn read() -> Self {
+        let (files, leader, start) =
+            (offset!(task_files) as usize, offset!(task_leader) as usize, offset!(task_start) as usize);
+        // SAFETY: the helper has no preconditions and gives a valid task, whose leader is one; both are read by loads that
+        // the kernel guards against faults.
+        unsafe {
+            let task = bpf_get_current_task_btf().cast::<u8>();
+            let leader = task.add(leader).cast::<*const u8>().read_volatile();
+            Self {
+                start: leader.add(start).cast::<u64>().read_volatile(),
+                files: task.add(files).cast::<*const u8>().read_volatile(),
+            }
+        }
+    }
+
+    /// Address of its descriptor table.
+    #[inline(always)]
+    pub(crate) fn files(self) -> u64 {
+        self.files as u64
+    }
+
+    /// Number of places in its table, and address of the array of open files.
+    #[inline(always)]
+    pub(crate) fn table(self) -> (u32, u64) {
+        let (fdt, max, array) =
+            (offset!(files_fdt) as usize, offset!(fdt_max) as usize, offset!(fdt_fd) as usize);
+        // SAFETY: read by loads of the types' fields that the kernel guards against faults.
+        unsafe {
+            let fdt = self.files.add(fdt).cast::<*const u8>().read_volatile();
+            (fdt.add(max).cast::<u32>().read_volatile(), fdt.add(array).cast::<u64>().read_volatile())
+        }
     }
 }
 
-/// Address of the current task's descriptor table.
+/// When the current thread began.
 #[inline(always)]
-pub(crate) fn current_files() -> u64 {
-    let files = offset!(task_files) as usize;
-    // SAFETY: as in `current_start_and_files`.
-    unsafe { bpf_get_current_task_btf().cast::<u8>().add(files).cast::<u64>().read_volatile() }
+pub(crate) fn current_start() -> u64 {
+    let start = offset!(task_start) as usize;
+    // SAFETY: as in `current_sleeps`.
+    unsafe { bpf_get_current_task_btf().cast::<u8>().add(start).cast::<u64>().read_volatile() }
 }
 
 /// How often the current task has gone to sleep of its own accord.

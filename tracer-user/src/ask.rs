@@ -106,8 +106,7 @@ fn recording<Q: Question>(question: &Q, path: &Path, at: Option<Instant>) -> Res
     let reader = Reader::open(path)?;
     let scope = reader.head().selection.clone();
     let mut known = Known::new(Limits::recording());
-    let limit =
-        |known: &Known| at.map_or(end, |at| at.on_boot_clock(end, known.session().epoch_minus_boot_ns()));
+    let limit = |known: &Known| at.map_or(end, |at| at.on_boot_clock(end, known.session().wall()));
     // The model goes one input beyond the instant, and looks back at it; what was counted does not.
     let mut counted = None;
     for input in whole(reader) {

@@ -136,8 +136,15 @@ const PEEK: &str = "\
 
     The bytes are in the process's memory, not in the kernel: what is told is what they say. Connections whose first bytes go \
     through io_uring, splice or sendfile, were exchanged before tracing began, or are of another protocol are unknown. Costs about \
-    750 ns at a read or write of a followed process's connection once its protocol is known, 1,400 ns where that is HTTP/1, and \
+    760 ns at a read or write of a followed process's connection once its protocol is known, 1,300 ns where that is HTTP/1, and \
     nothing where it is not asked for.";
+
+/// What `connections` cannot know, and why.
+const NOT_KNOWN: &str = "\
+    - stands for what is not known. BY: the end is on another machine, or is not followed. Bytes, round trips and retransmissions are \
+    the kernel's: of an open connection as it counts now, so that a moment of the past and a recording have those that were read by \
+    then; of one that ended as they were at its close; connections of unix sockets have none. CLOSED FIRST: it is open, or its end was \
+    not seen.";
 
 /// What `leaks` tells, and what it takes.
 const LEAKS: &str = "\
@@ -146,7 +153,9 @@ const LEAKS: &str = "\
     (RLIMIT_NOFILE) is reached.
 
     What grows shows over time: ask a recording or a daemon (--from), and trace with --stacks to be told from where what is left was \
-    made. Without --from one look is taken, which tells of CLOSE_WAIT and of execs that were seen, and of nothing that takes time.
+    made. Without --from one look is taken, which tells of CLOSE_WAIT and of execs that were seen, and of nothing that takes time. What \
+    grew until the load ended is told still, with the time of the last that was made; whether it was forgotten or is kept for a \
+    purpose cannot be seen.
 
     Whether a connection was ever read is known of TCP alone, by the kernel's own read position, whoever reads and however; it \
     takes two looks at the tables, some seconds apart (--check). Of unix sockets the kernel keeps no such position: it cannot be known.";
@@ -163,7 +172,7 @@ const STACKS: &str = "\
 
     Of the caller's memory the kernel programs read its frames and 768 bytes at the top of its stack; of these, words that can be \
     addresses are kept until the stack has been followed. Files are opened by a process of its own that keeps the \
-    privileges for that and has no network. Costs about 1,500 ns at every call that makes a descriptor, and nothing where it \
+    privileges for that and has no network. Costs about 1,200 ns at every call that makes a descriptor, and nothing where it \
     is not asked for.";
 
 /// What is traced, and what is started for it.
@@ -178,17 +187,17 @@ pub(crate) struct Target {
     /// comes less often, so that checks take at most a thousandth of the time
     #[arg(long, value_name = "INTERVAL", default_value = "10s", value_parser = interval)]
     pub(crate) check: Interval,
-    /// Trace the scheduler too: where the time between queued and accepted goes. Costs about 400 ns at every change of threads
-    /// on a processor, 1,100 ns where the thread has accepted
+    /// Trace the scheduler too: where the time between queued and accepted goes. Costs about 500 ns at every change of threads
+    /// on a processor, 1,300 ns where the thread has accepted
     #[arg(long)]
     pub(crate) sched: bool,
     /// Tell what is spoken on connections made from now on: at most 64 bytes of a read or write are looked at until that is
-    /// known, and of each answer in HTTP/1 until one switches the connection. No payload is kept. Costs about 750 ns at a read
-    /// or write, 1,400 ns in HTTP/1
+    /// known, and of each answer in HTTP/1 until one switches the connection. No payload is kept. Costs about 760 ns at a read
+    /// or write, 1,300 ns in HTTP/1
     #[arg(long, long_help = PEEK)]
     pub(crate) peek: bool,
     /// Read the stack of each call that makes a descriptor, by frame pointers: leaks then tells from where what is left was
-    /// made. Costs about 1,500 ns at every such call
+    /// made. Costs about 1,200 ns at every such call
     #[arg(long, long_help = STACKS)]
     pub(crate) stacks: bool,
     /// Room for records on their way from the kernel, such as 16M; a power of two of at least a page
@@ -336,6 +345,7 @@ pub(crate) struct Listeners {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = NOT_KNOWN)]
 pub(crate) struct Connections {
     /// Connections with a port or a unix socket at either end; all if it is left out
     #[arg(value_name = "PORT|PATH", value_parser = address)]

@@ -20,6 +20,8 @@ use tracer_recording::Writer;
 
 /// How long an event may stay in the buffer of an output that nobody looks at.
 const OUTPUT_EVERY: Duration = Duration::from_millis(20);
+/// Room that is kept for what a source has at once.
+const BATCH: usize = 4_096;
 /// How much of a recording a `kill -9` may cost.
 const RECORDING_EVERY: Duration = Duration::from_secs(1);
 
@@ -134,6 +136,8 @@ impl<S: Source> Engine<S> {
         }
         self.batch = batch;
         self.batch.clear();
+        // A snapshot's rows may have been a hundred thousand.
+        self.batch.shrink_to(BATCH);
         if self.known.session_mut().take_repair_wanted() {
             self.source.repair();
         }

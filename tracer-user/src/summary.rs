@@ -28,9 +28,14 @@ impl fmt::Display for Summary {
             grouped(doubtful),
             grouped(repairs)
         )?;
-        if let Some(Account { attempted, delivered, lost }) = self.account {
-            let (attempted, delivered, lost) = (grouped(attempted), grouped(delivered), grouped(lost));
+        if let Some(Account { attempted, delivered, lost, causes }) = &self.account {
+            let (attempted, delivered, lost) = (grouped(*attempted), grouped(*delivered), grouped(*lost));
             write!(f, "; records: {attempted} attempted, {delivered} delivered, {lost} lost")?;
+            let causes: Vec<_> =
+                causes.iter().map(|(cause, count)| format!("{} {}", grouped(*count), cause.name())).collect();
+            if !causes.is_empty() {
+                write!(f, " ({})", causes.join(", "))?;
+            }
         }
         if checks > 0 {
             write!(f, "; {} checks in {} µs", grouped(checks), grouped(checks_ns / 1000))?;
@@ -62,7 +67,7 @@ fn grouped(number: u64) -> String {
 mod tests {
     use super::{Summary, grouped};
     use tracer_capture::Account;
-    use tracer_model::session::Totals;
+    use tracer_model::{input::LossCause, session::Totals};
 
     #[test]
     fn numbers_are_grouped_by_three() {
@@ -80,13 +85,14 @@ mod tests {
         assert_eq!(summary.to_string(), "sockreel: 1,234 events, 0 lost, 1 doubtful, 0 repaired");
         let totals =
             Totals { checks: 2, checks_ns: 1_234_567, repairs: 3, stacks_missed: Some(1_000), ..totals };
-        let account = Some(Account { attempted: 9, delivered: 7, lost: 2 });
+        let causes = vec![(LossCause::RingFull, 1_001), (LossCause::ProgramSkipped, 1)];
+        let account = Some(Account { attempted: 1_009, delivered: 7, lost: 1_002, causes });
         let recorded = Some(("r.mcap".into(), 5678));
         let summary = Summary { totals, account, recorded, incomplete: false };
         assert_eq!(
             summary.to_string(),
-            "sockreel: 1,234 events, 0 lost, 1 doubtful, 3 repaired; records: 9 attempted, 7 delivered, 2 lost; \
-             2 checks in 1,234 µs; 1,000 stacks not read; recorded 5,678 inputs to r.mcap"
+            "sockreel: 1,234 events, 0 lost, 1 doubtful, 3 repaired; records: 1,009 attempted, 7 delivered, 1,002 lost \
+             (1,001 ring_full, 1 program_skipped); 2 checks in 1,234 µs; 1,000 stacks not read; recorded 5,678 inputs to r.mcap"
         );
     }
 }

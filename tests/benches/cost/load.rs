@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     Dup,
     /// A datagram to itself: two untraced calls, and one segment received.
     Datagram,
+    /// A datagram that is not there: one untraced call.
+    NoDatagram,
     /// Two threads on one CPU take turns: two changes of threads, two wake-ups and four untraced calls.
     Turns,
     /// The same, and one of them has accepted a connection before.
@@ -49,6 +51,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("setfd", Kind::Setfd),
     ("dup", Kind::Dup),
     ("datagram", Kind::Datagram),
+    ("no-datagram", Kind::NoDatagram),
     ("turns", Kind::Turns),
     ("acceptor-turns", Kind::AcceptorTurns),
     ("stream", Kind::Stream),
@@ -178,6 +181,14 @@ fn turn(kind: Kind) -> Result<Turn> {
             Box::new(move || {
                 say(&client, &server, b"GET / HTTP/1.1\r\n\r\n")?;
                 say(&server, &client, b"HTTP/1.1 204 No Content\r\n\r\n")
+            })
+        }
+        Kind::NoDatagram => {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            socket.set_nonblocking(true)?;
+            Box::new(move || {
+                ensure!(socket.recv(&mut [0]).is_err(), "a datagram from nowhere");
+                Ok(())
             })
         }
         Kind::Datagram => {

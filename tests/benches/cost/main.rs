@@ -11,6 +11,7 @@ mod load;
 mod many;
 mod meter;
 mod nginx;
+mod profile;
 mod start;
 mod sustained;
 mod table;

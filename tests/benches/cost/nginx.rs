@@ -5,6 +5,7 @@ use crate::{
     harness::{Group, descendants, free_port, is_listening, wait_for},
     load::as_f64,
     meter::{Ran, Statistics, cpu_ns, programs, since},
+    profile::{Profile, Sampling, Unit},
     table::{Goal, Row, with_spread},
     tools::{Running, Tool},
 };
@@ -119,24 +120,64 @@ pub(crate) fn rows(size: Size) -> Result<Vec<Row>> {
     let (kernel, user) = (each(Cost::kernel_ns), each(|cost| cost.user_ns));
     let cost = each(|cost| (cost.kernel_ns() + cost.user_ns) / 1e3);
     let split = costs.last().map(Cost::split).unwrap_or_default();
+    let alone = sampled(&nginx, None, size)?;
+    let [trace, serve] = [Tool::Trace, Tool::Serve].map(|tool| sampled(&nginx, Some(tool), size));
+    let (trace, serve) = (trace?.parts(&alone), serve?.parts(&alone));
     let others_lost: Vec<String> =
         others_lost.iter().map(|(tool, lost)| format!("{tool} {}", with_spread(lost, ""))).collect();
     let of = |tool: Tool| share.get(tool.name()).cloned().unwrap_or_default();
     let beside = |tool: Tool| format!("{} {}", tool.name(), with_spread(&of(tool), "%"));
     let others = [Tool::Strace, Tool::PerfTrace, Tool::Bpftrace].map(beside).join(", ");
-    let alone = with_spread(&untraced, "requests/s");
+    let untraced = with_spread(&untraced, "requests/s");
     Ok(vec![
         Row::new("nginx, throughput with `trace --json -o FILE`", Goal::AtLeast(97.0), "%", of(Tool::Trace))
-            .beside(format!("{others}; untraced {alone}"))
-            .split(split.clone()),
+            .beside(format!("{others}; untraced {untraced}"))
+            .profile(SAMPLED, trace),
         Row::new("nginx, throughput with `serve` and a client", Goal::AtLeast(95.0), "%", of(Tool::Serve))
-            .split(split.clone()),
+            .profile(SAMPLED, serve),
         Row::new("records for an accepted and closed connection", Goal::AtMost(4.0), "", records),
         Row::new("a record, kernel and user space", Goal::AtMost(0.4), "µs", cost)
             .beside(format!("kernel {}, user space {}", with_spread(&kernel, "ns"), with_spread(&user, "ns")))
-            .split(split),
+            .profile(COUNTED, split),
         Row::new("events lost at that load", Goal::AtMost(0.0), "", lost).beside(others_lost.join(", ")),
     ])
+}
+
+/// How the profile of a record came about.
+const COUNTED: &str =
+    "Where the time of a record goes, as the kernel counts it of its programs, which costs time itself";
+/// How those of the throughput did.
+const SAMPLED: &str = "Where the time of a request goes beyond what it takes untraced, sampled by perf";
+
+/// What a request costs under a tool, or without.
+struct Request {
+    /// In nginx's worker.
+    worker: Profile,
+    /// In the tool.
+    tool: Option<Profile>,
+}
+
+fn sampled(nginx: &Nginx, tool: Option<Tool>, size: Size) -> Result<Request> {
+    let running =
+        tool.map(|tool| Running::start(tool, nginx.worker, nginx.dir(), || nginx.visit())).transpose()?;
+    let sampling = Sampling::begin()?;
+    let requests = nginx.load(size)? * as_f64(size.load.as_secs().max(1));
+    let samples = sampling.end()?;
+    let mut request = Request { worker: samples.of(nginx.worker)?.each(requests), tool: None };
+    if let Some(mut running) = running {
+        request.tool = Some(samples.of(running.pid())?.each(requests));
+        running.end()?;
+    }
+    Ok(request)
+}
+
+impl Request {
+    fn parts(self, alone: &Self) -> Vec<String> {
+        let mut parts =
+            self.worker.more_than(&alone.worker).parts("more in nginx's worker", Unit::Nanoseconds);
+        parts.extend(self.tool.iter().flat_map(|tool| tool.parts("in the daemon", Unit::Nanoseconds)));
+        parts
+    }
 }
 
 /// What a trace wrote.

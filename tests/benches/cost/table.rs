@@ -7,6 +7,9 @@ pub(crate) enum Goal {
     AtMost(f64),
 }
 
+/// How it was found where the time or the memory goes, and the parts.
+type Found = (String, Vec<String>);
+
 /// One row.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
@@ -17,21 +20,21 @@ pub(crate) struct Row {
     pub(crate) seen: Vec<f64>,
     /// Other tools in the same run, or how the figure came about.
     pub(crate) beside: String,
-    /// Where the time goes, as the kernel's own statistics of its programs have it: shown where the goal is missed.
-    pub(crate) split: Vec<String>,
+    /// Where the time or the memory goes. Shown where the goal is missed.
+    pub(crate) profile: Found,
 }
 
 impl Row {
     pub(crate) fn new(what: impl Into<String>, goal: Goal, unit: &'static str, seen: Vec<f64>) -> Self {
-        Self { what: what.into(), goal, unit, seen, beside: String::new(), split: Vec::new() }
+        Self { what: what.into(), goal, unit, seen, beside: String::new(), profile: Default::default() }
     }
 
     pub(crate) fn beside(self, beside: impl Into<String>) -> Self {
         Self { beside: beside.into(), ..self }
     }
 
-    pub(crate) fn split(self, split: Vec<String>) -> Self {
-        Self { split, ..self }
+    pub(crate) fn profile(self, how: impl Into<String>, parts: Vec<String>) -> Self {
+        Self { profile: (how.into(), parts), ..self }
     }
 
     fn missed(&self) -> Option<f64> {
@@ -77,7 +80,7 @@ fn short(figure: f64) -> String {
     }
 }
 
-/// Prints the table as Markdown, and below it where the time goes of what missed its goal.
+/// Prints the table as Markdown, and below it where the time or the memory goes of what missed its goal.
 pub(crate) fn print(rows: &[Row]) {
     println!("| what | goal | seen: median (spread) | missed by | beside it, same run |");
     println!("|---|---|---|---|---|");
@@ -91,19 +94,16 @@ pub(crate) fn print(rows: &[Row]) {
         println!("| {what} | {goal} | {} | {missed} | {beside} |", with_spread(seen, unit));
     }
     // Rows of one load have the same.
-    let mut splits: Vec<(&[String], Vec<&str>)> = Vec::new();
-    for row in rows.iter().filter(|row| row.missed().is_some() && !row.split.is_empty()) {
-        match splits.iter_mut().find(|(split, _)| *split == row.split) {
+    let mut profiles: Vec<(&Found, Vec<&str>)> = Vec::new();
+    for row in rows.iter().filter(|row| row.missed().is_some()) {
+        match profiles.iter_mut().find(|(profile, _)| **profile == row.profile) {
             Some((_, missed)) => missed.push(&row.what),
-            None => splits.push((&row.split, vec![&row.what])),
+            None => profiles.push((&row.profile, vec![&row.what])),
         }
     }
-    for (split, missed) in splits {
-        println!(
-            "\nMissed: {}. Where the time goes, as the kernel counts it of its programs, which costs time itself:\n",
-            missed.join("; ")
-        );
-        for part in split {
+    for ((how, parts), missed) in profiles {
+        println!("\nMissed: {}. {how}:\n", missed.join("; "));
+        for part in parts {
             println!("- {part}");
         }
     }

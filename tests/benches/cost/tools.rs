@@ -91,6 +91,16 @@ impl Running {
         Ok(Self::Other { group, said: [out, err] })
     }
 
+    /// The process that watches.
+    pub(crate) fn pid(&mut self) -> u32 {
+        match self {
+            Self::Trace { trace: sockreel, .. } | Self::Serve { serve: sockreel, .. } => {
+                sockreel.group().pid()
+            }
+            Self::Other { group, .. } => group.pid(),
+        }
+    }
+
     /// Ends it; what it lost, as it says itself.
     pub(crate) fn end(self) -> Result<u64> {
         match self {

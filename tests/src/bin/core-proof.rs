@@ -66,7 +66,8 @@ fn executed(log: &str) -> Result<()> {
     proof.mark("/core-proof-end")
 }
 
-/// Opens files as `nobody` until the machine has no more to give (`ENFILE`), and keeps them for a while.
+/// Opens files as `nobody` until the machine has no more to give (`ENFILE`), and keeps them for a while; with a connection in the
+/// accept queue that it cannot take before it has closed some.
 fn all_files(log: &str) -> Result<()> {
     const NOBODY: i64 = 65534;
     let (mut proof, counted) = (Proof::new(log)?, File::open("/proc/sys/fs/file-nr")?);
@@ -74,11 +75,34 @@ fn all_files(log: &str) -> Result<()> {
         return Err(io::Error::last_os_error());
     }
     proof.mark("/core-proof-begin")?;
-    while proof.open(c"/dev/null")? >= 0 {}
+    let listener = proof.socket(libc::AF_INET, libc::SOCK_STREAM, 0)?;
+    proof.bind(listener, &loopback(libc::AF_INET, 0))?;
+    proof.call("listen", libc::SYS_listen, &[listener.into(), 7])?;
+    let served = of_socket(listener)?;
+    for accepted in [true, false] {
+        let client = proof.socket(libc::AF_INET, libc::SOCK_STREAM, 0)?;
+        proof.connect(client, &served)?;
+        // What a thread did is known from its first accept on.
+        if accepted {
+            proof.accept(listener)?;
+        }
+    }
+    let mut opened = Vec::new();
+    while let fd @ 0.. = proof.open(c"/dev/null")? {
+        opened.push(fd);
+    }
     let mut text = [0; 128];
     let len = counted.read_at(&mut text, 0)?;
     let text = String::from_utf8_lossy(text.get(..len).unwrap_or_default()).into_owned();
     proof.write(json!({"file_nr": text.split_whitespace().collect::<Vec<_>>()}))?;
+    for _ in 0..3 {
+        proof.accept(listener)?;
+    }
+    // More than one: whoever traces opens some for a moment.
+    for fd in opened.iter().rev().take(32) {
+        proof.close(*fd)?;
+    }
+    proof.accept(listener)?;
     thread::sleep(HELD);
     proof.mark("/core-proof-end")
 }

@@ -1,6 +1,6 @@
 //! What every proof stands on: nothing was lost, nothing was set right, and the books close.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -60,7 +60,23 @@ fn account_closes(summary: &str) -> Result<()> {
     };
     ensure!(told == lost, "{told} are told as lost, {lost} were noticed: {summary}");
     ensure!(*attempted == delivered + lost, "the account does not close: {summary}");
+    let by_cause = causes(summary)?;
+    ensure!(by_cause.values().sum::<u64>() == *lost, "causes of another number are told: {summary}");
+    ensure!(!by_cause.contains_key("unknown"), "lost, and nobody knows why: {summary}");
     Ok(())
+}
+
+/// Lost records by cause, as the kernel counted them: `2 lost (1 ring_full, 1 map_full)`.
+pub(crate) fn causes(summary: &str) -> Result<BTreeMap<String, u64>> {
+    let Some((_, causes)) = summary.split_once(" lost (") else { return Ok(BTreeMap::new()) };
+    let (causes, _) = causes.split_once(')').with_context(|| format!("no end of causes in {summary}"))?;
+    causes
+        .split(", ")
+        .map(|cause| {
+            let (count, name) = cause.split_once(' ').with_context(|| format!("no cause in {summary}"))?;
+            Ok((name.to_owned(), count.replace(',', "").parse()?))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -68,7 +84,8 @@ mod tests {
     use super::{books_close, unrepaired};
     use serde_json::json;
 
-    const CLOSES: &str = "sockreel: 9 events, 2 lost, 0 doubtful, 0 repaired; records: 1,011 attempted, 1,009 delivered, 2 lost";
+    const CLOSES: &str = "sockreel: 9 events, 2 lost, 0 doubtful, 0 repaired; records: 1,011 attempted, 1,009 delivered, 2 lost \
+                          (1 ring_full, 1 map_full)";
 
     #[test]
     fn an_account_that_is_due_is_there_and_closes() {
@@ -76,9 +93,15 @@ mod tests {
         assert!(books_close("", false).is_ok());
         assert!(books_close("", true).is_err());
         assert!(books_close("sockreel: 9 events, 2 lost, 0 doubtful, 0 repaired", true).is_err());
-        for (right, wrong) in
-            [("1,009", "1,008"), ("1,011", "1,012"), ("events, 2", "events, 1"), ("1,009 d", "d")]
-        {
+        for (right, wrong) in [
+            ("1,009", "1,008"),
+            ("1,011", "1,012"),
+            ("events, 2", "events, 1"),
+            ("1,009 d", "d"),
+            ("1 ring_full", "2 ring_full"),
+            (", 1 map_full", ""),
+            ("map_full", "unknown"),
+        ] {
             assert!(books_close(&CLOSES.replace(right, wrong), true).is_err(), "{wrong}");
         }
     }

@@ -24,6 +24,7 @@ pub(crate) struct Sockreel {
 const FAILURES: [i32; 3] = [1, 2, 3];
 
 /// How a sockreel ended.
+#[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: i32,
     pub(crate) out: String,

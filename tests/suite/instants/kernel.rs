@@ -5,7 +5,7 @@ use super::listed;
 use crate::harness::table;
 use anyhow::{Context as _, Result, ensure};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     os::unix::fs::MetadataExt as _,
     process::Command,
@@ -75,15 +75,23 @@ pub(super) struct Socket {
     pub(super) queue: Option<(u64, u64)>,
 }
 
-/// The sockets of a process's network namespace, by inode.
-pub(super) fn sockets(pid: u32) -> Result<HashMap<u64, Socket>> {
+/// The sockets of a network namespace.
+pub(super) struct Sockets {
+    pub(super) by_inode: HashMap<u64, Socket>,
+    /// Local and peer's address of connections that no descriptor points to: they wait to be accepted, or their last descriptor
+    /// was closed. Those that are no sockets any more, or not yet (`TIME_WAIT`, `SYN_RECV`), are left out.
+    pub(super) loose: BTreeSet<(Option<String>, Option<String>)>,
+}
+
+/// The sockets of a process's network namespace.
+pub(super) fn sockets(pid: u32) -> Result<Sockets> {
     let net = format!("--net=/proc/{pid}/ns/net");
     let output = Command::new("nsenter")
-        .args([&net, "ss", "-H", "-O", "-n", "-a", "-e", "-t", "-u", "-x"])
+        .args([&net, "ss", "-H", "-O", "-n", "-a", "-e", "-o", "-t", "-u", "-x"])
         .output()?;
     ensure!(output.status.success(), "ss: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout)?;
-    let mut sockets = listed::sockets(pid)?;
+    let (mut sockets, mut loose) = (listed::sockets(pid)?, BTreeSet::new());
     for line in text.lines() {
         let words: Vec<&str> =
             line.split_whitespace().take_while(|word| !DIRECTIONS.contains(word)).collect();
@@ -113,14 +121,20 @@ pub(super) fn sockets(pid: u32) -> Result<HashMap<u64, Socket>> {
             )
         } else {
             let [local, peer, details @ ..] = rest else { continue };
-            let ino = details.iter().find_map(|word| word.strip_prefix("ino:"));
             // What no descriptor points to has no inode.
-            let Some(ino) = ino else { continue };
+            let ino = details.iter().find_map(|word| word.strip_prefix("ino:")).filter(|ino| *ino != "0");
+            let Some(ino) = ino else {
+                let waits = details.iter().any(|word| word.starts_with("timer:(timewait"));
+                if protocol == "tcp" && !waits && state != "SYN_RECV" && state != "TIME_WAIT" {
+                    loose.insert((internet(local), internet(peer)));
+                }
+                continue;
+            };
             (ino.parse().with_context(|| line.to_owned())?, internet(local), internet(peer), 0)
         };
         sockets.insert(ino, Socket { protocol, ty: Some(ty), state, local, peer, other_end, queue });
     }
-    Ok(sockets)
+    Ok(Sockets { by_inode: sockets, loose })
 }
 
 /// `*` is the unspecified address of a dual-stack socket.

@@ -1,9 +1,17 @@
 //! What is told of open sockets against what the kernel has.
 
-use super::{Size, Table, kernel::Socket};
+use super::{
+    Size, Table,
+    kernel::{Socket, Sockets},
+};
+use crate::harness::Api;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    fmt::Write as _,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// A unix socket's address without a name; a socket may be told without it.
 const UNNAMED: &str = "unix:";
@@ -19,6 +27,59 @@ pub(super) fn untold(known: &Table, told: &[Value]) -> Result<Vec<u64>> {
 pub(super) fn inodes(told: &[Value]) -> HashMap<String, u64> {
     let of = |socket: &Value| Some((socket["id"].as_str()?.to_owned(), inode(socket).ok()?));
     told.iter().filter_map(of).collect()
+}
+
+/// Sockets of one inode that have several identities, or one that stands for several.
+pub(super) fn several(told: &[Value]) -> Result<BTreeSet<String>> {
+    let (mut by_inode, mut by_id) = (HashMap::new(), HashMap::new());
+    let mut several = BTreeSet::new();
+    for socket in told {
+        let (ino, id) = (inode(socket)?, socket["id"].as_str().context("no id")?);
+        let (first, own) = (*by_inode.entry(ino).or_insert(id), *by_id.entry(id).or_insert(ino));
+        if first != id || own != ino {
+            several.insert(format!("inode {ino}: {id} and {first}; {id}: {own}"));
+        }
+    }
+    Ok(several)
+}
+
+type Ends = (Option<String>, Option<String>);
+
+/// TCP connections that are told to be there and that none of the told tables has: inode and addresses.
+pub(super) fn loose(api: &Api, held: &[Value]) -> Result<Vec<(u64, Ends, Value)>> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
+    let answer = api.get(&format!("sockets?at={now}"))?;
+    let held: HashSet<&str> = held.iter().filter_map(|socket| socket["id"].as_str()).collect();
+    let mut loose = Vec::new();
+    for socket in answer["sockets"].as_array().context("no sockets")? {
+        let text = |field: &str| socket[field].as_str().map(str::to_owned);
+        let state = socket["steps"].as_array().and_then(|steps| steps.last()?["state"].as_str());
+        // What is neither bound nor connected is in no list.
+        let listed = !["CLOSE", "UNCONN"].contains(&state.unwrap_or("CLOSE"));
+        if socket["protocol"] == "tcp" && listed && !held.contains(text("id").as_deref().context("no id")?) {
+            loose.push((inode(socket)?, (text("local"), text("peer")), socket.clone()));
+        }
+    }
+    Ok(loose)
+}
+
+/// Such connections that only one side has; the kernel's end by themselves, and are looked at before and after.
+pub(super) fn loose_differences(told: &[(u64, Ends, Value)], before: &Sockets, after: &Sockets) -> String {
+    let mut differences = String::new();
+    for (ino, ends, socket) in told {
+        let there = |sockets: &Sockets| {
+            sockets.loose.contains(ends) || (*ino != 0 && sockets.by_inode.contains_key(ino))
+        };
+        if !there(before) && !there(after) {
+            let _ = writeln!(differences, "the kernel has no such connection: {socket}");
+        }
+    }
+    for ends in before.loose.intersection(&after.loose) {
+        if !told.iter().any(|(_, told, _)| told == ends) {
+            let _ = writeln!(differences, "the kernel has {ends:?}, of which nothing is told");
+        }
+    }
+    differences
 }
 
 /// Sockets that are told not to block.

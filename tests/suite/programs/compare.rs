@@ -1,7 +1,10 @@
 //! A program's log against the record: every call of every thread in its order, with everything that both sides know,
 //! and every table.
 
-use super::replay::{Marked, Told};
+use super::{
+    ends::{Ends, compare_ends},
+    replay::{Marked, Told},
+};
 use nix::errno::Errno;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,6 +22,7 @@ pub(super) struct Size {
     pub(super) eintr: usize,
     pub(super) tables: usize,
     pub(super) descriptors: usize,
+    pub(super) ends: Ends,
 }
 
 impl std::ops::AddAssign for Size {
@@ -31,6 +35,7 @@ impl std::ops::AddAssign for Size {
         self.eintr += other.eintr;
         self.tables += other.tables;
         self.descriptors += other.descriptors;
+        self.ends += other.ends;
     }
 }
 
@@ -133,6 +138,9 @@ pub(super) fn compare(log: &Log, lines: &[Value], marked: &HashMap<String, Marke
     }
     comparison.calls(log, lines);
     comparison.tables(log, marked);
+    let (ends, differences) = compare_ends(log, lines);
+    comparison.size.ends = ends;
+    comparison.differences.extend(differences);
     (comparison.size, comparison.differences)
 }
 
@@ -147,7 +155,8 @@ struct Comparison {
 struct Stream<'a> {
     entries: Vec<&'a Entry>,
     lines: Vec<&'a Value>,
-    /// What a program's start-up does is not logged: from an exec to the mark behind it nothing is compared.
+    /// What a program's start-up does is not logged: from an exec to the mark behind it nothing is compared. Of all else there
+    /// is: a thread begins with its mark, and who runs the programs with that of the program.
     apart: bool,
 }
 
@@ -158,7 +167,8 @@ impl Comparison {
 
     fn calls(&mut self, log: &Log, lines: &[Value]) {
         let mut streams: BTreeMap<u32, Stream<'_>> = BTreeMap::new();
-        for entry in log.entries.iter().filter(|entry| entry.call.is_some()) {
+        let logged = |entry: &&Entry| entry.call.as_deref().is_some_and(|call| LOGGED.contains(&call));
+        for entry in log.entries.iter().filter(logged) {
             // A message without descriptors has no line, unless it gave a datagram socket its port.
             if is_message(entry.call.as_deref()) && entry.numbers.is_empty() && !lacks_destination(entry) {
                 continue;
@@ -166,13 +176,9 @@ impl Comparison {
             // Who executes a program has its leader's number when the call returns.
             let is_exec = entry.call.as_deref() == Some("execve") && entry.ret == 0;
             let tid = if is_exec { entry.pid } else { entry.tid };
-            let stream = streams.entry(tid).or_default();
-            stream.apart = true;
-            stream.entries.push(entry);
+            streams.entry(tid).or_default().entries.push(entry);
         }
         for line in lines {
-            let tid = line["tid"].as_u64().and_then(|tid| u32::try_from(tid).ok());
-            let Some(stream) = tid.and_then(|tid| streams.get_mut(&tid)) else { continue };
             let Some(call) = line["call"].as_str() else { continue };
             if line["via"] != "syscall" || line["pending"] == true || !LOGGED.contains(&call) {
                 continue;
@@ -181,6 +187,11 @@ impl Comparison {
             if call == "sendmmsg" && line["event"] == "bind" {
                 continue;
             }
+            let tid = line["tid"].as_u64().and_then(|tid| u32::try_from(tid).ok());
+            let Some(stream) = tid.and_then(|tid| streams.get_mut(&tid)) else {
+                self.differ(format!("of no thread that is known: {line}"));
+                continue;
+            };
             if line["path"].as_str().is_some_and(|path| path.starts_with("/sockreel/begin/")) {
                 stream.apart = false;
             }
@@ -371,7 +382,7 @@ fn set(address: Option<&str>) -> Value {
     address.filter(|address| !["0.0.0.0:0", "[::]:0", "unix:"].contains(address)).into()
 }
 
-fn sorted(numbers: impl Iterator<Item = i32>) -> Value {
+pub(super) fn sorted(numbers: impl Iterator<Item = i32>) -> Value {
     let mut numbers: Vec<i32> = numbers.collect();
     numbers.sort_unstable();
     numbers.into()

@@ -212,6 +212,6 @@ fn differ(tid: u32, fact: Option<&Fact>, line: Option<&Told>) -> String {
 }
 
 /// Whether an address says nothing: a line leaves it out.
-fn is_unset(address: &str) -> bool {
+pub(super) fn is_unset(address: &str) -> bool {
     matches!(address, "0.0.0.0:0" | "[::]:0" | "unix:")
 }

@@ -2,11 +2,13 @@
 
 use super::{
     compare::{Comparison, compare},
+    fields::{Agreed, Kind},
     log::Log,
     planted::every_edit_is_found,
 };
 use anyhow::Result;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// A server of two processes: 20 listens, connects to nowhere and accepts, 21 is its child.
 const LOG: &str = r#"
@@ -103,6 +105,29 @@ fn two_tellings_of_one_run_agree() -> Result<()> {
 fn every_planted_edit_is_found() -> Result<()> {
     let planted = every_edit_is_found(&log()?, &lines(), 12)?;
     assert!(planted > 120, "only {planted} edits fit");
+    Ok(())
+}
+
+#[test]
+fn every_edit_of_a_field_is_found() -> Result<()> {
+    let (log, lines) = (log()?, lines());
+    let found = compare(&log, &lines)?;
+    let planted = Agreed { log: &log, lines: &lines, found: &found }.every_field_is_found()?;
+    let of = |call: &str, planted: &BTreeSet<Kind>| {
+        planted.iter().filter(|(name, _)| name == call).map(|(_, field)| *field).collect::<Vec<_>>()
+    };
+    for (call, fields) in [
+        ("socket", vec!["call", "cloexec", "error", "family", "new_fd", "ret", "type"]),
+        ("bind", vec!["asked", "call", "error", "fd", "ret"]),
+        ("listen", vec!["backlog", "call", "error", "fd", "ret"]),
+        ("accept", vec!["call", "cloexec", "error", "fd", "new_fd", "peer", "ret"]),
+        ("getsockname", vec!["local"]),
+        ("getpeername", vec!["peer"]),
+    ] {
+        assert_eq!(of(call, &planted.in_lines), fields, "{call}");
+        let in_log = of(call, &planted.in_log);
+        assert!(fields.iter().all(|field| in_log.contains(field)), "{call}: {in_log:?}");
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod compare;
 mod compare_tests;
 mod facts;
+mod fields;
 mod lines;
 mod log;
 mod nonblocking;

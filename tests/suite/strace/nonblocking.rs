@@ -8,7 +8,7 @@ use super::{
 use std::collections::BTreeMap;
 
 /// The flag of every socket that was seen to be made.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct NonBlocking {
     sockets: BTreeMap<String, bool>,
 }

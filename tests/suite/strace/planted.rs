@@ -3,6 +3,7 @@
 use super::{
     compare::{Comparison, compare, made},
     facts::Fact,
+    fields::Agreed,
     log::{Call, Log, Outcome},
     nonblocking::NonBlocking,
 };
@@ -120,11 +121,12 @@ pub(super) fn edits_of_a_run_are_found(log: &Log, lines: &[Value], found: &Compa
     let (log, lines) = begin(log, lines, found)?;
     let whole = compare(&log, &lines)?;
     ensure!(whole.differences.is_empty(), "the run's begin differs: {:?}", whole.differences);
+    let fields = Agreed { log: &log, lines: &lines, found: &whole }.every_field_is_found()?;
     let planted = every_edit_is_found(&log, &lines, 1)?;
     // All but those of an error and of an address fit every run.
     let least = OF_CALLS.len() + OF_LINES.len() - 4;
     ensure!(planted >= least, "only {planted} edits of {} calls were planted", log.calls.len());
-    Ok(planted)
+    Ok(planted + fields.len())
 }
 
 /// The first calls of strace's log, and the lines without those that tell later ones.

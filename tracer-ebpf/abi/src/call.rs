@@ -64,6 +64,8 @@ record! {
         pub queue_len: u32,
         /// For an accept: its limit.
         pub queue_limit: u32,
+        /// For an accept: when the thread began, boot clock: its number may have been another's.
+        pub thread_start: u64,
         /// For an accept: how often the thread has gone to sleep so far (`nvcsw`, include/linux/sched.h).
         pub sleeps: u32,
         /// Keeps the structure free of padding.

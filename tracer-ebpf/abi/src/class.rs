@@ -78,8 +78,8 @@ impl Class {
     pub const RECVMMSG: Self = Self(28);
     /// `sendmmsg`: like `sendmsg`, for a vector of messages.
     pub const SENDMMSG: Self = Self(29);
-    /// `read`: traced for fanotify groups, whose events install descriptors (fanotify(7)). The programs do not look at a
-    /// `read` at all before they have seen such a group: until then its row of the table of calls is [`Self::NONE`].
+    /// `read`: traced for fanotify groups, whose events install descriptors (fanotify(7)). Before the programs have seen such a
+    /// group, its row of the table of calls is [`Self::RECEIVE`].
     pub const READ: Self = Self(30);
     /// `readv`: likewise.
     pub const READV: Self = Self(31);
@@ -94,13 +94,22 @@ impl Class {
     /// `write`, `writev`: traced where they fail on a datagram socket for want of a destination, as `sendto` is without an
     /// address: the first that fails so has given the socket its port.
     pub const WRITE: Self = Self(42);
+    /// `recvfrom`: makes no event. Of what receives only the end is looked at, and only where it finds the other end of a unix
+    /// connection gone.
+    pub const RECEIVE: Self = Self(43);
 }
 
 impl Class {
-    /// Whether its calls are not traced before the programs have seen a file that they matter for.
+    /// Whether its calls only receive, as far as the programs look, before these have seen a file that they matter for.
     #[must_use]
     pub const fn sleeps(self) -> bool {
         matches!(self, Self::READ | Self::READV)
+    }
+
+    /// Whether its calls receive what comes through a socket.
+    #[must_use]
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::RECEIVE | Self::READ | Self::READV | Self::RECVMSG | Self::RECVMMSG)
     }
 }
 

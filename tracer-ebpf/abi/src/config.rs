@@ -179,6 +179,8 @@ offsets! {
     sk_family: "sock" . "__sk_common.skc_family",
     /// State.
     sk_state: "sock" . "__sk_common.skc_state",
+    /// State of a connection of which only the part for `TIME_WAIT` is left.
+    tw_substate: "inet_timewait_sock" . "tw_substate",
     /// Peer's IPv4 address.
     sk_daddr: "sock" . "__sk_common.skc_daddr",
     /// Local IPv4 address.

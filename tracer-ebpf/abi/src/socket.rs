@@ -21,17 +21,17 @@ record! {
 }
 
 record! {
-    /// A followed TCP socket changed its state.
+    /// A followed TCP socket changed its state; or a call of a followed process found the other end of a unix socket gone.
     pub struct State {
         /// Head; process and start are the owner's, the thread is 0 unless the change happened in its own call.
         pub header: Header,
-        /// Pending error of the socket (`sk_err`).
+        /// Pending error of the socket (`sk_err`); of a unix socket, the call's error.
         pub error: u32,
         /// State before.
         pub from: u16,
-        /// State after.
+        /// State after; the same where a unix connection stays and was found broken.
         pub to: u16,
-        /// The socket.
+        /// The socket. Of a unix connection that was found broken: without the other end, where that is closed.
         pub sock: Sock,
         /// The change right before, which waited for this one; its time is 0 where there is none.
         pub before: Change,

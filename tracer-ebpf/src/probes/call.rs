@@ -10,7 +10,7 @@ use crate::{
     maps::{ASKED, ASKED_SCRATCH, IN_FLIGHT, SCRATCH, SYSCALLS, Work, count},
     probes::{addfd, found, let_down, outcome, passed, queue, wanted},
     sock, table,
-    task::{self, Scope},
+    task::{self, Current, Scope},
 };
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_abi::{Class, Counter, Entry, InFlight, SLOT_NONBLOCK, SOCKADDR_LEN, Sock};
@@ -52,9 +52,10 @@ fn call_enter(ctx: BtfTracePointContext) -> i32 {
     let number: u64 = ctx.arg(1);
     let Some(entry) = traced(number) else { return 0 };
     let regs = ctx.arg::<*const u64>(0);
-    if has_no_destination(entry, regs) {
+    if is_told_by_its_end(entry, regs) {
         return 0;
     }
+    let task = Current::read();
     let pid_tgid = bpf_get_current_pid_tgid();
     let scope = task::scope((pid_tgid >> 32) as u32);
     let arguments = Arguments::of(regs);
@@ -66,13 +67,13 @@ fn call_enter(ctx: BtfTracePointContext) -> i32 {
         count(Counter::COMPAT_CALLS);
         return 0;
     }
-    if !wanted::by_arguments(entry, &arguments) || !wanted::by_objects(entry, &arguments, scope) {
+    if !wanted::by_arguments(entry, &arguments) || !wanted::by_objects(entry, &arguments, scope, task) {
         return 0;
     }
     let Some(place) = SCRATCH.get_ptr_mut(0) else { return 0 };
     // SAFETY: the map gave this CPU's value, which only `call_enter` and `call_exit` use; neither interrupts the other.
     let Work { flight: call, sock, .. } = unsafe { &mut *place };
-    begin(call, number, entry, &arguments);
+    begin(call, number, entry, &arguments, task);
     call.call.enter = call.call.header.ts;
     if wanted::sets_nonblock(entry, &arguments) && !changes_nonblock(call, entry, &arguments) {
         return 0;
@@ -104,7 +105,7 @@ fn call_enter(ctx: BtfTracePointContext) -> i32 {
         }
         _ => {}
     }
-    let sends = (entry.class == Class::SENDMSG.0 || entry.class == Class::SENDMMSG.0) && !binds(call);
+    let sends = (entry.class == Class::SENDMSG.0 || entry.class == Class::SENDMMSG.0) && !binds(call, task);
     if sends && !passed::keep_sent(call, tid, arguments.0[2]) {
         return 0;
     }
@@ -125,16 +126,21 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     let number = unsafe { *regs.add(regs::ORIG_AX) };
     let Some(entry) = traced(number) else { return 0 };
     let ret: i64 = ctx.arg(1);
+    if ret >= 0 && matches!(Class(entry.class), Class::WRITE | Class::RECEIVE) {
+        // Nearly every read and write of the machine.
+        return 0;
+    }
+    let task = Current::read();
     if let_down::may_be(entry, ret)
         && task::scope((bpf_get_current_pid_tgid() >> 32) as u32) == Scope::Whole
         && !task::in_compat_call()
     {
         // SAFETY: as in `Arguments::of`.
-        let_down::tell(unsafe { *regs.add(regs::DI) } as i32);
+        let_down::tell(task, unsafe { *regs.add(regs::DI) } as i32, ret);
     }
     let lacked_destination =
         ret == EDESTADDRREQ && matches!(Class(entry.class), Class::SENDTO | Class::SENDMSG | Class::WRITE);
-    if has_no_destination(entry, regs) && !lacked_destination {
+    if is_told_by_its_end(entry, regs) && !lacked_destination {
         return 0;
     }
     let pid_tgid = bpf_get_current_pid_tgid();
@@ -142,7 +148,7 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     let arguments = Arguments::of(regs);
     if entry.class == Class::CONNECT.0 && ret == 0 {
         // Whoever connects: the queue is the listener's.
-        queue::tell_unix(arguments.0[0] as i32);
+        queue::tell_unix(task, arguments.0[0] as i32);
     }
     let gives = addfd::is_request(entry, &arguments);
     if scope == Scope::None && !gives || task::in_compat_call() {
@@ -170,15 +176,15 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
         // Of a change to `O_NONBLOCK`, entry decided whether it is one.
         if gives
             || wanted::sets_nonblock(entry, &arguments)
-            || !lacked_destination && !wanted::by_objects(entry, &arguments, scope)
+            || !lacked_destination && !wanted::by_objects(entry, &arguments, scope, task)
             || (scope == Scope::Sockets && entry.class == Class::CLOSE.0)
         {
             return 0;
         }
-        begin(call, number, entry, &arguments);
+        begin(call, number, entry, &arguments, task);
         if lacked_destination {
             // Nobody looked at its entry: it may have bound all the same.
-            if scope != Scope::Whole || !binds(call) {
+            if scope != Scope::Whole || !binds(call, task) {
                 return 0;
             }
         } else {
@@ -190,7 +196,7 @@ fn call_exit(ctx: BtfTracePointContext) -> i32 {
     }
     let now = emit::now();
     call.call.header.ts = now;
-    let files = task::current_files();
+    let files = task.files();
     if files != call.call.header.files {
         // The call gave its thread a table of its own (`unshare`, `close_range` with `CLOSE_RANGE_UNSHARE`).
         let before = core::mem::replace(&mut call.call.header.files, files);
@@ -250,9 +256,9 @@ pub(super) fn traced(number: u64) -> Option<Entry> {
 
 /// Writes what is known of a call before it has run.
 #[inline(always)]
-fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) {
+fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments, task: Current) {
     let Arguments([a, b, c, d]) = *arguments;
-    emit::fill_current_header(&mut call.call.header);
+    emit::fill_current_header(&mut call.call.header, task);
     clear(&raw mut call.call.enter);
     clear(&raw mut call.call.ret);
     call.call.args = [a as u32, b as u32, c as u32, d as u32];
@@ -287,9 +293,9 @@ fn begin(call: &mut InFlight, number: u64, entry: Entry, arguments: &Arguments) 
 
 /// Makes a message that is sent over no unix socket what it is: a `sendto` that binds.
 #[inline(never)]
-fn binds(call: &mut InFlight) -> bool {
+fn binds(call: &mut InFlight, task: Current) -> bool {
     let [fd, ..] = call.call.args;
-    if file::is_unix_socket(fd as i32) {
+    if file::is_unix_socket(task, fd as i32) {
         return false;
     }
     call.call.class = u32::from(Class::SENDTO.0);
@@ -304,12 +310,13 @@ fn read_subject(call: &mut InFlight, fd: i32) {
     call.sk = file::sk_of(&call.call.subject.file);
 }
 
-/// Whether a call sends without an address, as send(2) and write(2) do. It binds only where it then fails for want of a
-/// destination, so that its entry is not looked at, nor any other end of it.
+/// Whether of a call only the end is looked at, and only where it fails in some ways: of what sends without an address, as
+/// send(2) and write(2) do, which binds only where it fails for want of a destination; of what receives.
 #[inline(always)]
-fn has_no_destination(entry: Entry, regs: *const u64) -> bool {
+fn is_told_by_its_end(entry: Entry, regs: *const u64) -> bool {
     // SAFETY: as in `Arguments::of`.
-    entry.class == Class::WRITE.0 || entry.class == Class::SENDTO.0 && unsafe { *regs.add(regs::R8) } == 0
+    matches!(Class(entry.class), Class::WRITE | Class::RECEIVE)
+        || entry.class == Class::SENDTO.0 && unsafe { *regs.add(regs::R8) } == 0
 }
 
 /// A socket's states are followed from the moment at which they can first change.

@@ -1,5 +1,5 @@
 //! Connections that did not get into an accept queue, as far as the kernel tells the moment and the peer: the last segment of a
-//! handshake that meets a full queue, and clients on this machine that send their SYN again. SYNs that a full queue refuses
+//! handshake that meets a full queue, and clients on this machine that send their SYN again. SYNs that a full queue drops
 //! are only counted (`tcp_conn_request`, net/ipv4/tcp_input.c).
 //!
 //! A run that the kernel skips costs the moment of a drop that is counted anyway: it is no loss.

@@ -9,6 +9,7 @@ use crate::{
     globals::offset,
     kread::{field, pointer, user},
     maps::{FANOTIFY_OPS, SLEEPING, SYSCALLS, count},
+    task::Current,
 };
 use core::ffi::c_void;
 use tracer_abi::{Class, Counter, InFlight, SLEEPING_LEN};
@@ -40,8 +41,8 @@ pub(crate) fn wake(group: u64) {
 
 /// Whether a number of the current task's table names a group.
 #[inline(always)]
-pub(super) fn is_group(fd: i32) -> bool {
-    let ops = field::<u64>(file::current(fd), offset!(file_ops));
+pub(super) fn is_group(task: Current, fd: i32) -> bool {
+    let ops = field::<u64>(file::current(task, fd), offset!(file_ops));
     ops.is_some() && ops == FANOTIFY_OPS.get(0).copied()
 }
 

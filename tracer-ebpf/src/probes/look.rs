@@ -84,7 +84,9 @@ extern "C" fn leftovers(ctx: *const Tcp) -> i32 {
     }
     sock::read(sk, &mut found.sock);
     if state == TIME_WAIT {
-        // Only the part that all have in common is there (`struct inet_timewait_sock`, include/net/inet_timewait_sock.h).
+        // Only the part that all have in common is there (`struct inet_timewait_sock`, include/net/inet_timewait_sock.h), and the
+        // state: a closed connection waits in it for its peer's FIN, too, in `FIN_WAIT2` (`tcp_time_wait`, net/ipv4/tcp_minisocks.c).
+        found.sock.state = field::<u8>(sk, offset!(tw_substate)).map_or(state, u16::from);
         found.sock.ty = STREAM;
         found.sock.protocol = TCP;
         found.sock.linger_s = 0;

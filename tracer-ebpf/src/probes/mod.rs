@@ -13,7 +13,7 @@
 //! | `ring_complete`, `ring_complete_values` | `io_uring_complete` | 6.0 | carries the result; arguments changed in 6.16 |
 //! | `ring_overflow` | `io_uring_cqe_overflow` | 6.0 | completions that find the queue full |
 //! | `retransmit` | `tcp_retransmit_skb` | 4.15 | a client's SYN that a listener on this machine did not answer |
-//! | `dropped` | `kfree_skb` | 6.11 with the listener | the moment at which a full queue refused a handshake's last segment |
+//! | `dropped` | `kfree_skb` | 6.11 with the listener | the moment at which a full queue dropped a handshake's last segment |
 //! | `sched_switch`, `sched_wakeup` | the tracepoints of that name | 5.18 | only where asked for: what a thread that accepts does |
 //! | `peek_enter`, `peek_exit` | `raw_syscalls:sys_enter`, `sys_exit` | 5.17 | only where asked for: first bytes of connections |
 //! | `stack_exit` | `raw_syscalls:sys_exit` | 5.5 | only where asked for: from where a descriptor was made |

@@ -172,7 +172,8 @@ unsafe fn fill_sock(record: *mut CallSock, call: &Call, sock: &Sock, listener: u
         (*record).queued = queued;
         ((*record).queue_len, (*record).queue_limit) =
             if listener == 0 { (0, 0) } else { sock::queue(listener) };
-        (*record).sleeps = if listener == 0 { 0 } else { task::current_sleeps() };
+        ((*record).thread_start, (*record).sleeps) =
+            if listener == 0 { (0, 0) } else { (task::current_start(), task::current_sleeps()) };
         (*record).reserved = 0;
     }
 }

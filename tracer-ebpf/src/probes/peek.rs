@@ -12,7 +12,7 @@ use crate::{
     kread::{copy, opaque, user, user_bytes, zero},
     maps::{CARRIERS, LOOKING, PEEKED, PEEKING, PHRASES, count},
     sock,
-    task::{self, Scope},
+    task::{self, Current, Scope},
 };
 use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, generated::bpf_loop},
@@ -98,7 +98,7 @@ fn peek_enter(ctx: BtfTracePointContext) -> i32 {
 /// number may name another.
 #[inline(always)]
 fn keep(tid: u32, fd: i32, incoming: bool) -> bool {
-    let file = file::current(fd);
+    let file = file::current(Current::read(), fd);
     let sk = file::socket_of(file);
     let Some(peeked) = PEEKED.get_ptr(sk) else { return false };
     // SAFETY: the map gave a valid pointer.
@@ -153,7 +153,7 @@ fn carrier(number: u64) -> Option<Carrier> {
 /// A connection begins.
 #[inline(never)]
 fn listen_to(fd: i32, accepted: bool, scope: Scope) {
-    let file = file::current(fd);
+    let file = file::current(Current::read(), fd);
     let sk = file::socket_of(file);
     if !sock::is_stream(sk) {
         return;
@@ -297,7 +297,7 @@ fn conclude(looking: &Looking, peeking: &Peeking) {
     if looking.tells == 0 {
         return;
     }
-    let header = emit::current_header();
+    let header = emit::current_header(Current::read());
     emit::record::<Spoken>(Kind::SPOKEN, &header, |record| {
         // SAFETY: the ring buffer gave room for a whole record.
         unsafe {

@@ -7,7 +7,7 @@ use crate::{
     kread::{field, pointer, string, zero},
     maps::{ASKED, FOLLOW, IN_FLIGHT, SENT, TARGETS},
     table,
-    task::{self, Scope},
+    task::{self, Current, Scope},
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_abi::{Exec, Exit, FORK_SHARES_FILES, Fork, Header, Kind, PATH_LEN, Place, SELECT_ALL, Thread};
@@ -16,7 +16,7 @@ use tracer_abi::{Exec, Exit, FORK_SHARES_FILES, Fork, Header, Kind, PATH_LEN, Pl
 #[btf_tracepoint(function = "sched_process_fork")]
 fn fork(ctx: BtfTracePointContext) -> i32 {
     let child: u64 = ctx.arg::<*const u8>(1) as u64;
-    let header = emit::current_header();
+    let header = emit::current_header(Current::read());
     let child_pid: u32 = field(child, offset!(task_tgid)).unwrap_or(0);
     let child_files = task::files(child);
     let is_thread = child_pid == header.pid;
@@ -75,7 +75,7 @@ fn fork(ctx: BtfTracePointContext) -> i32 {
 fn exec(ctx: BtfTracePointContext) -> i32 {
     let old_tid: u32 = ctx.arg(1);
     let bprm: u64 = ctx.arg::<*const u8>(2) as u64;
-    let header = emit::current_header();
+    let header = emit::current_header(Current::read());
     let comm = task::leader_comm(task::current());
     let mut newly_followed = 0;
     if task::scope(header.pid) != Scope::Whole && !task::is_in_map(header.pid) {
@@ -118,7 +118,7 @@ fn exec(ctx: BtfTracePointContext) -> i32 {
 /// kernel/exit.c), before its descriptors are closed.
 #[btf_tracepoint(function = "sched_process_exit")]
 fn exit(_ctx: BtfTracePointContext) -> i32 {
-    let header = emit::current_header();
+    let header = emit::current_header(Current::read());
     if task::scope(header.pid) == Scope::None && !task::is_in_map(header.pid) {
         return 0;
     }

@@ -12,7 +12,8 @@ use super::listeners;
 use crate::{
     emit, file,
     maps::{IN_FLIGHT, LISTENER, LISTENERS, SCRATCH, SOCKETS},
-    sock, task,
+    sock,
+    task::Current,
 };
 use crate::{
     globals::{config, offset},
@@ -138,8 +139,8 @@ fn tell_queued(child: *const u8) {
 /// caller's other end is the connection, whose name is the listener's. Nothing is told of one that was accepted before that.
 // A function of its own, as `tell_embryo`: the exit of a call has no stack to spare.
 #[inline(never)]
-pub(super) fn tell_unix(fd: i32) {
-    let client = file::current_sk(fd);
+pub(super) fn tell_unix(task: Current, fd: i32) {
+    let client = file::current_sk(task, fd);
     if sock::family(client) != sock::AF_UNIX {
         return;
     }
@@ -246,7 +247,7 @@ fn owner_header(tracked: &Tracked, in_own_call: bool, ts: u64) -> Header {
     };
     if in_own_call {
         header.tid = bpf_get_current_pid_tgid() as u32;
-        header.files = task::current_files();
+        header.files = Current::read().files();
     }
     header
 }

@@ -15,7 +15,7 @@ use crate::{
         ring_told::tell,
     },
     sock,
-    task::{self, Scope},
+    task::{self, Current, Scope},
 };
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
@@ -44,6 +44,7 @@ fn ring_refused(ctx: BtfTracePointContext) -> i32 {
 /// Keeps what a request asks for.
 #[inline(always)]
 fn submitted(request: *const u8, refused: bool) -> i32 {
+    let task = Current::read();
     let at = offset!(req_opcode) as usize;
     // SAFETY: it is a `struct io_kiocb *` of a tracepoint's arguments, which the verifier knows to be readable.
     let opcode = unsafe { request.add(at).read_volatile() };
@@ -60,7 +61,7 @@ fn submitted(request: *const u8, refused: bool) -> i32 {
     // SAFETY: the map gave this CPU's value, which only the tracepoints of this file use; none interrupts another.
     let work = unsafe { &mut *place };
     let flight = &mut work.flight;
-    flight.call.header = emit::current_header();
+    flight.call.header = emit::current_header(task);
     let skip = begin(flight, &mut work.request, address, opcode, class) & CQE_SKIP != 0 && !refused;
     keep_text(flight, address, class);
     if scope == Scope::Whole && flight.sk != 0 && (class == Class::LISTEN || class == Class::CONNECT) {
@@ -176,6 +177,7 @@ fn unmark(key: &RingMark, request: u64, before: u64) {
 /// queue full: the request is looked for by ring and mark.
 #[inline(always)]
 fn completed(ring: u64, mut request: u64, user_data: u64, result: i32, overflow: bool) {
+    let task = Current::read();
     let Some(place) = REQUEST_SCRATCH.get_ptr_mut(0) else { return };
     // SAFETY: as in `submitted`.
     let work = unsafe { &mut *place };
@@ -197,7 +199,7 @@ fn completed(ring: u64, mut request: u64, user_data: u64, result: i32, overflow:
         if class == Class::NONE || !wanted(request, class) {
             return;
         }
-        let Some(scope) = by_request(work, request, opcode, class, &key) else { return };
+        let Some(scope) = by_request(work, request, (opcode, class), &key, task) else { return };
         scope
     };
     let flight = &mut work.flight;
@@ -211,7 +213,7 @@ fn completed(ring: u64, mut request: u64, user_data: u64, result: i32, overflow:
     let pid_tgid = bpf_get_current_pid_tgid();
     if (pid_tgid >> 32) as u32 == flight.call.header.pid {
         // A descriptor goes to the table of the thread that ran the operation, which completes it too.
-        flight.call.header.files = task::files(task::current());
+        flight.call.header.files = task.files();
     }
     tell(work, scope, request);
 }
@@ -219,7 +221,13 @@ fn completed(ring: u64, mut request: u64, user_data: u64, result: i32, overflow:
 /// Finds what is known of a request that completes. One that was not seen when it was submitted was there before tracing, or
 /// was submitted to complete only if it fails.
 #[inline(always)]
-fn by_request(work: &mut RingWork, request: u64, opcode: u8, class: Class, key: &RingMark) -> Option<Scope> {
+fn by_request(
+    work: &mut RingWork,
+    request: u64,
+    (opcode, class): (u8, Class),
+    key: &RingMark,
+    task: Current,
+) -> Option<Scope> {
     let flight = &mut work.flight;
     if let Some(kept) = REQUESTS.get_ptr(request) {
         copy(flight, kept);
@@ -230,7 +238,7 @@ fn by_request(work: &mut RingWork, request: u64, opcode: u8, class: Class, key: 
         if passes(class) || task::scope((bpf_get_current_pid_tgid() >> 32) as u32) == Scope::None {
             return None;
         }
-        flight.call.header = emit::current_header();
+        flight.call.header = emit::current_header(task);
         begin(flight, &mut work.request, request, opcode, class);
         keep_text(flight, request, class);
         flight.call.enter = 0;

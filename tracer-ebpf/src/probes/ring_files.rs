@@ -7,7 +7,7 @@ use crate::{
     kread::{copy, field},
     maps::{IN_FLIGHT, RING_LIST, RingWalk, count},
     sock,
-    task::{self, Scope},
+    task::{self, Current, Scope},
 };
 use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, generated::bpf_loop},
@@ -55,7 +55,7 @@ pub(super) fn tell(ring: u64, fd: i32) {
     if let Some(place) = RING_LIST.get_ptr_mut(0) {
         // SAFETY: the map gave this CPU's value, which only tracepoints of rings use; none interrupts another.
         let walk = unsafe { &mut *place };
-        walk.header = emit::current_header();
+        walk.header = emit::current_header(Current::read());
         walk.found = 0;
         list(walk, ring, fd);
     }

@@ -4,7 +4,7 @@ use crate::{
     emit, file,
     globals::offset,
     kread::field,
-    maps::{LISTENER, ROW, ROW_PATH_LEN},
+    maps::{LISTENER, ROW, ROW_PATH_LEN, RowOf},
     probes::{fanotify, listeners, ring_files, ring_waiting},
     sock,
     task::{self, Scope},
@@ -42,12 +42,18 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     let Some(buffer) = ROW.get_ptr_mut(0) else { return 0 };
     // SAFETY: the map gave this CPU's buffer; iterators do not migrate and there is one at a time.
     let row = unsafe { &mut (*buffer).row };
+    let at = offset!(task_start) as usize;
+    // SAFETY: likewise, of this CPU's buffer; the verifier knows both pointers to be readable.
+    let (of, session, began) = unsafe {
+        let began = task.cast::<u8>().add(at).cast::<u64>().read_volatile();
+        (&mut (*buffer).of, (*meta).session_id, began)
+    };
     let address = task as u64;
-    let pid: u32 = field(address, offset!(task_tgid)).unwrap_or(0);
-    let comm = task::leader_comm(address);
-    let start = task::start(address);
-    let by_name = !task::is_own(pid) && task::comm_selected(&comm);
-    let scope = if by_name { Scope::Whole } else { task::scope(pid) };
+    if of.session != session || of.task != address || of.start != began {
+        (of.session, of.task, of.start) = (session, address, began);
+        read_task(row, of, address);
+    }
+    let (pid, start, scope, by_name) = (row.pid, row.start, of.scope, of.by_name);
     if scope == Scope::None {
         return 0;
     }
@@ -77,13 +83,7 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
         know_listener(&row.sock, address, (pid, start));
     }
     row.ts = emit::now();
-    row.pid = pid;
-    row.parent = task::parent(address);
-    row.start = start;
     row.files = task::files(address);
-    row.comm = comm;
-    row.fd_limit = task::fd_limit(address);
-    task::place(address, row.ts, &mut row.place);
     row.slot.fd = fd as i32;
     row.slot.flags = SLOT_PRESENT | file::cloexec(row.files, fd) | file::mqueue(file as u64);
     if sk != 0 && sock::has_states(&row.sock) {
@@ -129,6 +129,21 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
         }
     }
     0
+}
+
+/// Reads what the rows of a task have in common.
+#[inline(never)]
+fn read_task(row: &mut SnapshotRow, of: &mut RowOf, task: u64) {
+    row.pid = field(task, offset!(task_tgid)).unwrap_or(0);
+    row.comm = task::leader_comm(task);
+    of.by_name = !task::is_own(row.pid) && task::comm_selected(&row.comm);
+    of.scope = if of.by_name { Scope::Whole } else { task::scope(row.pid) };
+    if of.scope != Scope::None {
+        row.start = task::start(task);
+        row.parent = task::parent(task);
+        row.fd_limit = task::fd_limit(task);
+        task::place(task, emit::now(), &mut row.place);
+    }
 }
 
 /// Has a listener's queue sampled, unless it is already.

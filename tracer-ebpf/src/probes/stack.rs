@@ -10,7 +10,7 @@ use super::{
 use crate::{
     emit,
     kread::{user, user_bytes, zero},
-    task::{self, Scope},
+    task::{self, Current, Scope},
 };
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_abi::{Chain, Class, Entry, Kind, STACK_FRAMES, STACK_WORDS, Stack};
@@ -42,7 +42,7 @@ fn stack_exit(ctx: BtfTracePointContext) -> i32 {
     }
     // SAFETY: as above.
     let [ip, sp, bp] = unsafe { [regs::IP, regs::SP, regs::BP].map(|place| *registers.add(place)) };
-    emit::part::<Stack>(Kind::STACK, &emit::current_header(), |record| {
+    emit::part::<Stack>(Kind::STACK, &emit::current_header(Current::read()), |record| {
         // SAFETY: the ring buffer gave room for a whole record.
         let record = unsafe { &mut *record };
         (record.fds, record.ip, record.sp) = (fds, ip, sp);

@@ -2,7 +2,11 @@
 //! the cheap ones come first.
 
 use super::{addfd, call::Arguments, fanotify};
-use crate::{file, kread::user, task::Scope};
+use crate::{
+    file,
+    kread::user,
+    task::{Current, Scope},
+};
 use tracer_abi::{Class, Entry};
 
 /// `F_DUPFD`, `F_SETFD`, `F_SETFL`, `F_DUPFD_CLOEXEC` (fcntl(2)).
@@ -87,25 +91,31 @@ pub(super) const fn duplicates(Arguments([_, second, ..]): &Arguments) -> bool {
 
 /// Whether the scope, the caller's memory and the file that the call names leave room for it.
 #[inline(always)]
-pub(super) fn by_objects(entry: Entry, Arguments([first, second, ..]): &Arguments, scope: Scope) -> bool {
+pub(super) fn by_objects(
+    entry: Entry,
+    Arguments([first, second, ..]): &Arguments,
+    scope: Scope,
+    task: Current,
+) -> bool {
     match Class(entry.class) {
         // Only unix sockets pass descriptors; whoever sends over others pays for one read.
         Class::RECVMSG => {
-            scope == Scope::Whole && has_control(*second) && file::is_unix_socket(*first as i32)
+            scope == Scope::Whole && has_control(*second) && file::is_unix_socket(task, *first as i32)
         }
-        Class::RECVMMSG => scope == Scope::Whole && file::is_unix_socket(*first as i32),
-        Class::SENDTO => scope == Scope::Whole && file::is_unbound(*first as i32),
+        Class::RECVMMSG => scope == Scope::Whole && file::is_unix_socket(task, *first as i32),
+        Class::SENDTO => scope == Scope::Whole && file::is_unbound(task, *first as i32),
         Class::SENDMSG => {
             let fd = *first as i32;
             scope == Scope::Whole
-                && (has_control(*second) && file::is_unix_socket(fd)
-                    || has_name(*second) && file::is_unbound(fd))
+                && (has_control(*second) && file::is_unix_socket(task, fd)
+                    || has_name(*second) && file::is_unbound(task, fd))
         }
         Class::SENDMMSG => {
-            scope == Scope::Whole && (file::is_unix_socket(*first as i32) || file::is_unbound(*first as i32))
+            scope == Scope::Whole
+                && (file::is_unix_socket(task, *first as i32) || file::is_unbound(task, *first as i32))
         }
-        Class::LSEEK => file::is_socket(*first as i32),
-        Class::READ | Class::READV => scope == Scope::Whole && fanotify::is_group(*first as i32),
+        Class::LSEEK => file::is_socket(task, *first as i32),
+        Class::READ | Class::READV => scope == Scope::Whole && fanotify::is_group(task, *first as i32),
         Class::OPEN
         | Class::ANON
         | Class::PAIR

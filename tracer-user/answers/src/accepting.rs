@@ -19,7 +19,7 @@ const SECONDS: usize = 3600;
 const SLOWEST: usize = 16;
 /// Newest drops whose moment is known that are kept of one listener.
 const MOMENTS: usize = 64;
-/// Names of unix sockets at which connects were refused.
+/// Names of unix sockets at which connects were turned away.
 const NAMES: usize = 1024;
 
 /// `EAGAIN`: nothing to take (accept(2)), or a full queue (connect(2) of a unix socket).
@@ -243,6 +243,13 @@ impl AtListener {
     pub fn acceptors(&self) -> impl Iterator<Item = ProcessKey> {
         let accepted = self.workers.iter().filter(|(_, worker)| worker.accepted > 0);
         accepted.map(|((process, _), _)| *process)
+    }
+
+    /// Connections that a process accepted here.
+    #[must_use]
+    pub fn accepted_by(&self, process: ProcessKey) -> u64 {
+        let own = self.workers.range((process, 0)..=(process, u32::MAX));
+        own.map(|(_, worker)| worker.accepted).sum()
     }
 
     /// The newest accept that took a connection.

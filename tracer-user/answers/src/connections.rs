@@ -206,7 +206,7 @@ fn is_end(socket: &Socket) -> bool {
 }
 
 /// Whether two sockets lived at the same time.
-fn overlap(one: &Socket, two: &Socket) -> bool {
+pub(crate) fn overlap(one: &Socket, two: &Socket) -> bool {
     let began = |socket: &Socket| socket.steps.first().map_or(BootNs(0), |step| step.ts);
     let before = |one: &Socket, two: &Socket| one.ended.is_some_and(|ended| ended < began(two));
     !before(one, two) && !before(two, one)

@@ -4,9 +4,9 @@ use crate::{
     caveat::Caveat,
     holders::{Holder, How},
     ipc::{self, Channel, Channels},
-    view::{Use, View, process_with_pid, tables_at},
+    view::{Use, View, process_with_pid, tables_between},
 };
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap};
 use tracer_model::{
     entity::{Descriptor, Process, Socket},
     ids::BootNs,
@@ -15,7 +15,7 @@ use tracer_model::{
 /// What is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Of these processes; of every living one where there are none.
+    /// Of these processes; of every living one where there are none, with `since` also of those that ended after it.
     pub pids: Vec<u32>,
     /// Only what changed between this and the instant.
     pub since: Option<BootNs>,
@@ -75,14 +75,25 @@ pub struct NoProcess(pub u32);
 pub fn fds<'a>(view: &View<'a>, wanted: &Wanted) -> Result<Fds<'a>, NoProcess> {
     let mut processes = Vec::new();
     if wanted.pids.is_empty() {
-        processes.extend(view.session().processes().filter(|process| view.is_alive(process)));
+        let ended_since = |process: &Process| {
+            wanted.since.is_some_and(|since| process.ended.is_some_and(|ended| ended > since))
+        };
+        let lived = |process: &&Process| {
+            view.is_alive(process) || (process.seen <= view.at() && ended_since(process))
+        };
+        processes.extend(view.session().processes().filter(lived));
     }
     for pid in &wanted.pids {
         processes.push(process_with_pid(view.session(), *pid, view.at()).ok_or(NoProcess(*pid))?);
     }
     processes.sort_by_key(|process| process.key);
     let channels = Channels::new(view);
-    let tables: Vec<_> = processes.iter().map(|process| table(view, process, wanted, &channels)).collect();
+    let mut tables: Vec<_> =
+        processes.iter().map(|process| table(view, process, wanted, &channels)).collect();
+    // Of one that is gone, what is to be told is what became of its descriptors.
+    tables.retain(|table| {
+        !wanted.pids.is_empty() || view.is_alive(table.process) || !table.rows.is_empty() || table.passing > 0
+    });
     let caveats = view.caveats(processes.iter().map(|process| process.key));
     Ok(Fds { tables, caveats })
 }
@@ -91,7 +102,7 @@ fn table<'a>(view: &View<'a>, process: &'a Process, wanted: &Wanted, channels: &
     let mut answer = Table { process, rows: Vec::new(), direct: Vec::new(), passing: 0 };
     // Only what was kept of the past is looked through where the past is asked for.
     let past = wanted.since.is_some() || wanted.inherited;
-    for table in tables_at(process, view.at()) {
+    for table in tables_between(process, wanted.since.unwrap_or(view.at()), view.at()) {
         let kept =
             if past { view.session().table_ever(table) } else { view.session().table_at(table, view.at()) };
         let using = view.users_of(table).iter().filter(|using| using.process.key == process.key);
@@ -124,6 +135,9 @@ fn table<'a>(view: &View<'a>, process: &'a Process, wanted: &Wanted, channels: &
             }
         }
     }
+    if wanted.since.is_some() {
+        drop_copies(&mut answer.rows);
+    }
     if !past {
         let rings = view.session().ring_tables_at(process, view.at());
         answer.direct = rings
@@ -132,6 +146,19 @@ fn table<'a>(view: &View<'a>, process: &'a Process, wanted: &Wanted, channels: &
             .collect();
     }
     answer
+}
+
+/// What is the same in a table that the process had before and in its copy of it (`unshare_fd`, kernel/fork.c) has not changed.
+fn drop_copies(rows: &mut Vec<Row<'_>>) {
+    let of = |wanted: Change| {
+        let rows = rows.iter().filter(move |row| row.change == Some(wanted)).map(|row| row.holder.descriptor);
+        rows.map(|descriptor| ((descriptor.fd, descriptor.file), descriptor.table)).collect::<HashMap<_, _>>()
+    };
+    let (opened, closed) = (of(Change::Opened), of(Change::Closed));
+    rows.retain(|row| {
+        let place = (row.holder.descriptor.fd, row.holder.descriptor.file);
+        opened.get(&place).zip(closed.get(&place)).is_none_or(|(one, other)| one == other)
+    });
 }
 
 /// From when to when a process has a descriptor.

@@ -9,9 +9,9 @@ use crate::{
 };
 use std::{borrow::Cow, collections::HashMap};
 use tracer_model::{
-    entity::{Opened, Phase, Socket},
+    entity::{Phase, Socket},
     event::EventKind,
-    ids::{ProcessKey, SocketId, TableId},
+    ids::ProcessKey,
 };
 
 /// Sockets that took connections or datagrams for several processes.
@@ -41,16 +41,17 @@ pub struct Handover<'a> {
 pub struct Owner<'a> {
     /// Who, since when, how, until when.
     pub holder: Holder<'a>,
-    /// Connections that it accepted from the socket, of those that are kept.
+    /// Connections that it accepted from the socket.
     pub accepted: u64,
 }
 
 /// Something that people look for when a port is not free, or answers from an old program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// The process that made the socket holds it no longer; one that it forked at least [`DAEMON_NS`] earlier does.
+    /// The process that made the socket, or of which others had it when tracing began, holds it no longer; one that it forked at
+    /// least [`DAEMON_NS`] earlier does.
     KeptAlive {
-        /// Who made it, and when it ceased to hold it.
+        /// Who had it first, and when it ceased to hold it.
         maker: (ProcessKey, Moment),
         /// Who keeps it.
         by: Vec<ProcessKey>,
@@ -93,7 +94,6 @@ pub fn handovers<'a>(view: &View<'a>, target: Option<&Target>) -> Handovers<'a> 
     let fits = |socket: &&'a Socket| target.is_none_or(|target| target.fits_socket(socket)) && takes(socket);
     let here: Vec<_> = view.session().sockets().filter(fits).collect();
     let holders = view.holders(|id| here.iter().any(|socket| socket.id == id));
-    let accepted = accepts(view);
     let mut sockets = Vec::new();
     for socket in here {
         let as_of = match view.socket(socket) {
@@ -108,7 +108,8 @@ pub fn handovers<'a>(view: &View<'a>, target: Option<&Target>) -> Handovers<'a> 
             .into_iter()
             .chain(now)
             .map(|holder| {
-                let accepted = accepted.get(&(socket.id, holder.descriptor.table)).copied().unwrap_or(0);
+                let accepted = view.tallies().accepting.of(socket.id);
+                let accepted = accepted.map_or(0, |tally| tally.accepted_by(holder.process.key));
                 Owner { holder, accepted }
             })
             .collect();
@@ -145,21 +146,6 @@ pub(crate) fn takes(socket: &Socket) -> bool {
 /// `SOCK_DGRAM`.
 const DGRAM: u16 = 2;
 
-/// Connections that were accepted by listener and table.
-fn accepts(view: &View<'_>) -> HashMap<(SocketId, TableId), u64> {
-    let mut counts = HashMap::new();
-    let session = view.session();
-    for descriptor in session.descriptors() {
-        if descriptor.opened_by == Opened::By(EventKind::Accept)
-            && descriptor.opened <= view.at()
-            && let Some(listener) = descriptor.socket.and_then(|id| session.socket(id)?.listener)
-        {
-            *counts.entry((listener, descriptor.table)).or_default() += 1;
-        }
-    }
-    counts
-}
-
 fn findings(view: &View<'_>, owners: &[Owner<'_>]) -> Vec<Finding> {
     let kept_alive = kept_alive(owners);
     let kept_by = match &kept_alive {
@@ -174,7 +160,8 @@ fn is_inherited(how: How) -> bool {
 }
 
 fn kept_alive(owners: &[Owner<'_>]) -> Option<Finding> {
-    let maker = owners.iter().find(|owner| matches!(owner.holder.how, How::Made(EventKind::Socket)))?;
+    let made = owners.iter().find(|owner| matches!(owner.holder.how, How::Made(EventKind::Socket)));
+    let maker = made.or_else(|| lender(owners))?;
     let key = maker.holder.process.key;
     let holds = |owner: &&Owner<'_>| owner.holder.until.is_none();
     if owners.iter().filter(holds).any(|owner| owner.holder.process.key == key) {
@@ -193,10 +180,18 @@ fn kept_alive(owners: &[Owner<'_>]) -> Option<Finding> {
     (!by.is_empty()).then_some(Finding::KeptAlive { maker: (key, gone), by })
 }
 
+/// Who had a socket before tracing began, and those that have it from there.
+fn lender<'o, 'a>(owners: &'o [Owner<'a>]) -> Option<&'o Owner<'a>> {
+    let lends =
+        |key| owners.iter().any(|owner| matches!(owner.holder.how, How::Concluded { from } if from == key));
+    let found = |owner: &&Owner<'_>| owner.holder.how == How::Found;
+    owners.iter().filter(found).find(|owner| lends(owner.holder.process.key))
+}
+
 fn left_behind(view: &View<'_>, owners: &[Owner<'_>]) -> Vec<Finding> {
     let mut siblings: HashMap<ProcessKey, Vec<&Holder<'_>>> = HashMap::new();
     for owner in owners {
-        if let How::Inherited { from: Some(from) } = owner.holder.how {
+        if let How::Inherited { from: Some(from) } | How::Concluded { from } = owner.holder.how {
             siblings.entry(from).or_default().push(&owner.holder);
         }
     }

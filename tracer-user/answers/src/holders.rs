@@ -168,7 +168,9 @@ impl<'a> View<'a> {
         if parent.key.start_ns > process.key.start_ns || parent.table == descriptor.table {
             return None;
         }
-        let theirs = self.session().slot_at(parent.table, descriptor.fd, self.at())?;
+        // As they were found: either may have closed it since; the parent may have been read after the child.
+        let theirs = |at| self.session().slot_at(parent.table, descriptor.fd, at);
+        let theirs = theirs(descriptor.opened).or_else(|| theirs(self.at()))?;
         (theirs.file == descriptor.file).then_some(parent.key)
     }
 

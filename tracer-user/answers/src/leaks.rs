@@ -286,7 +286,7 @@ fn room<'a>(
 ) -> Option<Room<'a>> {
     let process = view.session().process(key)?;
     let limit = process.fd_limit?;
-    let of_it = growing.iter().filter(|growth| growth.process.key == key);
+    let of_it = growing.iter().filter(|growth| growth.process.key == key && growth.stopped.is_none());
     let left_per_1000_s: u64 = of_it
         .map(|growth| {
             let rate = u128::from(growth.left) * 1_000_000_000_000 / u128::from(growth.over_ns.max(1));

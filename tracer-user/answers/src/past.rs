@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use tracer_model::{
+    address::Address,
     entity::{Phase, Socket},
     ids::{BootNs, SocketId},
     session::Session,
@@ -39,7 +40,7 @@ impl Past {
     }
 
     /// A socket as it was; `None` where it did not exist. Of what samples and checks read, the newest alone is kept: it is left
-    /// out where it was read later.
+    /// out where it was read later. Of options, too, and they are told as they were read last.
     #[must_use]
     pub fn socket(&self, socket: &Socket) -> Option<Socket> {
         let at = self.at;
@@ -47,15 +48,29 @@ impl Past {
         let existed = !steps.is_empty() && socket.ended.is_none_or(|ended| ended > at);
         let closes = |phase| matches!(phase, Phase::HalfClosed | Phase::Closing | Phase::Closed);
         let was_closed = steps.iter().any(|step| closes(step.phase));
+        let was = |phase| steps.iter().any(|step| step.phase == phase);
+        let named = steps.iter().any(|step| step.phase != Phase::Created);
+        let local = if named { socket.local.clone() } else { unset(&socket.local) };
+        // Whom it was about then, where it has had another peer since.
+        let peer = steps.last().and_then(|step| step.peer.as_deref()).unwrap_or(&socket.peer);
+        let met =
+            steps.iter().any(|step| !matches!(step.phase, Phase::Created | Phase::Bound | Phase::Listening));
+        let peer = if met { peer.clone() } else { unset(peer) };
+        // A backlog that listen(2) set anew may have been another one.
+        let listened_anew = socket.queue.iter().flat_map(|queue| &queue.former).any(|(until, _)| *until > at);
+        let backlog = socket.backlog.filter(|_| was(Phase::Listening) && !listened_anew);
         let accepted = socket.accepted.filter(|accepted| *accepted <= at);
         let later = self.children_after.get(&socket.id).copied().unwrap_or(0);
         existed.then(|| Socket {
             steps,
+            local,
+            peer,
+            backlog,
             accepted,
             accepted_by: socket.accepted_by.filter(|_| accepted.is_some()),
             children: socket.children.saturating_sub(later),
             holders: self.holders.get(&socket.id).copied().unwrap_or(0),
-            queue: socket.queue.filter(|(.., read)| *read <= at),
+            queue: socket.queue.clone().filter(|queue| queue.read <= at),
             drops: socket.drops.clone().filter(|drops| drops.noticed <= at),
             tcp: socket.tcp.filter(|(_, read)| *read <= at),
             closed_first: socket.closed_first.filter(|_| was_closed),
@@ -63,5 +78,13 @@ impl Past {
             ended: None,
             ..socket.clone()
         })
+    }
+}
+
+/// An address of the family that says nothing.
+fn unset(address: &Address) -> Address {
+    match address {
+        Address::Unix(_) => Address::Unix(Vec::new()),
+        other => other.unspecified(),
     }
 }

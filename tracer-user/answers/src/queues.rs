@@ -46,7 +46,8 @@ pub struct Queue<'a> {
     pub owners: Vec<&'a Process>,
     /// Length, and when that was.
     pub len: Option<(u32, Moment)>,
-    /// Limit: the lesser of the backlog that was asked for and `somaxconn`. It holds one more, and may overshoot.
+    /// Limit: the lesser of the backlog that was asked for and `somaxconn`. It holds one more. Handshakes that
+    /// end at the same moment overshoot, and listen(2) may lower the limit below what waits.
     pub limit: Option<u32>,
     /// What was counted.
     pub tally: Option<&'a AtListener>,
@@ -119,13 +120,16 @@ pub enum Finding {
         /// When it was queued.
         queued: Moment,
     },
-    /// The queue was full, and connections were refused.
-    Overflown {
+    /// The queue was full, and connections or parts of handshakes were dropped, whether the client was told or not (tcp(7),
+    /// `tcp_abort_on_overflow`).
+    Overflowed {
         /// How many, at least.
         at_least: u64,
         /// The evidence.
         noticed: Option<Moment>,
     },
+    /// The queue of a unix socket was full, and connects that would not wait failed with `EAGAIN`.
+    TurnedAway(Times),
 }
 
 impl<'a> View<'a> {
@@ -227,14 +231,14 @@ fn queue<'a>(
 ) -> Queue<'a> {
     let tally = view.tallies().accepting.of(socket.id);
     let told = tally.and_then(|tally| tally.lengths.back());
-    let read = socket.queue.filter(|(.., read)| *read <= view.at());
+    let read = socket.queue.as_deref().filter(|queue| queue.read <= view.at());
     // What was read last, by an event or by a sample.
     let (len, limit) = match (told, read) {
-        (Some(told), Some((len, limit, read))) if read > told.moment.ts => {
-            (Some((len, Moment::bare(read))), Some(limit))
+        (Some(told), Some(queue)) if queue.read > told.moment.ts => {
+            (Some((queue.len, Moment::bare(queue.read))), Some(queue.limit))
         }
         (Some(told), _) => (Some((told.last, told.moment)), Some(told.limit)),
-        (None, Some((len, limit, read))) => (Some((len, Moment::bare(read))), Some(limit)),
+        (None, Some(queue)) => (Some((queue.len, Moment::bare(queue.read))), Some(queue.limit)),
         (None, None) => (None, None),
     };
     let known = waiting.len();
@@ -310,9 +314,9 @@ fn findings(
         });
     }
     let full = drops.and_then(|drops| Some((drops.queue_full?.0, drops.noticed)));
-    let turned_away = turned_away.map(|times| (times.count, Some(times.last)));
-    if let Some((at_least, noticed)) = full.or(turned_away).filter(|(at_least, _)| *at_least > 0) {
-        findings.push(Finding::Overflown { at_least, noticed });
+    if let Some((at_least, noticed)) = full.filter(|(at_least, _)| *at_least > 0) {
+        findings.push(Finding::Overflowed { at_least, noticed });
     }
+    findings.extend(turned_away.map(Finding::TurnedAway));
     findings
 }

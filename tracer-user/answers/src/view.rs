@@ -8,7 +8,7 @@ use std::{
     rc::Rc,
 };
 use tracer_model::{
-    entity::{Descriptor, Phase, Process, Socket},
+    entity::{AcceptQueue, Descriptor, Phase, Process, Socket},
     event::Event,
     history::History,
     ids::{BootNs, TableId},
@@ -257,8 +257,14 @@ impl<'a> View<'a> {
         }
         let past = self.past.get_or_init(|| Past::new(self.session, self.at));
         let told = self.tallies.accepting.of(socket.id).and_then(|tally| tally.lengths.back());
-        let queue = told.map(|told| (told.last, told.limit, told.moment.ts));
-        past.socket(socket).map(|socket| Cow::Owned(Socket { queue, ..socket }))
+        let mut as_of = past.socket(socket)?;
+        if let Some(told) = told {
+            let former = socket.queue.iter().flat_map(|queue| &queue.former);
+            let former = former.filter(|(until, _)| *until <= self.at).copied().collect();
+            let (len, limit, read) = (told.last, told.limit, told.moment.ts);
+            as_of.queue = Some(Box::new(AcceptQueue { len, limit, read, former }));
+        }
+        Some(Cow::Owned(as_of))
     }
 }
 
@@ -273,8 +279,13 @@ pub fn process_with_pid(session: &Session, pid: u32, at: BootNs) -> Option<&Proc
 
 /// The tables that a process had at an instant; once it has ended, those that it had last.
 pub fn tables_at(process: &Process, at: BootNs) -> impl Iterator<Item = TableId> {
+    tables_between(process, at, at)
+}
+
+/// Tables that a process had at one of two instants or between them.
+pub(crate) fn tables_between(process: &Process, since: BootNs, at: BootNs) -> impl Iterator<Item = TableId> {
     let has = move |(table, from, left): (TableId, BootNs, Option<BootNs>)| {
-        (from <= at && left.is_none_or(|left| left > at)).then_some(table)
+        (from <= at && left.is_none_or(|left| left > since)).then_some(table)
     };
     tables_of(process).filter_map(has)
 }

@@ -33,6 +33,8 @@ pub struct Who<'a> {
     pub sockets: Vec<Held<'a>>,
     /// Sockets that had it and are gone, newest first.
     pub before: Vec<Held<'a>>,
+    /// How many of them are left out: beyond [`BEFORE`], the oldest.
+    pub before_left_out: usize,
     /// Sockets with this address that no process holds: the kernel brings their connections to an end.
     pub ownerless: Vec<Held<'a>>,
     /// Connections of this address that the kernel keeps after their socket is gone, and that are not among those.
@@ -69,7 +71,7 @@ pub struct Held<'a> {
 /// Leftovers of an address that are told: a busy server that closes first has tens of thousands, each for a minute.
 pub const LEFTOVERS: usize = 1_000;
 /// Ended sockets of an address that are told.
-const BEFORE: usize = 16;
+pub const BEFORE: usize = 16;
 
 impl Target {
     /// Whether a socket with that address is meant; `v6only`: one of IPv6 does not take what comes over IPv4.
@@ -109,9 +111,10 @@ pub fn who<'a>(view: &View<'a>, target: &Target) -> Who<'a> {
     let mut gone = Vec::new();
     for socket in view.session().sockets().filter(|socket| target.fits_socket(socket)) {
         match view.socket(socket) {
-            Some(socket) => here.push(socket),
+            // Before its bind it did not have the address.
+            Some(socket) if target.fits_socket(&socket) => here.push(socket),
             None if socket.ended.is_some_and(|ended| ended <= view.at()) => gone.push(socket),
-            None => {}
+            Some(_) | None => {}
         }
     }
     let listening: Vec<_> = here
@@ -128,6 +131,7 @@ pub fn who<'a>(view: &View<'a>, target: &Target) -> Who<'a> {
     };
     gone.retain(|socket| socket.listener.is_none());
     gone.sort_by_key(|socket| std::cmp::Reverse((socket.ended, socket.id)));
+    let before_left_out = gone.len().saturating_sub(BEFORE);
     gone.truncate(BEFORE);
     let told = |id| here.iter().any(|socket| socket.id == id) || gone.iter().any(|socket| socket.id == id);
     let holders = view.holders(told);
@@ -150,6 +154,7 @@ pub fn who<'a>(view: &View<'a>, target: &Target) -> Who<'a> {
     let mut answer = Who {
         sockets: Vec::new(),
         before: Vec::new(),
+        before_left_out,
         ownerless: Vec::new(),
         leftovers,
         leftovers_left_out,

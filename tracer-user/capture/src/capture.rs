@@ -6,7 +6,7 @@
 use crate::{
     Account, AttachError, CaptureError, Report, Settings,
     clock::{boot_now, epoch_minus_boot_ns},
-    health::Health,
+    health::{Counted, Health},
     look::{AtAddress, Look},
     numbering::numbering,
     order::Order,
@@ -117,6 +117,9 @@ pub struct Capture {
     read_at: BootNs,
     judged_at: u64,
     delivered: u64,
+    /// Of what was lost: records that could not be read, and numbers that nothing explains.
+    malformed: u64,
+    unknown: u64,
     lost: u64,
     begun: bool,
 }
@@ -159,6 +162,8 @@ impl Capture {
             read_at: BootNs(0),
             judged_at: 0,
             delivered: 0,
+            malformed: 0,
+            unknown: 0,
             lost: 0,
             begun: false,
         })
@@ -250,11 +255,25 @@ impl Capture {
     /// What became of every record. It closes after [`Self::finish`].
     #[must_use]
     pub fn account(&self) -> Account {
-        Account {
-            attempted: self.health.all_attempted(&self.programs),
+        let Counted { attempted, without_room, beside } = self.health.counted(&self.programs);
+        let mut account = Account {
+            attempted: attempted + beside.iter().map(|(_, count)| count).sum::<u64>(),
             delivered: self.delivered,
             lost: self.lost,
+            causes: Vec::new(),
+        };
+        let numbered = [
+            (LossCause::RingFull, without_room),
+            (LossCause::Malformed, self.malformed),
+            (LossCause::Unknown, self.unknown),
+        ];
+        for (cause, count) in numbered.into_iter().chain(beside).filter(|(_, count)| *count > 0) {
+            match account.causes.iter_mut().find(|(known, _)| *known == cause) {
+                Some((_, known)) => *known += count,
+                None => account.causes.push((cause, count)),
+            }
         }
+        account
     }
 
     /// The snapshot that is due, if any.
@@ -429,6 +448,11 @@ impl Capture {
 
     fn lose(&mut self, ts: BootNs, lost: Lost) {
         self.lost += lost.count;
+        match lost.cause {
+            LossCause::Malformed => self.malformed += lost.count,
+            LossCause::Unknown => self.unknown += lost.count,
+            _ => {}
+        }
         self.tell_lost(ts, lost);
     }
 

@@ -8,14 +8,21 @@ pub(crate) fn boot_now() -> BootNs {
     BootNs(nanoseconds(ClockId::CLOCK_BOOTTIME))
 }
 
+/// How often the clocks are read: between two readings a thread may lose its processor for many milliseconds, by half of which the
+/// result would be wrong.
+const TRIES: usize = 8;
+
 /// What has to be added to a boot-clock time to get nanoseconds since the Unix epoch: the epoch's clock is read between
-/// two readings of the boot clock.
+/// two readings of the boot clock, those of several that lie nearest.
 pub(crate) fn epoch_minus_boot_ns() -> i64 {
-    let before = nanoseconds(ClockId::CLOCK_BOOTTIME);
-    let epoch = nanoseconds(ClockId::CLOCK_REALTIME);
-    let after = nanoseconds(ClockId::CLOCK_BOOTTIME);
-    let boot = before + (after - before) / 2;
-    i64::try_from(i128::from(epoch) - i128::from(boot)).unwrap_or(0)
+    let tries = (0..TRIES).map(|_| {
+        let before = nanoseconds(ClockId::CLOCK_BOOTTIME);
+        let epoch = nanoseconds(ClockId::CLOCK_REALTIME);
+        let took = nanoseconds(ClockId::CLOCK_BOOTTIME).saturating_sub(before);
+        (took, i128::from(epoch) - i128::from(before + took / 2))
+    });
+    let nearest = tries.min_by_key(|(took, _)| *took);
+    nearest.and_then(|(_, offset)| i64::try_from(offset).ok()).unwrap_or(0)
 }
 
 /// Ticks a second of the running kernel (`CONFIG_HZ`): the coarse clocks go on once a tick (`clock_getres(2)`, and

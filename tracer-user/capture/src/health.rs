@@ -21,6 +21,16 @@ pub(crate) struct Health {
     skipped_told: u64,
 }
 
+/// What the kernel counted.
+pub(crate) struct Counted {
+    /// Records.
+    pub(crate) attempted: u64,
+    /// Of these, the ones for which the ring buffer had no room.
+    pub(crate) without_room: u64,
+    /// What kept others from being attempted; a cause may come several times.
+    pub(crate) beside: Vec<(LossCause, u64)>,
+}
+
 /// Counters whose growth is a loss of its own, with its cause.
 const TABLES: &[(Counter, LossCause)] = &[
     (Counter::IN_FLIGHT_FULL, LossCause::MapFull),
@@ -63,10 +73,15 @@ impl Health {
         losses
     }
 
-    /// Records attempted so far, and what kept others from being attempted.
-    pub(crate) fn all_attempted(&self, programs: &Programs) -> u64 {
-        let beside: u64 = TABLES.iter().map(|(counter, _)| self.total(*counter)).sum();
-        self.total(Counter::SEQ) + self.total(Counter::PARTS) + beside + skipped_runs(programs)
+    /// What the kernel counted so far.
+    pub(crate) fn counted(&self, programs: &Programs) -> Counted {
+        let mut beside = vec![(LossCause::ProgramSkipped, skipped_runs(programs))];
+        beside.extend(TABLES.iter().map(|(counter, cause)| (*cause, self.total(*counter))));
+        Counted {
+            attempted: self.total(Counter::SEQ) + self.total(Counter::PARTS),
+            without_room: self.total(Counter::RING_FULL),
+            beside,
+        }
     }
 
     fn total(&self, counter: Counter) -> u64 {

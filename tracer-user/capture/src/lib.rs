@@ -29,6 +29,7 @@ pub use look::AtAddress;
 pub use selection::Selection;
 
 use std::time::Duration;
+use tracer_model::input::LossCause;
 
 /// How to trace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub struct Settings {
 
 /// Records and what became of them. The kernel counts what it attempted, user space what it received and what it told as
 /// lost: the books close when tracing has ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     /// Records that the programs attempted, and what a full table, an entry that is not decoded or a run that the kernel
     /// skipped kept them from attempting.
@@ -60,6 +61,9 @@ pub struct Account {
     pub delivered: u64,
     /// What was told as lost.
     pub lost: u64,
+    /// The same by cause, none of them 0, as the kernel counted it. Of what the kernel cannot count, records that could not be read
+    /// and numbers that nothing explains, as user space did.
+    pub causes: Vec<(LossCause, u64)>,
 }
 
 /// Why tracing cannot begin.

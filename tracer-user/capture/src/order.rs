@@ -20,6 +20,9 @@ pub(crate) const HOLD_NS: u64 = 5_000_000;
 /// Inputs that are held at most.
 pub(crate) const CAPACITY: usize = 131_072;
 
+/// Room that is kept for inputs when none is held.
+const HELD: usize = 4_096;
+
 /// A run of missing numbers of one CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gap {
@@ -131,6 +134,10 @@ impl Order {
                 break;
             }
             self.pop(out);
+        }
+        // A snapshot's rows may have been a hundred thousand.
+        if self.heap.is_empty() && self.held.capacity() > HELD {
+            (self.held, self.free, self.heap) = (Vec::new(), Vec::new(), BinaryHeap::new());
         }
     }
 

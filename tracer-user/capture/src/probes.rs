@@ -80,15 +80,15 @@ pub(crate) const MOMENTS: &[Probe] = &[
         tracepoint: "tcp_retransmit_skb",
         tells: "SYNs that clients on this machine send again",
         without: Some(
-            "clients whose SYN a full accept queue refused are not seen (tracepoint tcp_retransmit_skb)",
+            "clients whose SYN a full accept queue dropped are not seen (tracepoint tcp_retransmit_skb)",
         ),
     },
     Probe {
         names: &["dropped"],
         tracepoint: "kfree_skb",
-        tells: "connections that a full accept queue refuses",
+        tells: "connections that a full accept queue drops",
         without: Some(
-            "moment and peer of a connection that a full accept queue refuses are not told (listener and reason in \
+            "moment and peer of a connection that a full accept queue drops are not told (listener and reason in \
              kfree_skb, Linux 6.11)",
         ),
     },

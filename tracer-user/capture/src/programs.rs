@@ -22,7 +22,9 @@ use std::{
     sync::{Mutex, PoisonError},
     thread,
 };
-use tracer_abi::{Config, Entry, Follow, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT, Sleeping};
+use tracer_abi::{
+    Class, Config, Entry, Follow, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT, Sleeping,
+};
 use tracer_model::ids::BootNs;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sockreel-ebpf"));
@@ -91,7 +93,11 @@ fn kernels_types<'a>() -> (EbpfLoader<'a>, Result<Btf, BtfError>, Result<offsets
 /// Iterators alone: nothing is attached.
 pub(crate) fn iterators(settings: &Settings) -> Result<Programs, AttachError> {
     let (mut ebpf, btf, missing) = open(settings, 0)?;
-    load_iterators(&mut ebpf, &btf, |name| matches!(name, SNAPSHOT | LEFTOVERS | LISTENERS))?;
+    let wanted = ITERATORS.iter().filter(|(name, _)| matches!(*name, SNAPSHOT | LEFTOVERS | LISTENERS));
+    let mut loaded = load(&mut ebpf, wanted.clone().copied(), &btf);
+    for iterator in wanted {
+        has_loaded(iterator, &mut loaded)?;
+    }
     let report = Report { missing, ..Report::default() };
     Ok(Programs { ebpf, report, links: Links::new(), since: clock::boot_now() })
 }
@@ -109,7 +115,8 @@ pub(crate) fn attach(settings: &Settings, opener: u32) -> Result<Programs, Attac
     let first_bytes = FIRST_BYTES.iter().filter(|_| settings.peek);
     let stacks = STACKS.iter().filter(|_| settings.stacks);
     let probes: Vec<_> = stacks.chain(PROGRAMS).chain(MOMENTS).chain(scheduler).chain(first_bytes).collect();
-    let mut loaded = load(&mut ebpf, &probes, &btf);
+    let names = probes.iter().flat_map(|probe| probe.names.iter().map(|names| (*names, probe.tracepoint)));
+    let mut loaded = load(&mut ebpf, ITERATORS.iter().copied().chain(names), &btf);
     for program in probes {
         match attach_one(&mut ebpf, program, &mut loaded, &mut links) {
             Ok(tracepoint) => report.attached.push(format!("{} ({tracepoint})", program.tells)),
@@ -120,7 +127,9 @@ pub(crate) fn attach(settings: &Settings, opener: u32) -> Result<Programs, Attac
             },
         }
     }
-    load_iterators(&mut ebpf, &btf, |_| true)?;
+    for iterator in ITERATORS {
+        has_loaded(iterator, &mut loaded)?;
+    }
     report.attached.push("snapshots of descriptor tables (iterator task_file)".to_owned());
     report.attached.push("samples of accept queues (iterator bpf_map_elem)".to_owned());
     report.verified = verified(&ebpf);
@@ -138,20 +147,19 @@ fn verified(ebpf: &Ebpf) -> Vec<(String, u32)> {
     verified
 }
 
-/// What became of loading each of a probe's names: the program and the tracepoint that this kernel takes.
+/// What became of loading the programs of each name: the program and the tracepoint or objects that this kernel takes.
 type Loaded = BTreeMap<&'static str, Result<(&'static str, &'static str), ProgramError>>;
 
-/// Loads the programs of the probes, as many at a time as there are CPUs: most of a start is the verifier's work, and it
-/// verifies those of a privileged loader side by side (`bpf_check`, kernel/bpf/verifier.c).
-fn load(ebpf: &mut Ebpf, probes: &[&'static Probe], btf: &Btf) -> Loaded {
+/// Loads programs, as many at a time as there are CPUs: most of a start is the verifier's work, and it verifies those of a privileged
+/// loader side by side (`bpf_check`, kernel/bpf/verifier.c). What is wanted is their names, and the tracepoints that they are for or the
+/// objects that they iterate over.
+fn load(ebpf: &mut Ebpf, wanted: impl Iterator<Item = (&'static str, &'static str)>, btf: &Btf) -> Loaded {
     let mut programs: HashMapOf<&str, &mut Program> = ebpf.programs_mut().collect();
     // Taken from the end: what takes longest, the programs of calls, is near it.
-    let waiting: Vec<_> = probes
-        .iter()
-        .flat_map(|probe| probe.names.iter().map(|names| (*names, probe.tracepoint)))
-        .map(|(names, tracepoint)| {
+    let waiting: Vec<_> = wanted
+        .map(|(names, places)| {
             let ways = names.split('|').filter_map(|name| Some((name, programs.remove(name)?))).collect();
-            Waiting { names, ways, tracepoint }
+            Waiting { names, ways, places }
         })
         .collect();
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(waiting.len());
@@ -171,21 +179,25 @@ fn load(ebpf: &mut Ebpf, probes: &[&'static Probe], btf: &Btf) -> Loaded {
     loaded.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The programs of one name of a probe, which waits to be loaded.
+/// The programs of one name, which wait to be loaded.
 struct Waiting<'a> {
     names: &'static str,
     ways: Vec<(&'static str, &'a mut Program)>,
-    tracepoint: &'static str,
+    places: &'static str,
 }
 
 impl Waiting<'_> {
-    /// Loads the first program that the kernel takes, at the first tracepoint that it has.
+    /// Loads the first program that the kernel takes, for the first place that it has.
     fn load(self, btf: &Btf) -> Result<(&'static str, &'static str), ProgramError> {
         let mut outcome = Err(ProgramError::NotLoaded);
         for (name, program) in self.ways {
-            let program: &mut BtfTracePoint = program.try_into()?;
-            for tracepoint in self.tracepoint.split('|') {
-                outcome = program.load(tracepoint, btf).map(|()| (name, tracepoint));
+            for place in self.places.split('|') {
+                outcome = match &mut *program {
+                    Program::BtfTracePoint(program) => program.load(place, btf),
+                    Program::Iter(program) => program.load(place, btf),
+                    _ => Err(ProgramError::UnexpectedProgramType),
+                }
+                .map(|()| (name, place));
                 if outcome.is_ok() {
                     return outcome;
                 }
@@ -213,18 +225,10 @@ fn attach_one(
     attached
 }
 
-fn load_iterators(ebpf: &mut Ebpf, btf: &Btf, wanted: impl Fn(&str) -> bool) -> Result<(), AttachError> {
-    for (name, over) in ITERATORS.iter().filter(|(name, _)| wanted(name)) {
-        load_iterator(ebpf, (name, over), btf)
-            .map_err(|cause| refused(&format!("load the iterator over {over}"), &cause))?;
-    }
-    Ok(())
-}
-
-fn load_iterator(ebpf: &mut Ebpf, (name, over): (&str, &str), btf: &Btf) -> Result<(), ProgramError> {
-    let loaded = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
-    let iterator: &mut Iter = loaded.try_into()?;
-    iterator.load(over, btf)
+/// Iterators have nothing to be attached to, and none is missing on a kernel that has the rest.
+fn has_loaded((name, over): &(&'static str, &'static str), loaded: &mut Loaded) -> Result<(), AttachError> {
+    let outcome = loaded.remove(name).unwrap_or(Err(ProgramError::NotLoaded));
+    outcome.map(|_| ()).map_err(|cause| refused(&format!("load the iterator over {over}"), &cause))
 }
 
 impl Programs {
@@ -236,13 +240,14 @@ impl Programs {
         })
     }
 
-    /// Programs that run only in tasks, where nothing can run them a second time on the same CPU: a run that the kernel
-    /// skipped is a loss. The others are attached twice and make up for each other.
+    /// Programs that run only in tasks, where nothing can run them a second time on the same CPU, or with interrupts off, as the
+    /// scheduler's do: a run that the kernel skipped is a loss. The others are attached twice and make up for each other.
     pub(crate) fn alone(&self) -> impl Iterator<Item = &Program> {
         let alone = PROGRAMS
             .iter()
             .chain(FIRST_BYTES)
             .chain(STACKS)
+            .chain(SCHEDULER)
             .filter_map(|probe| if let [name] = probe.names { Some(*name) } else { None });
         alone.flat_map(|names| names.split('|')).filter_map(|name| self.ebpf.program(name))
     }
@@ -325,11 +330,13 @@ fn fill_syscalls(ebpf: &mut Ebpf) -> Result<(), MapError> {
     let mut sleeping = Vec::new();
     for (number, call) in numbering().iter() {
         let entry = Entry { class: call.class().0, pointer_arg: call.pointer_arg() };
-        if call.class().sleeps() {
+        let row = if call.class().sleeps() {
             sleeping.push(Sleeping { number, entry });
+            Entry { class: Class::RECEIVE.0, pointer_arg: 0 }
         } else {
-            table.set(number, PodOf(entry), 0)?;
-        }
+            entry
+        };
+        table.set(number, PodOf(row), 0)?;
     }
     let map = ebpf.map_mut("SLEEPING").ok_or(MapError::InvalidName { name: "SLEEPING".to_owned() })?;
     let mut rows: Array<_, PodOf<Sleeping>> = Array::try_from(map)?;

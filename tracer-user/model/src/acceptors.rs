@@ -6,21 +6,40 @@
 use crate::{
     event::Split,
     ids::{BootNs, ProcessKey, SocketId},
-    input::Slept,
+    input::{Sleeps, Slept},
     offcpu::{Off, OffCpu},
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 
 /// A thread.
 type Thread = (ProcessKey, u32);
 
 /// Threads that are remembered; a new one beyond that takes the place of the one that has not accepted for longest.
 const THREADS: usize = 4096;
-/// Failed accepts that are remembered of one listener.
-const FAILURES: usize = 1024;
 
 /// `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM` (accept(2)): the connection stays in the queue.
-const WANTING: &[u32] = &[24, 23, 105, 12];
+const WANTING: [u32; 4] = [24, 23, 105, 12];
+
+/// How many accepts of a listener failed for want of something, for each of [`WANTING`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanting([u64; WANTING.len()]);
+
+impl Wanting {
+    /// Counts an accept that failed; one that failed for another reason leaves the connection in the queue for nobody's want.
+    pub(crate) fn count(&mut self, error: u32) {
+        for (count, _) in self.0.iter_mut().zip(WANTING).filter(|(_, wanting)| *wanting == error) {
+            *count += 1;
+        }
+    }
+
+    /// By error number, in its order: how many failed since there were `before`.
+    pub(crate) fn since(&self, before: &Self) -> Vec<(u32, u64)> {
+        let counts = self.0.iter().zip(before.0).map(|(now, before)| now.saturating_sub(before));
+        let mut failed: Vec<_> = WANTING.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect();
+        failed.sort_unstable();
+        failed
+    }
+}
 
 /// Calls that wait for connections among other things (accept(2), epoll_wait(2), poll(2), select(2), `io_uring_enter(2)`).
 const WAITS: &[&str] = &[
@@ -39,11 +58,10 @@ const WAITS: &[&str] = &[
 /// `__TASK_STOPPED`, `__TASK_TRACED` (include/linux/sched.h).
 const STOPPED: u32 = 4 | 8;
 
-/// Every thread that has accepted, and every accept that failed for want of something.
+/// Every thread that has accepted.
 #[derive(Debug, Default)]
 pub(crate) struct Acceptors {
     threads: HashMap<Thread, Acceptor>,
-    failures: HashMap<SocketId, VecDeque<(BootNs, u32)>>,
     told: bool,
     /// Nothing from before is complete.
     lost: BootNs,
@@ -55,7 +73,7 @@ struct Acceptor {
     since: BootNs,
     listeners: BTreeSet<SocketId>,
     off: OffCpu,
-    sleeps: Option<u32>,
+    sleeps: Option<Sleeps>,
     accepted: BootNs,
 }
 
@@ -71,6 +89,11 @@ impl Acceptors {
 
     pub(crate) fn lost(&mut self, ts: BootNs) {
         self.lost = self.lost.max(ts);
+    }
+
+    /// A process executes another program: its threads are gone, and their numbers may be given again.
+    pub(crate) fn forget(&mut self, process: ProcessKey) {
+        self.threads.retain(|(of, _), _| *of != process);
     }
 
     /// A thread was off the processor until `on`.
@@ -96,15 +119,12 @@ impl Acceptors {
         &mut self,
         thread: Thread,
         listener: SocketId,
-        (ts, error): (BootNs, Option<u32>),
-        sleeps: Option<u32>,
+        ts: BootNs,
+        sleeps: Option<Sleeps>,
     ) -> bool {
-        if let Some(error) = error.filter(|error| WANTING.contains(error)) {
-            let failures = self.failures.entry(listener).or_default();
-            if failures.len() == FAILURES {
-                failures.pop_front();
-            }
-            failures.push_back((ts, error));
+        // Another thread that had this number is forgotten.
+        if self.is_another(thread, sleeps) {
+            self.threads.remove(&thread);
         }
         if self.threads.len() >= THREADS && !self.threads.contains_key(&thread) {
             let oldest = self.threads.iter().min_by_key(|(thread, acceptor)| (acceptor.accepted, **thread));
@@ -118,17 +138,26 @@ impl Acceptors {
         acceptor.listeners.insert(listener);
         let before = acceptor.sleeps;
         acceptor.sleeps = sleeps.or(before);
-        before.zip(sleeps).is_some_and(|(before, now)| before != now)
+        before.zip(sleeps).is_some_and(|(before, now)| before.count != now.count)
+    }
+
+    /// Whether the thread that is remembered by a number is another one than the one that has it now.
+    fn is_another(&self, thread: Thread, sleeps: Option<Sleeps>) -> bool {
+        let before = self.threads.get(&thread).and_then(|acceptor| acceptor.sleeps);
+        before.zip(sleeps).is_some_and(|(before, now)| before.thread_start != now.thread_start)
     }
 
     /// What a thread did between two moments, where it had accepted at this listener before.
     pub(crate) fn split(
         &self,
         thread: Thread,
+        sleeps: Option<Sleeps>,
         listener: SocketId,
-        queued: BootNs,
-        accepted: BootNs,
+        (queued, accepted): (BootNs, BootNs),
     ) -> Option<Split> {
+        if self.is_another(thread, sleeps) {
+            return None;
+        }
         let acceptor = self.threads.get(&thread).filter(|acceptor| acceptor.listeners.contains(&listener))?;
         if !self.told {
             return None;
@@ -152,13 +181,6 @@ impl Acceptors {
         }
         let known_off = split.asleep_ns + split.runnable_ns + split.blocked_ns + unknown;
         split.running_ns = accepted.0.saturating_sub(known.0).saturating_sub(known_off);
-        let mut failed: BTreeMap<u32, u64> = BTreeMap::new();
-        for (ts, error) in self.failures.get(&listener).into_iter().flatten() {
-            if *ts >= queued && *ts <= accepted {
-                *failed.entry(*error).or_default() += 1;
-            }
-        }
-        split.failed = failed.into_iter().collect();
         Some(split)
     }
 }

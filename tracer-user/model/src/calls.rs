@@ -137,7 +137,7 @@ impl Session {
             Class::IOCTL if kind == EventKind::Pass => self.on_given(&doing, &mut event),
             Class::CLONE | Class::CLONE3 => self.on_clone(&doing, &mut event),
             Class::LSEEK | Class::SENDTO | Class::WRITE => self.on_socket(&doing, &mut event),
-            Class::RECVMSG | Class::RECVMMSG | Class::READ | Class::READV => {
+            Class::RECVMSG | Class::RECVMMSG | Class::RECEIVE | Class::READ | Class::READV => {
                 self.on_received(&doing, &mut event);
             }
             Class::SENDMSG | Class::SENDMMSG if kind == EventKind::Bind => self.on_socket(&doing, &mut event),

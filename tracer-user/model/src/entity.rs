@@ -218,6 +218,44 @@ pub struct NeverRead {
     pub waiting: u64,
 }
 
+/// Accept queue of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptQueue {
+    /// Connections that waited.
+    pub len: u32,
+    /// `sk_max_ack_backlog`: it holds one more (`sk_acceptq_is_full`, include/net/sock.h).
+    pub limit: u32,
+    /// When both were read.
+    pub read: BootNs,
+    /// Limits that it had before, oldest first, each with the moment at which it was found to have another one: listen(2) sets it
+    /// anew. The newest [`Self::FORMER`] are kept.
+    pub former: Vec<(BootNs, u32)>,
+}
+
+impl AcceptQueue {
+    /// How many former limits are kept.
+    pub const FORMER: usize = 32;
+}
+
+impl Socket {
+    /// Takes in what was read of its accept queue; what is older than what is known is left out.
+    pub(crate) fn reads_queue(&mut self, len: u32, limit: u32, read: BootNs) {
+        let Some(known) = &mut self.queue else {
+            self.queue = Some(Box::new(AcceptQueue { len, limit, read, former: Vec::new() }));
+            return;
+        };
+        if known.read > read {
+            return;
+        }
+        if known.limit != limit {
+            known.former.push((read, known.limit));
+            let surplus = known.former.len().saturating_sub(AcceptQueue::FORMER);
+            known.former.drain(..surplus);
+        }
+        (known.len, known.limit, known.read) = (len, limit, read);
+    }
+}
+
 /// A step in a socket's life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -357,8 +395,8 @@ pub struct Socket {
     pub children: u64,
     /// For a listener: the backlog that `listen` was called with, where that was seen.
     pub backlog: Option<u32>,
-    /// For a listener: accept queue length, limit, and when they were read.
-    pub queue: Option<(u32, u32, BootNs)>,
+    /// For a listener: its accept queue, as it was read last.
+    pub queue: Option<Box<AcceptQueue>>,
     /// For a child: when it entered the queue, where that was seen.
     pub queued: Option<BootNs>,
     /// For a child: when it was accepted, where that was seen.

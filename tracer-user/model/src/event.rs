@@ -340,7 +340,7 @@ pub struct Event {
     pub spoken: Option<Box<Spoken>>,
     /// How long the call ran.
     pub dur_ns: Option<u64>,
-    /// State before, as the kernel numbers it.
+    /// State before, as the kernel numbers it; none where a connection stays in its state and was found broken.
     pub from: Option<u16>,
     /// State after; for a snapshot, the state.
     pub to: Option<u16>,

@@ -19,7 +19,9 @@ mod rules;
 mod search;
 mod taken;
 
+pub(crate) use ends::{Broken, ShutDown};
 pub(crate) use memory::Memory;
+pub(crate) use rules::errno;
 
 named! {
     /// Why.
@@ -56,6 +58,10 @@ named! {
         PeerReset "peer_reset",
         /// `EPIPE`: the peer had closed and then refused what was still sent.
         PeerGone "peer_gone",
+        /// `EPIPE`: the socket was shut down for writing, by whoever has it.
+        ShutDown "shut_down",
+        /// `EPIPE`: the peer was shut down for reading.
+        PeerShutDown "peer_shut_down",
         /// `EACCES`: the port is below the first that everybody may bind.
         LowPort "low_port",
         /// `EAFNOSUPPORT`: the kernel does not have the family of sockets.

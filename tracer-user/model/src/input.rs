@@ -12,7 +12,7 @@ mod sockets;
 mod stacks;
 
 use crate::ids::BootNs;
-pub use calls::{Call, Given, ListPart, Request, RingPart};
+pub use calls::{Call, Given, ListPart, Request, RingPart, Sleeps};
 pub use losses::{LossCause, Lost};
 pub use objects::{FileRef, Options, Slot, Sock, Task};
 pub use processes::{Cgroup, Exec, Exit, Fork, Held, Place, Table, Thread};

@@ -101,6 +101,7 @@ pub(crate) fn event_kind(call: &Call) -> EventKind {
         Syscall::PidfdGetfd
         | Syscall::Recvmsg
         | Syscall::Recvmmsg
+        | Syscall::Recvfrom
         | Syscall::Read
         | Syscall::Readv
         | Syscall::Sendmsg

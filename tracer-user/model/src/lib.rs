@@ -48,6 +48,7 @@ mod tell;
 mod trust;
 mod unconfirmed;
 mod uring;
+pub mod wall;
 mod world;
 
 #[cfg(test)]

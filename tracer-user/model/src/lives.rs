@@ -129,6 +129,7 @@ impl Session {
         let from = read.as_ref().map_or(0, |read| read.from);
         let table = self.world.table_made_from(from, &exec.task, stamp.ts);
         self.world.single_thread(process, stamp.ts);
+        self.acceptors.forget(process);
         let place = self.world.cgroups.name(&exec.place);
         self.world.processes.change(process, &mut self.world.revisions, |kept| {
             kept.executes(&exec.path, text(&exec.comm), stamp.ts);

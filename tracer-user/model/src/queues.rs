@@ -113,9 +113,7 @@ impl Session {
         let mut told = None;
         self.world.sockets.change(id, &mut self.world.revisions, |kept| {
             let socket = &mut kept.socket;
-            if socket.queue.is_none_or(|(_, _, read)| read <= *ts) {
-                socket.queue = Some((sock.queue_len, sock.queue_limit, *ts));
-            }
+            socket.reads_queue(sock.queue_len, sock.queue_limit, *ts);
             let Some(counter) = *drops else { return };
             let known = socket.drops.get_or_insert_with(|| {
                 let namespace = namespace.map(|now| (now, now));

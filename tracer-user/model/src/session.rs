@@ -15,6 +15,7 @@ use crate::{
     revisions::Entity,
     tell::Stamp,
     trust, unconfirmed,
+    wall::WallClock,
     world::World,
 };
 
@@ -72,6 +73,8 @@ pub struct Totals {
     pub stacks_missed: Option<u64>,
 }
 
+/// Room that is kept for the events of an input.
+const EVENTS: usize = 1_024;
 /// How many evictions are told at once: what tells them is a message of some sixty kilobytes.
 const EVICTED_AT_ONCE: usize = 5_000;
 
@@ -107,7 +110,7 @@ pub struct Session {
     pub(crate) events: Vec<Event>,
     pub(crate) seq: u64,
     pub(crate) now: BootNs,
-    pub(crate) epoch_minus_boot_ns: i64,
+    pub(crate) wall: WallClock,
     pub(crate) pending: Pending,
     pub(crate) loss: Loss,
     /// The snapshot that is being read.
@@ -140,7 +143,7 @@ impl Session {
             events: Vec::new(),
             seq: 0,
             now: BootNs(0),
-            epoch_minus_boot_ns: 0,
+            wall: WallClock::default(),
             pending: Pending::default(),
             loss: Loss::default(),
             open: None,
@@ -164,13 +167,15 @@ impl Session {
     /// least once a second.
     pub fn ingest(&mut self, input: &Input) -> &[Event] {
         self.events.clear();
+        // A snapshot's end may have told a hundred thousand.
+        self.events.shrink_to(EVENTS);
         self.world.sweep_changes();
         self.world.revisions.begin();
         self.now = self.now.max(input.ts);
         let stamp = Stamp::of(input);
         match &input.body {
             Body::Anchor { epoch_minus_boot_ns } => {
-                self.epoch_minus_boot_ns = *epoch_minus_boot_ns;
+                self.wall.is_ahead(input.ts, *epoch_minus_boot_ns);
                 self.t0.get_or_insert(input.ts);
             }
             Body::Call(call) => self.call(&stamp, call),
@@ -229,10 +234,10 @@ impl Session {
         self.now
     }
 
-    /// Nanoseconds to add to a boot-clock time to get nanoseconds since the Unix epoch, as last told.
+    /// What the wall clock showed when.
     #[must_use]
-    pub fn epoch_minus_boot_ns(&self) -> i64 {
-        self.epoch_minus_boot_ns
+    pub fn wall(&self) -> &WallClock {
+        &self.wall
     }
 
     /// Time of the first anchor; 0 before it.
@@ -285,6 +290,12 @@ impl Session {
     /// Every kept descriptor, in the order in which they were first seen.
     pub fn descriptors(&self) -> impl Iterator<Item = &Descriptor> {
         self.world.tables.iter()
+    }
+
+    /// Descriptors that were closed up to then may not be kept any more; `None`: all are.
+    #[must_use]
+    pub fn descriptors_evicted_until(&self) -> Option<BootNs> {
+        self.world.tables.evicted_until()
     }
 
     /// A descriptor.

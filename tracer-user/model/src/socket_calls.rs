@@ -4,7 +4,7 @@ use crate::{
     address::Address,
     calls::{Doing, nonblock, number},
     entity::{Phase, Step},
-    event::{Event, EventKind, SetOption},
+    event::{Event, EventKind, SetOption, Split},
     ids::{BootNs, SocketId},
     input::{Call, Options, Sock},
     lifecycle, names,
@@ -88,8 +88,9 @@ impl Session {
     }
 
     fn show_queue(&self, event: &mut Event, listener: SocketId) {
-        if let Some((len, limit, _)) = self.world.sockets.get(listener).and_then(|kept| kept.socket.queue) {
-            (event.queue_len, event.queue_limit) = (Some(len), Some(limit));
+        let kept = self.world.sockets.get(listener);
+        if let Some(queue) = kept.and_then(|kept| kept.socket.queue.as_deref()) {
+            (event.queue_len, event.queue_limit) = (Some(queue.len), Some(queue.limit));
         }
     }
 
@@ -105,7 +106,9 @@ impl Session {
     }
 
     pub(crate) fn see(&mut self, sock: &Sock, ino: u64, first: (BootNs, Phase)) -> SocketId {
-        self.world.sockets.see(sock, ino, first, &mut self.world.revisions)
+        let id = self.world.sockets.see(sock, ino, first, &mut self.world.revisions);
+        self.world.sockets.read_queue(id, sock, first.0, &mut self.world.revisions);
+        id
     }
 
     fn step(&mut self, id: SocketId, ts: BootNs, phase: Phase, error: Option<u32>) {
@@ -217,7 +220,7 @@ impl Session {
         });
         if let (Some(listener), Some((len, limit))) = (listener, call.queue) {
             self.world.sockets.change(listener, &mut self.world.revisions, |kept| {
-                kept.socket.queue = Some((len, limit, doing.ts));
+                kept.socket.reads_queue(len, limit, doing.ts);
             });
         }
         if doing.done() {
@@ -235,7 +238,10 @@ impl Session {
                 event.wait_ns = queued.map(|queued| doing.ts.0.saturating_sub(queued.0));
                 if let (Some(queued), Some(listener)) = (queued, listener) {
                     let thread = (call.task.process, call.task.tid);
-                    event.split = self.acceptors.split(thread, listener, queued, doing.ts).map(Box::new);
+                    let failed = self.world.sockets.failed_meanwhile(child, listener);
+                    let waited = (queued, doing.ts);
+                    let split = self.acceptors.split(thread, call.sleeps, listener, waited);
+                    event.split = split.map(|split| Box::new(Split { failed, ..split }));
                 }
             }
         }
@@ -243,7 +249,10 @@ impl Session {
             && call.ret.is_some()
         {
             let thread = (call.task.process, call.task.tid);
-            event.slept = self.acceptors.accepts(thread, listener, (doing.ts, event.error), call.sleeps);
+            event.slept = self.acceptors.accepts(thread, listener, doing.ts, call.sleeps);
+            if let Some(error) = event.error {
+                self.world.sockets.accept_failed(listener, error);
+            }
         }
         event.listener = event.listener.or(listener);
         if let Some((len, limit)) = call.queue {

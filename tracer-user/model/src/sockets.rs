@@ -1,9 +1,11 @@
 //! Sockets: identity by kernel address and inode, holders, listeners and children, end.
 
 use crate::{
+    acceptors::Wanting,
     address::{Address, family},
     entity::{Phase, Socket, Step},
     event::SocketKind,
+    explain::{Broken, ShutDown},
     ids::{BootNs, ProcessKey, SocketId},
     input::{Options, Sock},
     lifecycle,
@@ -33,8 +35,16 @@ pub(crate) struct Kept {
     pub(crate) told: u64,
     /// `seq` of the event that ended its last descriptor, and whose that was.
     pub(crate) closed: Option<(u64, ProcessKey, i32)>,
+    /// Of a unix socket: what shut it down first, for reading and for writing.
+    pub(crate) shut: [Option<Box<ShutDown>>; 2],
+    /// Of a unix connection: what calls found.
+    pub(crate) broken: Broken,
     /// Whose changes of state these are, as last told.
     pub(crate) owner: ProcessKey,
+    /// Of a listener: accepts that failed.
+    pub(crate) wanting: Wanting,
+    /// Of a connection in its queue, while the scheduler is traced: those that had failed when it was queued.
+    pub(crate) wanting_before: Option<Box<Wanting>>,
 }
 
 /// Every kept socket.
@@ -137,6 +147,15 @@ impl Sockets {
         }
     }
 
+    /// Takes in the accept queue that was read with a socket: only a listener has one.
+    pub(crate) fn read_queue(&mut self, id: SocketId, sock: &Sock, ts: BootNs, revisions: &mut Revisions) {
+        if sock.state == state::LISTEN {
+            self.change(id, revisions, |kept| {
+                kept.socket.reads_queue(sock.queue_len, sock.queue_limit, ts);
+            });
+        }
+    }
+
     /// A new socket. One that lived at the same kernel address has ended.
     pub(crate) fn add(
         &mut self,
@@ -165,7 +184,7 @@ impl Sockets {
             inferred: false,
             children: 0,
             backlog: None,
-            queue: queue_of(sock, ts),
+            queue: None,
             queued: None,
             accepted: None,
             accepted_by: None,
@@ -181,7 +200,20 @@ impl Sockets {
         };
         revisions.touch(Entity::Socket(id), &mut socket.rev);
         let (sk, state, owner) = (sock.sk, sock.state, ProcessKey::default());
-        let kept = Kept { socket, sk, state, came_from: 0, options_at: ts, told: 0, closed: None, owner };
+        let kept = Kept {
+            socket,
+            sk,
+            state,
+            came_from: 0,
+            options_at: ts,
+            told: 0,
+            closed: None,
+            shut: [None, None],
+            broken: Broken::default(),
+            wanting: Wanting::default(),
+            wanting_before: None,
+            owner,
+        };
         self.kept.insert(id, kept);
         self.by_sk.insert(sock.sk, id);
         self.unheld.insert(id);
@@ -208,11 +240,6 @@ impl Sockets {
         }
         if socket.ino == 0 && ino != 0 {
             socket.ino = ino;
-            changed = true;
-        }
-        if let Some(queue) = queue_of(sock, ts).filter(|_| socket.queue.is_none_or(|(_, _, read)| read <= ts))
-        {
-            socket.queue = Some(queue);
             changed = true;
         }
         if socket.steps.last().is_none_or(|step| step.ts <= ts) {
@@ -292,6 +319,49 @@ impl Sockets {
         if let Some(kept) = self.kept.get_mut(&id) {
             kept.closed = Some((seq, process, fd));
         }
+    }
+
+    /// What shut it down, likewise: the first in each of the two ways.
+    pub(crate) fn note_shut(&mut self, id: SocketId, [reading, writing]: [bool; 2], down: ShutDown) {
+        let Some(kept) = self.kept.get_mut(&id) else { return };
+        let [for_reading, for_writing] = &mut kept.shut;
+        for (slot, _) in [(for_reading, reading), (for_writing, writing)].into_iter().filter(|(_, is)| *is) {
+            slot.get_or_insert_with(|| Box::new(down));
+        }
+    }
+
+    /// What a call found of it, likewise. Returns whether it failed in a way that was not noted before.
+    pub(crate) fn note_broken(&mut self, id: SocketId, found: Broken) -> bool {
+        let Some(kept) = self.kept.get_mut(&id) else { return false };
+        let before = kept.broken;
+        kept.broken = Broken {
+            pipe: before.pipe || found.pipe,
+            reset: before.reset || found.reset,
+            peer_gone: before.peer_gone || found.peer_gone,
+        };
+        (kept.broken.pipe, kept.broken.reset) != (before.pipe, before.reset)
+    }
+
+    /// An accept of this listener failed.
+    pub(crate) fn accept_failed(&mut self, listener: SocketId, error: u32) {
+        if let Some(kept) = self.kept.get_mut(&listener) {
+            kept.wanting.count(error);
+        }
+    }
+
+    /// From here on, accepts of the listener that fail do so while the connection waits.
+    pub(crate) fn waits_from_here(&mut self, child: SocketId, listener: SocketId) {
+        let Some(before) = self.get(listener).map(|kept| kept.wanting) else { return };
+        if let Some(kept) = self.kept.get_mut(&child) {
+            kept.wanting_before = Some(Box::new(before));
+        }
+    }
+
+    /// Which accepts failed while a connection waited, that has been accepted; none where it is not known when it was queued.
+    pub(crate) fn failed_meanwhile(&mut self, child: SocketId, listener: SocketId) -> Vec<(u32, u64)> {
+        let before = self.kept.get_mut(&child).and_then(|kept| kept.wanting_before.take());
+        let now = self.get(listener).map(|kept| kept.wanting);
+        now.zip(before).map_or_else(Vec::new, |(now, before)| now.since(&before))
     }
 
     /// Adds a step to a socket's life.
@@ -440,11 +510,6 @@ impl Sockets {
         let only = fitting.next()?;
         fitting.next().is_none().then_some(only)
     }
-}
-
-/// Length and limit of an accept queue: only a listener has one.
-fn queue_of(sock: &Sock, ts: BootNs) -> Option<(u32, u32, BootNs)> {
-    (sock.state == state::LISTEN).then_some((sock.queue_len, sock.queue_limit, ts))
 }
 
 /// Whether a listener at `listener` takes connections to `local`. An IPv6 listener on the wildcard takes IPv4 ones

@@ -4,6 +4,7 @@ use crate::{
     address::family,
     entity::{Phase, Step},
     event::{EventKind, Via},
+    explain::{Broken, errno},
     input::{Followed, Queued, Sock, State},
     lifecycle,
     names::state,
@@ -16,15 +17,23 @@ impl Session {
     /// A socket's change of state, told by the kernel.
     pub(crate) fn state(&mut self, stamp: &Stamp, change: &State) {
         let State { task, from, to, error, sock, tcp } = change;
-        // Of a unix socket only that it lost its connection is told, of which one that had none has nothing to lose.
-        if from == to || sock.family == family::UNIX && !self.is_connected(sock) {
+        let is_unix = sock.family == family::UNIX;
+        if from == to {
+            if is_unix {
+                self.found_broken(stamp, change);
+            }
+            return;
+        }
+        // A unix socket that had no connection has none to lose.
+        if is_unix && !self.is_connected(sock) {
             return;
         }
         // A connection that is first seen as it completes its handshake is on its way into a queue
         // (net/ipv4/tcp_input.c, `tcp_rcv_state_process`).
         let comes = matches!(*from, state::SYN_RECV | state::NEW_SYN_RECV);
         let first = lifecycle::phase_of(*to, comes, task.tid != 0).unwrap_or(Phase::Created);
-        let id = self.see(sock, 0, (stamp.ts, first));
+        // Without its queue: a listener's is not read before the call returns.
+        let id = self.world.sockets.see(sock, 0, (stamp.ts, first), &mut self.world.revisions);
         // What begins anew may still have the error that the end of the round before left (`tcp_disconnect`, net/ipv4/tcp.c).
         let begins = matches!(*to, state::SYN_SENT | state::LISTEN);
         let told = (*error != 0 && !begins).then_some(*error);
@@ -68,6 +77,29 @@ impl Session {
         self.emit(event);
     }
 
+    /// A read or write of a unix connection failed for good; the kernel's state stays (net/unix/af_unix.c). The first call with
+    /// each of the two errors is told: such a socket cannot be connected anew (`unix_stream_connect`), so that whoever goes on
+    /// writing fails for the same reason, however often.
+    fn found_broken(&mut self, stamp: &Stamp, State { task, to, error, sock, .. }: &State) {
+        if !matches!(*error, errno::EPIPE | errno::ECONNRESET) {
+            return;
+        }
+        let id = self.see(sock, 0, (stamp.ts, Phase::Connected));
+        let broken = Broken {
+            pipe: *error == errno::EPIPE,
+            reset: *error == errno::ECONNRESET,
+            peer_gone: sock.peer_sk == 0,
+        };
+        if !self.world.sockets.note_broken(id, broken) {
+            return;
+        }
+        let mut event = self.blank(stamp, task.process, EventKind::State, Via::Syscall);
+        event.tid = task.tid;
+        self.show_socket(&mut event, id);
+        (event.to, event.error) = (Some(*to), Some(*error));
+        self.emit(event);
+    }
+
     /// Whether a socket is known and was connected last.
     fn is_connected(&self, sock: &Sock) -> bool {
         let known = self.world.sockets.find(sock, 0).and_then(|id| self.world.sockets.get(id));
@@ -98,8 +130,11 @@ impl Session {
         });
         if let Some(listener) = self.world.sockets.at(*listener) {
             self.world.sockets.link(child, listener, false, revisions);
+            if self.acceptors.is_told() {
+                self.world.sockets.waits_from_here(child, listener);
+            }
             self.world.sockets.change(listener, revisions, |kept| {
-                kept.socket.queue = Some((*queue_len, *queue_limit, stamp.ts));
+                kept.socket.reads_queue(*queue_len, *queue_limit, stamp.ts);
             });
         }
         let mut event = self.blank(stamp, task.process, EventKind::Queued, Via::Kernel);

@@ -121,6 +121,7 @@ syscalls! {
     Sendto "sendto" SENDTO,
     Write "write" WRITE,
     Writev "writev" WRITE,
+    Recvfrom "recvfrom" RECEIVE,
 }
 
 impl Syscall {

@@ -84,6 +84,8 @@ pub(crate) struct Tables {
     /// Descriptors that hold such a file.
     presumed: BTreeSet<(u64, DescriptorId)>,
     closed: VecDeque<DescriptorId>,
+    /// The newest close of those that are not kept any more.
+    evicted_until: Option<BootNs>,
     /// Descriptors whose slot was found with another file before their close was told.
     displaced: BTreeMap<(TableId, i32, u64), DescriptorId>,
     displaced_order: VecDeque<(TableId, i32, u64)>,
@@ -396,11 +398,17 @@ impl Tables {
         while self.closed.len() > keep {
             let Some(oldest) = self.closed.pop_front() else { break };
             if let Some(gone) = self.kept.remove(&oldest) {
+                self.evicted_until = self.evicted_until.max(gone.descriptor.closed.map(|(at, _)| at));
                 self.by_slot.remove(&(gone.descriptor.table, gone.descriptor.fd, oldest));
                 revisions.evict(Entity::Descriptor(oldest));
             }
         }
         socket
+    }
+
+    /// Up to when descriptors were closed that are not kept any more; `None`: all are kept.
+    pub(crate) fn evicted_until(&self) -> Option<BootNs> {
+        self.evicted_until
     }
 
     /// Remembers a descriptor that was ended before its close was told.

@@ -41,7 +41,7 @@ impl Session {
         Event {
             seq: 0,
             ts: stamp.ts,
-            epoch_ns: stamp.ts.0.saturating_add_signed(self.epoch_minus_boot_ns),
+            epoch_ns: self.wall.epoch_ns(stamp.ts),
             process,
             tid: 0,
             comm: self.world.process(process).map(|process| process.comm.clone()).unwrap_or_default(),
@@ -176,8 +176,8 @@ impl Session {
         if let Some(kept) = event.socket.and_then(|id| self.world.sockets.get(id)) {
             event.to = lifecycle::state_of(kept.socket.kind, kept.state);
             event.options = Some(kept.socket.options);
-            if let Some((len, limit, _)) = kept.socket.queue {
-                (event.queue_len, event.queue_limit) = (Some(len), Some(limit));
+            if let Some(queue) = &kept.socket.queue {
+                (event.queue_len, event.queue_limit) = (Some(queue.len), Some(queue.limit));
             }
         }
         self.emit(event);

@@ -157,7 +157,7 @@ impl Session {
     pub(crate) fn tell_standings(&mut self, ended: bool) {
         for key in self.world.processes.take_restanding(ended) {
             let Some(process) = self.world.process(key) else { continue };
-            let epoch = |at: BootNs| Some(at.0.saturating_add_signed(self.epoch_minus_boot_ns));
+            let epoch = |at: BootNs| Some(self.wall.epoch_ns(at));
             let exact = Stands { trust: Trust::Exact, repaired: 0, why: None, since_epoch_ns: None };
             let stands = match process.standing {
                 Standing::Exact => exact,

@@ -21,7 +21,7 @@ pub use writer::{NewFile, Writer};
 
 /// The format version that is written, and the only one that is read. It grows when the shape of an input changes:
 /// postcard does not describe itself.
-pub const FORMAT_VERSION: u32 = 4;
+pub const FORMAT_VERSION: u32 = 5;
 
 /// Profile in the MCAP header, and name of the metadata record: what tells a recording from other MCAP files.
 const PROFILE: &str = "sockreel";

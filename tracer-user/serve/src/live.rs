@@ -2,9 +2,10 @@
 //!
 //! One change is under way for each client: the next is made only when the client has acknowledged the last, out of
 //! what the model holds by then. A slow page gets staler, never wrong, and nothing piles up here: what a client costs
-//! is one change in memory. While it is told what there was before it came, two changes of half the size are under way,
-//! so that the page reads one while the next is made. A client that is so far behind that evictions it was not told of are
-//! forgotten is told what is kept instead, and goes on. One that acknowledges nothing for 30 s is disconnected with code 4008.
+//! is one change in memory, of 900,000 bytes at most. While it is told what there was before it came, two changes of half
+//! the size are under way, so that the page reads one while the next is made. A client that is so far behind that evictions
+//! it was not told of are forgotten is told what is kept instead, and goes on. One that acknowledges nothing for 30 s is
+//! disconnected with code 4008.
 
 use crate::{
     api::info::{describe, status},
@@ -22,7 +23,6 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use serde::Serialize;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
@@ -34,12 +34,15 @@ use tracer_wire::{
     line::Line,
 };
 
-/// Objects in one change: a change is one message, and that is what a client that does not read costs here.
+/// Bytes of one change with its evictions: that is what a client that does not read costs here. What comes out longer is made
+/// again of half as much, down to one object and one event.
+const CHANGE_BYTES: usize = 900_000;
+/// Objects in one change.
 const CHANGE_OBJECTS: usize = 1_800;
-/// Objects in each of the two changes that are under way while a client catches up.
-const CATCH_UP_OBJECTS: usize = CHANGE_OBJECTS / 2;
 /// Events in one change.
 const CHANGE_EVENTS: u64 = 200;
+/// How often a change may be halved.
+const HALVINGS: u32 = CHANGE_OBJECTS.ilog2();
 /// Clients at one time. Each asks the engine up to ten times a second.
 const CLIENTS: u64 = 32;
 /// Bytes of a message from the page; the longest it has to send are a tenth of that.
@@ -149,10 +152,15 @@ impl Client {
         let mut last_sent: Option<Instant> = None;
         // The revision of a change that is not acknowledged yet while the next one is made, and what was sent up to it.
         let mut ahead: Option<(u64, usize)> = None;
+        // How often changes are halved at present.
+        let mut halved = 0;
         loop {
-            let objects = if place.rev < caught_up { CATCH_UP_OBJECTS } else { CHANGE_OBJECTS };
+            let catches_up = u32::from(place.rev < caught_up);
             let due = last_sent.is_none_or(|sent| sent.elapsed() >= line.pace.status);
-            let portion = self.app.handle.ask(move |session| Portion::take(session, place, objects)).await?;
+            let objects = CHANGE_OBJECTS >> (halved + catches_up);
+            let events = CHANGE_EVENTS >> halved;
+            let portion =
+                self.app.handle.ask(move |session| Portion::take(session, place, objects, events)).await?;
             let Some(portion) = portion else {
                 if let Some((rev, sent)) = ahead.take() {
                     line.acknowledged(rev, sent).await?;
@@ -169,11 +177,19 @@ impl Client {
                 continue;
             }
             let Portion { evict, change, next, more } = portion;
-            let now = Instant::now();
-            if let Some(evict) = evict {
-                line.send(&evict).await?;
+            let messages: Vec<_> = evict.iter().chain([&change]).map(written).collect::<Result<_, _>>()?;
+            let bytes: usize = messages.iter().map(String::len).sum();
+            let most = CHANGE_BYTES >> catches_up;
+            if bytes > most && halved < HALVINGS {
+                halved += 1;
+                continue;
             }
-            line.send(&change).await?;
+            // What takes less than half of the room may be doubled the next time.
+            halved -= u32::from(halved > 0 && bytes < most / 2);
+            let now = Instant::now();
+            for message in messages {
+                line.send(message).await?;
+            }
             self.app.handle.counters.changes.add();
             last_sent = Some(now);
             if let Some((rev, sent)) = ahead.take() {
@@ -195,7 +211,7 @@ impl Client {
         let kept = self.app.handle.ask(Kept::of).await?;
         let rev = kept.rev;
         for message in kept.messages() {
-            line.send(&message).await?;
+            line.send(written(&message)?).await?;
             line.acknowledged(rev, line.waiting).await?;
         }
         self.app.handle.counters.kept_told.add();
@@ -214,7 +230,7 @@ impl Client {
         if named && place.is_none() {
             self.app.handle.counters.resyncs.add();
         }
-        line.send(&ServerMessage::Hello { info, resumed: place.is_some() }).await?;
+        line.send(written(&ServerMessage::Hello { info, resumed: place.is_some() })?).await?;
         // A recording is all past, also what is not read yet.
         let caught_up = if self.app.settings.source == Source::Recording { u64::MAX } else { rev };
         Ok((place.unwrap_or(Place { rev: 0, seq: 0, began: rev }), caught_up))
@@ -279,16 +295,17 @@ struct Portion {
 }
 
 impl Portion {
-    /// What changed since `place`, at most so many objects; `None` where evictions since then are forgotten.
-    fn take(session: &Session, place: Place, objects: usize) -> Option<Self> {
+    /// What changed since `place`, at most so many objects and events but one of each; `None` where evictions since then are
+    /// forgotten.
+    fn take(session: &Session, place: Place, objects: usize, events: u64) -> Option<Self> {
         let t0 = session.t0();
-        let changes = session.changes_since(place.rev, objects);
+        let changes = session.changes_since(place.rev, objects.max(1));
         if place.rev != 0 && place.rev.max(place.began) < changes.complete_from {
             return None;
         }
         let history = session.history();
         let last_seq = history.last_seq();
-        let from_seq = (place.seq + 1).max((last_seq + 1).saturating_sub(CHANGE_EVENTS));
+        let from_seq = (place.seq + 1).max((last_seq + 1).saturating_sub(events.max(1)));
         let events: Vec<_> = history.events(from_seq).map(|event| Line::at(&event, t0)).collect();
         let told = u64::try_from(events.len()).unwrap_or(u64::MAX);
         let evict = ServerMessage::Evict {
@@ -332,6 +349,10 @@ impl Portion {
     }
 }
 
+fn written(message: &ServerMessage) -> Result<String, End> {
+    serde_json::to_string(message).map_err(|_| End::Gone)
+}
+
 fn strings(ids: &[impl ToString]) -> Vec<String> {
     ids.iter().map(ToString::to_string).collect()
 }
@@ -347,8 +368,7 @@ struct Connection {
 }
 
 impl Connection {
-    async fn send(&mut self, message: &impl Serialize) -> Result<(), End> {
-        let text = serde_json::to_string(message).map_err(|_| End::Gone)?;
+    async fn send(&mut self, text: String) -> Result<(), End> {
         self.waiting += text.len();
         self.counters.longest_message.raise(text.len());
         self.counters.most_waiting.raise(self.waiting);

@@ -34,7 +34,7 @@ impl Question for Asked {
 
     fn answer(&self, view: &View<'_>, scope: &str) -> Result<Fds> {
         let session = view.session();
-        let since = self.since.map(|since| since.on_boot_clock(session.now(), session.epoch_minus_boot_ns()));
+        let since = self.since.map(|since| since.on_boot_clock(session.now(), session.wall()));
         let wanted = Wanted { pids: self.pids.clone(), since, inherited: self.inherited };
         Fds::new(view, &wanted, scope)
             .map_err(|NoProcess(pid)| anyhow!("process {pid} is not known, or has no descriptor, in {scope}"))

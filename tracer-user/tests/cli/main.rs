@@ -197,13 +197,13 @@ fn a_newer_recording_names_both_versions() {
     // The version is a text of one digit in the head, which stands before any checksum.
     let mut bytes = fs::read(&path).unwrap();
     let key = bytes.windows(6).position(|window| window == b"format").unwrap();
-    assert_eq!(&bytes[key + 6..key + 11], b"\x01\0\0\x004");
+    assert_eq!(&bytes[key + 6..key + 11], b"\x01\0\0\x005");
     bytes[key + 10] = b'7';
     let newer = dir.path().join("newer");
     fs::write(&newer, bytes).unwrap();
     let (code, _, err) = run([OsStr::new("dump"), newer.as_os_str()]);
     assert_eq!(code, Some(1));
-    assert!(err.contains("format version 7") && err.contains("reads version 4"), "{err}");
+    assert!(err.contains("format version 7") && err.contains("reads version 5"), "{err}");
 }
 
 #[test]

@@ -187,6 +187,15 @@ pub struct Direct {
     pub socket: Option<String>,
 }
 
+/// A limit that an accept queue had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct FormerLimit {
+    /// Until when.
+    pub until: i64,
+    /// The limit: the queue held one more.
+    pub limit: u32,
+}
+
 /// A step in a socket's life: what it is from `t` on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Step {
@@ -277,6 +286,10 @@ pub struct Socket {
     pub queue_len: Option<u32>,
     /// For a listener: its limit.
     pub queue_limit: Option<u32>,
+    /// For a listener that listened anew with another backlog: limits that it had before, oldest first; of them the newest 32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub former_limits: Option<Vec<FormerLimit>>,
     /// For a child: when it entered the queue.
     pub queued: Option<i64>,
     /// For a child: when it was accepted.

@@ -1,7 +1,7 @@
 //! From the model's entities to the types of the API. Times become offsets from the session's `t0`.
 
 use crate::{
-    api::{Descriptor, Direct, LostCount, Process, Socket, Spoken, Step, Tcp},
+    api::{Descriptor, Direct, FormerLimit, LostCount, Process, Socket, Spoken, Step, Tcp},
     errno,
     line::{lossy, state},
     number::offset,
@@ -115,8 +115,13 @@ impl Socket {
             inferred: socket.inferred,
             children: socket.children,
             backlog: socket.backlog,
-            queue_len: socket.queue.map(|(len, ..)| len),
-            queue_limit: socket.queue.map(|(_, limit, _)| limit),
+            queue_len: socket.queue.as_ref().map(|queue| queue.len),
+            queue_limit: socket.queue.as_ref().map(|queue| queue.limit),
+            former_limits: socket.queue.as_ref().filter(|queue| !queue.former.is_empty()).map(|queue| {
+                let former =
+                    |(until, limit): &(BootNs, u32)| FormerLimit { until: offset(*until, t0), limit: *limit };
+                queue.former.iter().map(former).collect()
+            }),
             queued: socket.queued.map(|queued| offset(queued, t0)),
             accepted: socket.accepted.map(|accepted| offset(accepted, t0)),
             wait_ns,
@@ -271,7 +276,12 @@ mod tests {
             inferred: false,
             children: 0,
             backlog: None,
-            queue: Some((1, 128, BootNs(1_010))),
+            queue: Some(Box::new(entity::AcceptQueue {
+                len: 1,
+                limit: 128,
+                read: BootNs(1_010),
+                former: vec![(BootNs(1_005), 8)],
+            })),
             queued: Some(BootNs(1_010)),
             accepted: Some(BootNs(19_210)),
             accepted_by: None,
@@ -293,6 +303,9 @@ mod tests {
             ("inet", "stream", Some("tcp"))
         );
         assert_eq!(api.options, ["SO_REUSEPORT", "SO_LINGER=0"]);
+        let former = api.former_limits.as_deref();
+        assert_eq!((api.queue_len, api.queue_limit), (Some(1), Some(128)));
+        assert_eq!(former, Some(&[crate::api::FormerLimit { until: 5, limit: 8 }][..]));
         let step = &api.steps[0];
         assert_eq!(
             (step.t, step.phase.as_str(), step.state.as_deref(), step.error.as_deref(), step.peer.as_deref()),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 use std::borrow::Cow;
 use tracer_model::{
-    address::Address,
+    address::{Address, family},
     event::Event,
     explain::{Cause, Explain, Fill, Holder, Party, Relation, Unseen},
     names,
@@ -215,7 +215,7 @@ fn cause(event: &Event, explain: &Explain) -> String {
         String::new()
     };
     let asked = event.asked.as_ref().or(event.peer.as_ref()).map_or_else(|| "it".to_owned(), address);
-    let ago = explain.ago_ns.map(|ago| format!("{} before", duration(ago)));
+    let ago = explain.ago_ns.map(|ago| format!(" {} before", duration(ago))).unwrap_or_default();
     match (explain.cause, first) {
         (Cause::AddressHeld, Some(party)) => format!(
             "{} is held by {}{others}{}{}",
@@ -239,10 +239,9 @@ fn cause(event: &Event, explain: &Explain) -> String {
             _ => "the machine's limit of open files is reached (fs.file-max)".to_owned(),
         },
         (Cause::ListenerClosed, Some(party)) => format!(
-            "nobody listens on {asked}: {} closed its listener on {}{}",
+            "nobody listens on {asked}: {} closed its listener on {}{ago}",
             who_held(party),
-            address(&party.local),
-            ago.map(|ago| format!(" {ago}")).unwrap_or_default()
+            address(&party.local)
         ),
         (Cause::Listens, Some(party)) => format!(
             "{} listens on {} now; it began after the refusal, or refuses what its queue has no room for \
@@ -270,10 +269,18 @@ fn cause(event: &Event, explain: &Explain) -> String {
             party.netns
         ),
         (Cause::ResetInQueue, Some(party)) => format!(
-            "the connection from {} was reset while it waited to be accepted{}",
+            "the connection from {} was reset while it waited to be accepted{}{ago}",
             party.peer.as_ref().map_or_else(|| "?".to_owned(), address),
-            ago.map(|ago| format!(", {ago}")).unwrap_or_default()
+            if ago.is_empty() { "" } else { "," }
         ),
+        (Cause::PeerReset | Cause::PeerGone, Some(party)) if party.state == names::state::LISTEN => format!(
+            "{} closed its listener on {}{ago} and had not accepted the connection",
+            who_held(party),
+            address(&party.local)
+        ),
+        (Cause::PeerReset, Some(party)) if !party.holders.is_empty() && is_unix(event) => {
+            format!("the peer, {}, had closed{ago} with data unread", who_held(party))
+        }
         (Cause::PeerReset, Some(party)) if !party.holders.is_empty() => {
             let why = match (party.options.linger_s, &party.holders[..]) {
                 (Some(0), _) => "it closed with SO_LINGER 0",
@@ -281,11 +288,15 @@ fn cause(event: &Event, explain: &Explain) -> String {
             };
             format!("the peer, {}, reset the connection: {why}", who_held(party))
         }
-        (Cause::PeerGone, Some(party)) if !party.holders.is_empty() => format!(
-            "the peer, {}, had closed{} and refused what this side still sent",
-            who_held(party),
-            ago.map(|ago| format!(" {ago}")).unwrap_or_default()
-        ),
+        (Cause::PeerGone, Some(party)) if !party.holders.is_empty() => {
+            format!("the peer, {}, had closed{ago} and refused what this side still sent", who_held(party))
+        }
+        (Cause::ShutDown, Some(party)) => {
+            format!("{} had shut it down for writing{ago}", who_held(party))
+        }
+        (Cause::PeerShutDown, Some(party)) => {
+            format!("the peer, {}, had shut down reading{ago}", who_held(party))
+        }
         (Cause::NotListening, Some(party)) => format!("{} does not listen", named(party)),
         (Cause::IsConnected, Some(party)) => {
             format!(
@@ -297,12 +308,16 @@ fn cause(event: &Event, explain: &Explain) -> String {
         (Cause::AlreadyBound, Some(party)) => {
             format!("the socket is bound to {} already", address(&party.local))
         }
-        (cause, _) => alone(event, explain, cause, &asked, ago),
+        (cause, _) => alone(event, explain, cause, &asked, &ago),
     }
 }
 
+fn is_unix(event: &Event) -> bool {
+    event.socket_kind.is_some_and(|kind| kind.family == family::UNIX)
+}
+
 /// Causes that rest on no socket.
-fn alone(event: &Event, explain: &Explain, cause: Cause, asked: &str, ago: Option<String>) -> String {
+fn alone(event: &Event, explain: &Explain, cause: Cause, asked: &str, ago: &str) -> String {
     match cause {
         Cause::AddressHeld | Cause::AddressLeftOver | Cause::AddressUnknown => match &event.asked {
             Some(Address::Unix(name)) if name.first() != Some(&0) => {
@@ -317,11 +332,11 @@ fn alone(event: &Event, explain: &Explain, cause: Cause, asked: &str, ago: Optio
         Cause::Remote => format!("{asked} is not known to be this host's: its host refused"),
         Cause::ResetInQueue => "the connection was reset while it waited to be accepted".to_owned(),
         Cause::Destroyed => "it was destroyed from outside, as `ss -K` does".to_owned(),
+        Cause::PeerReset if is_unix(event) => format!("the peer had closed{ago} with data unread"),
         Cause::PeerReset => "the peer reset the connection".to_owned(),
-        Cause::PeerGone => format!(
-            "the peer had closed{} and refused what this side still sent",
-            ago.map(|ago| format!(" {ago}")).unwrap_or_default()
-        ),
+        Cause::ShutDown => "one of its two ends had been shut down, which was not seen".to_owned(),
+        Cause::PeerShutDown => "the peer had shut down reading".to_owned(),
+        Cause::PeerGone => format!("the peer had closed{ago} and refused what this side still sent"),
         Cause::LowPort => match explain.first_port {
             Some(first) => format!("ports below {first} take CAP_NET_BIND_SERVICE"),
             None => "the port may take CAP_NET_BIND_SERVICE (net.ipv4.ip_unprivileged_port_start)".to_owned(),

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use std::{fmt, str::FromStr};
-use tracer_model::ids::BootNs;
+use tracer_model::{ids::BootNs, wall::WallClock};
 
 /// A moment, absolute or counted back from now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,15 +22,16 @@ pub enum Instant {
 pub struct InstantError(String);
 
 impl Instant {
-    /// The moment on the boot clock, given that clock's now and its distance to the epoch. Moments before the boot
-    /// become 0.
+    /// The moment on the boot clock, given that clock's now and what the wall clock showed. Moments before the boot become 0.
     #[must_use]
-    pub fn on_boot_clock(self, now: BootNs, epoch_minus_boot_ns: i64) -> BootNs {
-        let boot = match self {
-            Self::Epoch(epoch_ns) => epoch_ns.saturating_sub(i128::from(epoch_minus_boot_ns)),
-            Self::Ago(ago_ns) => i128::from(now.0).saturating_sub(ago_ns),
-        };
-        BootNs(u64::try_from(boot.max(0)).unwrap_or(u64::MAX))
+    pub fn on_boot_clock(self, now: BootNs, wall: &WallClock) -> BootNs {
+        match self {
+            Self::Epoch(epoch_ns) => wall.moment(epoch_ns),
+            Self::Ago(ago_ns) => {
+                let boot = i128::from(now.0).saturating_sub(ago_ns).max(0);
+                BootNs(u64::try_from(boot).unwrap_or(u64::MAX))
+            }
+        }
     }
 }
 
@@ -64,7 +65,7 @@ impl FromStr for Instant {
 #[cfg(test)]
 mod tests {
     use super::Instant;
-    use tracer_model::ids::BootNs;
+    use tracer_model::{ids::BootNs, wall::WallClock};
 
     #[test]
     fn three_forms() {
@@ -98,10 +99,10 @@ mod tests {
 
     #[test]
     fn on_the_boot_clock() {
-        let now = BootNs(50_000_000_000);
-        assert_eq!(Instant::Ago(30_000_000_000).on_boot_clock(now, 7), BootNs(20_000_000_000));
-        assert_eq!(Instant::Ago(i128::MAX).on_boot_clock(now, 7), BootNs(0));
-        assert_eq!(Instant::Epoch(1_007).on_boot_clock(now, 7), BootNs(1_000));
-        assert_eq!(Instant::Epoch(3).on_boot_clock(now, 7), BootNs(0));
+        let (now, wall) = (BootNs(50_000_000_000), WallClock::default());
+        assert_eq!(Instant::Ago(30_000_000_000).on_boot_clock(now, &wall), BootNs(20_000_000_000));
+        assert_eq!(Instant::Ago(i128::MAX).on_boot_clock(now, &wall), BootNs(0));
+        assert_eq!(Instant::Epoch(1_007).on_boot_clock(now, &wall), BootNs(1_007));
+        assert_eq!(Instant::Epoch(-3).on_boot_clock(now, &wall), BootNs(0));
     }
 }

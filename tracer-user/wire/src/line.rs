@@ -166,7 +166,7 @@ pub struct Line {
     /// How long the call ran; it began at `ts_ns - dur_ns`.
     pub dur_ns: Option<u64>,
     /// The socket's state before, as the kernel names it without `TCP_`; for a family that is only connected or not, as
-    /// ss(8) names it: `UNCONN`, `ESTAB`, `LISTEN`.
+    /// ss(8) names it: `UNCONN`, `ESTAB`, `LISTEN`. Not there where a connection stays in its state and a call found it broken.
     pub from: Option<Cow<'static, str>>,
     /// The socket's state after; for a snapshot, the state.
     pub to: Option<Cow<'static, str>>,

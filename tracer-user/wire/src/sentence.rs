@@ -110,7 +110,7 @@ fn done(event: &Event) -> String {
         EventKind::Exit => exited(event),
         EventKind::State => changed(event),
         EventKind::Queued => queued(event),
-        EventKind::Overflow => overflown(event),
+        EventKind::Overflow => overflowed(event),
         EventKind::Retransmit => retransmitted(event),
         EventKind::Spoken => spoken(event),
         EventKind::Standing => stands(event),
@@ -177,7 +177,8 @@ fn listening(event: &Event) -> String {
 fn accepted(event: &Event) -> String {
     let from = event.peer.as_ref().map(|peer| format!(" from {}", address(peer))).unwrap_or_default();
     let wait = event.wait_ns.map(|wait_ns| format!("waited {}", duration(wait_ns)));
-    let queue = event.queue_len.filter(|len| *len > 0).map(|_| format!("{} more queued", queue(event)));
+    let more = event.queue_len.filter(|len| *len > 0);
+    let queue = more.map(|len| format!("{len} more queued{}", queue_limit(event)));
     let split = event.split.as_deref().map(split);
     let accepted = format!("{} ← accept on {}{from}", made(event), subject(event));
     join(&join(&join(&accepted, wait), split), queue)
@@ -288,7 +289,10 @@ fn changed(event: &Event) -> String {
         || event.socket.map_or_else(|| "socket".to_owned(), |id| id.to_string()),
         |fd| format!("fd {fd}"),
     );
-    let change = format!("{who}{what} {} → {}", name(event.from), name(event.to));
+    let change = match event.from {
+        Some(_) => format!("{who}{what} {} → {}", name(event.from), name(event.to)),
+        None => format!("{who}{what} stays {}", name(event.to)),
+    };
     let error = event.error.map(|error| format!("{} ({})", errno::name(error), errno::meaning(error)));
     join(&join(&change, error), closed_first(event))
 }
@@ -303,7 +307,7 @@ fn queued(event: &Event) -> String {
 }
 
 /// What a listener dropped: how much, where samples tell, or whose.
-fn overflown(event: &Event) -> String {
+fn overflowed(event: &Event) -> String {
     let on = event.local.as_ref().map_or_else(|| "a listener".to_owned(), address);
     let Some(drops) = event.drops else {
         let peer = event.peer.as_ref().map_or_else(|| "a connection".to_owned(), address);
@@ -472,7 +476,12 @@ fn set(of: Option<&Address>) -> Option<String> {
 
 fn queue(event: &Event) -> String {
     let len = event.queue_len.map_or_else(|| "?".to_owned(), |len| len.to_string());
-    event.queue_limit.map_or_else(|| len.clone(), |limit| format!("{len} of {limit}"))
+    format!("queue {len}{}", queue_limit(event))
+}
+
+/// Not as a part of the limit: a queue may be longer.
+fn queue_limit(event: &Event) -> String {
+    event.queue_limit.map(|limit| format!(", limit {limit}")).unwrap_or_default()
 }
 
 /// The options that are set.

@@ -448,6 +448,19 @@ mod tests {
             ),
             (
                 Event {
+                    socket: Some(SocketId(7)),
+                    socket_kind: Some(SocketKind { family: 1, ty: 1, protocol: 0 }),
+                    local: Some(Address::Unix(b"/run/x".to_vec())),
+                    peer: Some(Address::Unix(Vec::new())),
+                    to: Some(state::ESTABLISHED),
+                    error: Some(32),
+                    via: Via::Syscall,
+                    ..event(EventKind::State)
+                },
+                "state                                 s7 (unix:/run/x) stays ESTAB, EPIPE (Broken pipe)",
+            ),
+            (
+                Event {
                     peer: Some(inet(51234)),
                     local: Some(inet(80)),
                     queue_len: Some(3),
@@ -455,7 +468,7 @@ mod tests {
                     via: Via::Kernel,
                     ..event(EventKind::Queued)
                 },
-                "queued                                127.0.0.1:51234 queued for 127.0.0.1:80, 3 of 128",
+                "queued                                127.0.0.1:51234 queued for 127.0.0.1:80, queue 3, limit 128",
             ),
             (
                 Event {
@@ -470,7 +483,7 @@ mod tests {
                     ..event(EventKind::Snapshot)
                 },
                 "snapshot                              \
-                 fd 6 is a listening inet stream tcp socket on 127.0.0.1:80, 0 of 511",
+                 fd 6 is a listening inet stream tcp socket on 127.0.0.1:80, queue 0, limit 511",
             ),
             (
                 Event {

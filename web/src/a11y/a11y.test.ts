@@ -5,7 +5,7 @@ import { layRows } from "../layout/lay.ts";
 import type { Row } from "../layout/rows.ts";
 import { Session } from "../store/session.ts";
 import { describe as describeRow } from "../views/rowtext.ts";
-import { exitWord, place } from "./sentences.ts";
+import { exitWord, fileName, place } from "./sentences.ts";
 import { moved } from "./treegrid.ts";
 
 function rows(fake: FakeSession, expanded = new Map<string, boolean>()) {
@@ -21,7 +21,7 @@ function rows(fake: FakeSession, expanded = new Map<string, boolean>()) {
   });
   const texts = laid.rows.map((row: Row) => describeRow(session.entities, row, fake.now));
   const sentences = texts.map(({ sentence }) => sentence);
-  return { rows: laid.rows, sentences, tails: texts.map(({ tail }) => tail), session };
+  return { rows: laid.rows, sentences, tails: texts.map(({ tail }) => tail.join("|")), session };
 }
 
 describe("sentences", () => {
@@ -34,13 +34,15 @@ describe("sentences", () => {
   });
 
   test("a listener", () => {
-    expect(sentences).toContain("fd 6, tcp socket listening on 127.0.0.1:80, 14 children, queue 3 of 511");
+    expect(sentences).toContain(
+      "fd 6, tcp socket listening on 127.0.0.1:80, 14 children, queue 3, limit 511",
+    );
   });
 
-  test("at a row's end, what waits and what is doubtful come first, since the end is what is cut", () => {
-    expect(tails).toContain("q 3/511  ·  14 children");
-    expect(tails).toContain("doubtful  ·  1 / 1,024 fds");
-    expect(tails[0]).toBe("5 / 1,024 fds");
+  test("at a row's end, what waits and what is doubtful come first, since the end is what is left out", () => {
+    expect(tails).toContain("q 3/512|  ·  14 children");
+    expect(tails).toContain("doubtful|  ·  1/1,024| fds");
+    expect(tails[0]).toBe("5/1,024| fds");
     expect(tails).toContain("18.0 µs queued");
   });
 
@@ -53,8 +55,20 @@ describe("sentences", () => {
     );
   });
 
+  test("what has no name says so, unless its kind is one that has none", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const names = [
+      fake.open(server, 3, "file", "/x"),
+      fake.open(server, 4, "file", ""),
+      fake.open(server, 5, "pipe", ""),
+      fake.open(server, 6, "char_device", ""),
+    ].map(fileName);
+    expect(names).toEqual(["/x", "(name not known)", "pipe", "char device"]);
+  });
+
   test("a failed connection", () => {
-    expect(sentences).toContain("fd 15, tcp socket to 10.0.0.8:9000, closed 3 s, error ECONNREFUSED");
+    expect(sentences).toContain("fd 15, tcp socket to 10.0.0.8:9000, unconnected 3 s, error ECONNREFUSED");
   });
 
   test("a socket before it has an address, though it has one now", () => {
@@ -95,7 +109,9 @@ describe("sentences", () => {
     const server = fake.process(1, "server");
     const listener = fake.listen(server, 3, "[::1]:80");
     fake.accept(server, listener, fake.queue(listener, "[::1]:1"), 4, 3);
-    expect(rows(fake).sentences[1]).toBe("fd 3, tcp socket listening on [::1]:80, 1 child, queue 0 of 511");
+    expect(rows(fake).sentences[1]).toBe(
+      "fd 3, tcp socket listening on [::1]:80, 1 child, queue 0, limit 511",
+    );
   });
 
   test("exit words", () => {
@@ -105,6 +121,69 @@ describe("sentences", () => {
       ", exit code 1",
       ", killed by signal 9",
       ", killed by signal 11",
+    ]);
+  });
+});
+
+describe("rows of a paused view", () => {
+  const fake = new FakeSession();
+  const server = fake.process(1, "server");
+  const listener = fake.listen(server, 3, "[::1]:80");
+  const worker = fake.fork(server, 2);
+  fake.accept(server, listener, fake.queue(listener, "[::1]:1"), 4, 3);
+  const waiting = fake.queue(listener, "[::1]:2");
+  // The server counts who is queued, too, and knows of 98 that are not kept.
+  listener.children = 100;
+  fake.pass(2000);
+  const edge = fake.now;
+  const { rows: laid, session } = rows(fake);
+  const told = () => laid.map((row) => describeRow(session.entities, row, edge));
+  const before = told();
+  const ofListener = laid.findIndex((row) => row.kind === "slot" && row.slot.fd === 3);
+  const ofWaiting = laid.findIndex((row) => row.kind === "child" && row.socket.id === waiting.id);
+
+  // All of this is of later: the child is accepted, meets an error and ends, others come, the limit is another one.
+  fake.pass(10);
+  fake.accept(worker, listener, waiting, 5, 3);
+  fake.step(waiting, "closed", "CLOSE", "ECONNRESET");
+  waiting.ended = fake.now;
+  for (const port of [3, 4, 5]) fake.queue(listener, `[::1]:${port}`);
+  listener.children = 103;
+  Object.assign(listener, { queue_limit: 1, former_limits: [{ until: fake.now, limit: 511 }] });
+  session.apply(fake.change(session.resume?.rev ?? 0, fake.lines.length));
+
+  test("tell nothing that happens later", () => {
+    expect(session.entities.now).toBe(edge + 10e6);
+    expect(told()).toEqual(before);
+  });
+
+  test("tell the length, the limit and the children of their moment, and the newest ones of the newest", () => {
+    const at = (t: number) => {
+      const { sentence, tail, data } = describeRow(session.entities, laid[ofListener] as Row, t);
+      return [sentence, tail.join("|"), data["data-children"]];
+    };
+    expect(at(edge)).toEqual([
+      "fd 3, tcp socket listening on [::1]:80, 100 children, queue 1, limit 511",
+      "q 1/512|  ·  100 children",
+      "100",
+    ]);
+    expect(at(fake.now)).toEqual([
+      "fd 3, tcp socket listening on [::1]:80, 103 children, queue 3, limit 1",
+      "q 3/2|  ·  103 children",
+      "103",
+    ]);
+  });
+
+  test("a child waits until it is accepted", () => {
+    const at = (t: number) => {
+      const { sentence, lead, tail } = describeRow(session.entities, laid[ofWaiting] as Row, t);
+      return [sentence, lead, tail.join("|")];
+    };
+    expect(at(edge)).toEqual(["from [::1]:2, waiting in the accept queue", "·", ""]);
+    expect(at(fake.now)).toEqual([
+      "from [::1]:2, fd 5, accepted after waiting 2.01 s, closed, error ECONNRESET",
+      "5",
+      "in server 2|  ·  2.01 s queued",
     ]);
   });
 });

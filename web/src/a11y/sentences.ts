@@ -1,5 +1,6 @@
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
+import { toldOf } from "../layout/queue.ts";
 import type { Descriptor, Process, Socket, Step } from "../protocol/types.gen.ts";
 import { childEnd, type Entities } from "../store/entities.ts";
 import type { Failure } from "../store/failures.ts";
@@ -18,8 +19,14 @@ export function socketKind(socket: Socket): string {
   return socket.protocol ?? `${socket.family} ${socket.type}`;
 }
 
+/** An address; a unix socket may have one that is no name (unix(7)). */
 export function address(text: string | null | undefined): string {
-  return text ? visible(text) : "no address";
+  return text === "unix:" ? "unnamed" : text ? visible(text) : "no address";
+}
+
+/** What a descriptor without a socket is called: by its name, or by its kind where that has none. */
+export function fileName({ kind, name }: Descriptor): string {
+  return visible(name) || (kind === "file" ? "(name not known)" : kind.replaceAll("_", " "));
 }
 
 /** `file /var/log/x`, `tcp socket`, `epoll`: what a descriptor holds, without its state. */
@@ -38,14 +45,19 @@ export function place(socket: Socket, at: number): string {
   if (phase === "created" && socket.steps.some(gains)) return "without an address";
   const accepted = socket.listener !== null;
   if (socket.local && socket.peer) {
-    return `${visible(socket.local)} ${accepted ? "from" : "to"} ${visible(socket.peer)}`;
+    return `${address(socket.local)} ${accepted ? "from" : "to"} ${address(socket.peer)}`;
   }
-  if (socket.peer) return `${accepted ? "from" : "to"} ${visible(socket.peer)}`;
-  return socket.local ? visible(socket.local) : "without an address";
+  if (socket.peer) return `${accepted ? "from" : "to"} ${address(socket.peer)}`;
+  return socket.local ? address(socket.local) : "without an address";
 }
 
 export function phaseWord(phase: string): string {
   return phase.replaceAll("_", "-");
+}
+
+/** The phase of a socket whose descriptor is open: one without a connection is not closed. */
+export function openWord(phase: string): string {
+  return phase === "closed" ? "unconnected" : phaseWord(phase);
 }
 
 /** `fd 6` in the same table, `fd 6 of nginx 811` elsewhere, `s7` where no descriptor is known. */
@@ -75,8 +87,8 @@ export function closedFirst(socket: Socket): string | undefined {
     : undefined;
 }
 
-function firstError(socket: Socket): string | undefined {
-  const error = socket.steps.find((step) => step.error)?.error;
+function firstError(socket: Socket, at: number): string | undefined {
+  const error = socket.steps.find((step) => step.error && step.t <= at)?.error;
   return error ? visible(error) : undefined;
 }
 
@@ -102,8 +114,9 @@ export function slotSentence(
   const step = stepAt(socket, end);
   const phase = step?.phase ?? "created";
   if (phase === "listening") {
-    parts.push(children(socket.children));
-    if (socket.queue_limit !== null) parts.push(`queue ${socket.queue_len ?? 0} of ${socket.queue_limit}`);
+    const told = toldOf(entities, socket, end);
+    parts.push(children(told.children));
+    if (told.limit !== undefined) parts.push(`queue ${told.waiting}, limit ${told.limit}`);
     if (!open) parts.push(`closed after ${lasted}`);
     return parts.join(", ");
   }
@@ -115,22 +128,34 @@ export function slotSentence(
     parts.push("inherited");
   }
   const since = Math.max(step?.t ?? 0, descriptor.opened);
-  parts.push(open ? `${phaseWord(phase)} ${wholeSeconds(end - since)}` : `closed after ${lasted}`);
+  parts.push(open ? `${openWord(phase)} ${wholeSeconds(end - since)}` : `closed after ${lasted}`);
   const first = closedFirst(socket);
   if (first && !open) parts.push(first);
-  const error = firstError(socket);
+  const error = firstError(socket, edge);
   if (error) parts.push(`error ${error}`);
   return parts.join(", ");
 }
 
+/** The descriptor that was the first to hold a socket, if one did by then. */
+export function holderAt(entities: Entities, socket: Socket, at: number): Descriptor | undefined {
+  const [first] = entities.holders(socket.id);
+  return first && first.opened <= at ? first : undefined;
+}
+
+/** Whether a child had been accepted by then. */
+export function acceptedBy({ accepted }: Socket, at: number): boolean {
+  return accepted !== null && accepted <= at;
+}
+
 /** The name of a child's row under its listener. */
 export function childSentence(entities: Entities, child: Socket, edge: number): string {
-  const holder = entities.holders(child.id)[0];
+  const holder = holderAt(entities, child, edge);
+  const accepted = acceptedBy(child, edge);
   const parts = [`from ${address(child.peer)}`];
   if (holder) parts.push(`fd ${holder.fd}`);
-  if (child.accepted !== null) {
+  if (accepted) {
     parts.push(child.wait_ns !== null ? `accepted after waiting ${duration(child.wait_ns)}` : "accepted");
-  } else if (child.queued !== null && child.ended === null) {
+  } else if (child.queued !== null && (child.ended === null || child.ended > edge)) {
     parts.push("waiting in the accept queue");
   } else if (child.queued !== null) {
     parts.push("never accepted");
@@ -143,10 +168,10 @@ export function childSentence(entities: Entities, child: Socket, edge: number): 
     parts.push(`closed after ${duration(end - start)}`);
     const first = closedFirst(child);
     if (first) parts.push(first);
-  } else if (child.accepted !== null || child.queued === null) {
+  } else if (accepted || child.queued === null) {
     parts.push(phaseWord(phase));
   }
-  const error = firstError(child);
+  const error = firstError(child, edge);
   if (error) parts.push(`error ${error}`);
   return parts.join(", ");
 }
@@ -186,7 +211,11 @@ function wholeSeconds(ns: number): string {
 }
 
 /** `bind on fd 5 to 0.0.0.0:443 failed: EADDRINUSE` */
-export function failureSentence({ call, fd, asked, path, error }: Failure): string {
+export function failureSentence({ call, fd, asked, path, error, local, peer }: Failure): string {
+  if (call === undefined) {
+    const ends = [local, peer].filter((end) => end !== undefined).map((end) => visible(end ?? ""));
+    return `${ends.join(" ↔ ")}: ${visible(error)}`;
+  }
   const on = fd === undefined ? "" : ` on fd ${fd}`;
   const to = asked ?? path;
   return `${call}${on}${to === undefined ? "" : ` to ${visible(to)}`} failed: ${visible(error)}`;

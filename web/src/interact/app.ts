@@ -4,7 +4,7 @@ import { Frames } from "../base/frames.ts";
 import { count } from "../base/time.ts";
 import { layRows } from "../layout/lay.ts";
 import type { Density, Mode, Row } from "../layout/rows.ts";
-import { Lesson } from "../lesson/lesson.ts";
+import type { Lesson } from "../lesson/lesson.ts";
 import type { Link } from "../net/live.ts";
 import type { Source } from "../net/source.ts";
 import type { Process, ServerMessage } from "../protocol/types.gen.ts";
@@ -47,7 +47,8 @@ export class App {
   readonly ranging = new Ranging(this);
   readonly sharing = new Sharing(this);
   readonly moments = new Moments(this);
-  readonly lesson = new Lesson(this);
+  /** Once it was asked for: it comes with the code that shows it (`lessonOf`). */
+  lesson: Lesson | undefined;
   readonly exporting = new Exporting(this);
   readonly filtering = new Filtering(this);
   readonly asking: Asking;
@@ -250,7 +251,7 @@ export class App {
     this.state.cursor.value = undefined;
     this.state.paused.value = undefined;
     this.state.base.value = undefined;
-    this.lesson.listener.value = undefined;
+    if (this.lesson) this.lesson.listener.value = undefined;
     this.state.range.value = undefined;
     this.state.bookmarks.value = [];
     this.state.pinned.value = new Set();
@@ -351,15 +352,16 @@ export class App {
     this.changed();
   }
 
-  /** Shows the events that fit a filter. */
-  listEvents(filter: string): void {
+  /** Shows the events that fit a filter, and one of them where that was asked for. */
+  listEvents(filter: string, shown?: number): void {
+    this.state.shownEvent.value = shown;
     this.state.eventFilter.value = filter;
     this.state.tab.value = "events";
   }
 
-  /** Shows the list of events around one of them. */
+  /** Shows one of the events among those around it. */
   showEvent(seq: number): void {
-    this.listEvents(`seq:>=${Math.max(0, seq - 20)} seq:<=${seq + 20}`);
+    this.listEvents(`seq:>=${Math.max(0, seq - 20)} seq:<=${seq + 20}`, seq);
   }
 
   /** The lesson moves the time cursor from event to event; who leaves it is back where they were. */
@@ -368,7 +370,7 @@ export class App {
     lesson.value = !lesson.peek();
     if (lesson.peek()) {
       this.#cursorBefore = cursor.peek();
-      this.lesson.resume();
+      this.lesson?.resume();
     } else this.setCursor(this.#cursorBefore);
     this.say(lesson.peek() ? "Lesson." : "Timeline.");
   }

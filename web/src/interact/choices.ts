@@ -3,7 +3,7 @@ import { visible } from "../base/escape.ts";
 import { MODES } from "../layout/rows.ts";
 import type { App } from "./app.ts";
 import { KEYS } from "./keys.ts";
-import { chooseShortcuts, chooseTheme } from "./theme.ts";
+import { chooseContrast, chooseShortcuts, chooseTheme } from "./theme.ts";
 
 /** Something that one can do, or go to. */
 export interface Choice {
@@ -52,6 +52,11 @@ function commands(app: App): Choice[] {
       hint: "view",
       run: () => chooseTheme(app, theme),
     })),
+    {
+      title: `High contrast: ${app.state.strong.peek() ? "switch off" : "switch on"}`,
+      hint: "view",
+      run: () => chooseContrast(app, !app.state.strong.peek()),
+    },
     {
       title: "All kept time as a table",
       hint: "view",

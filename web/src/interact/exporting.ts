@@ -1,4 +1,3 @@
-import { count } from "../base/time.ts";
 import type { App } from "./app.ts";
 import type { Made } from "./files.ts";
 import type { Range } from "./range.ts";
@@ -37,24 +36,13 @@ export class Exporting {
     app.say("Making the file.");
     try {
       const { range } = this;
-      const { text, left } = await make(await import("./files.ts"))(app, range);
+      const code = await import("./files.ts");
+      const made = await make(code)(app, range);
       const at = app.session.clock.timeOfDay(range.from, 1e9).replaceAll(":", "");
-      download(new Blob([text], { type }), `sockreel-${at}.${ending}`);
-      const note = left > 0 ? ` The oldest ${count(left)} events had no room.` : "";
-      app.state.notice.value = `The file is in your downloads.${note} It holds names, paths and addresses of this host.`;
+      app.state.notice.value = code.handOver(made, type, `sockreel-${at}.${ending}`);
     } catch (error) {
       app.state.notice.value = `The file could not be made: ${error instanceof Error ? error.message : error}`;
     }
     this.#busy = false;
   }
-}
-
-function download(blob: Blob, name: string): void {
-  const url = URL.createObjectURL(blob);
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  // The browser has taken the content by then.
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

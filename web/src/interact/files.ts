@@ -1,3 +1,4 @@
+import { count } from "../base/time.ts";
 import type { About, Carried, Question } from "../net/answers.ts";
 import { cut } from "../net/capture.ts";
 import { ownCode, pageOf } from "../net/onefile.ts";
@@ -10,6 +11,8 @@ import type { Range } from "./range.ts";
 const PAGE = 10_000;
 /** Events of one file: as many as the page's list of events keeps. The newest count. */
 const MOST = 200_000;
+/** By how much one moment's times of day may differ. */
+const ROOM_NS = 1e9;
 /** Answers about everything that a file carries, and the listeners of which it says who holds them. */
 const WHOLE: readonly Question[] = ["queues", "slow", "balance", "handovers", "leaks"];
 const MOST_ADDRESSES = 50;
@@ -47,13 +50,18 @@ export async function makeLines(app: App, range: Range): Promise<Made> {
 /** The newest events of the range, oldest first, and how many there was no room for. */
 async function eventsOf(app: App, { from, to }: Range): Promise<{ lines: Line[]; left: number }> {
   const { clock, status } = app.session;
-  const filter = `ts_ns:>=${clock.epoch(from)} ts_ns:<=${clock.epoch(to)}`;
+  // Times of day are measured anew while a session goes on: the server picks by those with room to spare, `t` decides.
+  const measured = app.state.range.peek() !== undefined;
+  const filter = measured
+    ? `ts_ns:>=${clock.epoch(from - ROOM_NS)} ts_ns:<=${clock.epoch(to + ROOM_NS)}`
+    : "";
+  const within = ({ t }: Line) => t === undefined || (t <= to && (!measured || t >= from));
   let lines: Line[] = [];
   let left = 0;
   let next: number | null | undefined = status?.first_seq ?? 0;
   while (next !== null && next !== undefined) {
     const page = await app.source.events(next, PAGE, filter);
-    lines.push(...page.events);
+    lines.push(...page.events.filter(within));
     if (lines.length > MOST) {
       left += lines.length - MOST;
       lines = lines.slice(-MOST);
@@ -81,4 +89,17 @@ async function answersOf(app: App, { to }: Range): Promise<Carried[]> {
     if (answer) answers.push({ question, about, answer });
   }
   return answers;
+}
+
+/** Puts a file into the downloads, and says so. */
+export function handOver({ text, left }: Made, type: string, name: string): string {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  // The browser has taken the content by then.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  const note = left > 0 ? ` The oldest ${count(left)} events had no room.` : "";
+  return `The file is in your downloads.${note} It holds names, paths and addresses of this host.`;
 }

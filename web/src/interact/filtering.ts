@@ -22,7 +22,7 @@ export class Filtering {
 
   set(text: string): void {
     this.app.state.filter.value = text;
-    const parsed = text.trim() ? readRowFilter(text) : undefined;
+    const parsed = this.#read();
     this.#filter = typeof parsed === "function" ? parsed : undefined;
     this.restart();
     this.app.changed();
@@ -35,9 +35,13 @@ export class Filtering {
 
   /** Why the filter cannot be read. */
   get problem(): string | undefined {
-    const text = this.app.state.filter.value;
-    const parsed = text.trim() ? readRowFilter(text) : undefined;
+    const parsed = this.#read();
     return typeof parsed === "string" ? parsed : undefined;
+  }
+
+  #read(): RowFilter | string | undefined {
+    const text = this.app.state.filter.value;
+    return text.trim() ? readRowFilter(text, this.app.session.failures) : undefined;
   }
 
   /** What fits, as far as it is found; none without a filter. */
@@ -57,10 +61,10 @@ export class Filtering {
 
   /** Looks for what fits; what has been found so far is shown meanwhile. */
   restart(): void {
-    const { entities } = this.app.session;
+    const { entities, failures } = this.app.session;
     this.#search.stop();
-    entities.watcher = undefined;
-    this.#matching = this.#filter && new Matching(entities, this.#filter);
+    this.#matching?.end();
+    this.#matching = this.#filter && new Matching(entities, failures, this.#filter);
     if (!this.#matching) return;
     this.#shownAt = this.app.now();
     this.#search.start(

@@ -64,7 +64,7 @@ export const KEYS: readonly Key[] = [
     code: "Space",
     shown: "Space",
     does: "Pause or resume the view; tracing goes on",
-    run: (app) => (app.state.lesson.peek() ? app.lesson.toggle() : app.togglePause()),
+    run: (app) => (app.state.lesson.peek() ? app.lesson?.toggle() : app.togglePause()),
   },
   { types: "[", shown: "[", does: "Previous child of the listener", run: (app) => app.selecting.child(-1) },
   { types: "]", shown: "]", does: "Next child of the listener", run: (app) => app.selecting.child(1) },
@@ -160,7 +160,7 @@ export const KEYS: readonly Key[] = [
 
 /** An event further in a lesson, a part of the span in the timeline. */
 function along(app: App, step: 1 | -1): void {
-  if (app.state.lesson.peek()) app.lesson.go(app.lesson.step.peek() + step);
+  if (app.state.lesson.peek()) app.lesson?.go(app.lesson.step.peek() + step);
   else app.pan(step * PAN);
 }
 

@@ -1,5 +1,5 @@
-import { FAILED } from "../store/failures.ts";
-import { OVERFLOWN } from "../store/overflows.ts";
+import { BROKEN, FAILED } from "../store/failures.ts";
+import { OVERFLOWED } from "../store/overflows.ts";
 import type { App } from "./app.ts";
 
 /** Lines of one answer. */
@@ -92,7 +92,7 @@ export class Past {
   }
 
   async #through(from: number, before: number): Promise<void> {
-    for (const filter of [FAILED, OVERFLOWN]) {
+    for (const filter of [FAILED, BROKEN, OVERFLOWED]) {
       for (let next: number | null | undefined = from; next !== null && next !== undefined; ) {
         const page = await this.app.source.events(next, PAGE, filter, before);
         this.app.session.addMarked(page.events);

@@ -1,3 +1,4 @@
+import { lessonOf } from "../lesson/lesson.ts";
 import type { Descriptor } from "../protocol/types.gen.ts";
 import type { App } from "./app.ts";
 import { type Place, readPlace, type Span, type Target, writePlace } from "./place.ts";
@@ -73,11 +74,11 @@ export class Places {
       }
     }
     app.state.lesson.value = place.lesson;
-    const { lessonOf } = place;
-    const taught = lessonOf?.slot && this.#find(lessonOf.process, lessonOf.slot);
+    const subject = place.lessonOf;
+    const taught = subject?.slot && this.#find(subject.process, subject.slot);
     const listener = app.session.entities.sockets.get(taught?.socket ?? "");
-    if (listener) app.lesson.begin(listener);
-    else if (lessonOf)
+    if (listener) lessonOf(app).begin(listener);
+    else if (subject)
       app.state.notice.value = "The server that the link's lesson is about is not kept any more.";
     app.changed();
   }
@@ -93,7 +94,7 @@ export class Places {
   /** The descriptor that holds the lesson's listener, or held it first. */
   #lessonOf(): Target | undefined {
     const { entities, clock } = this.app.session;
-    const holder = entities.holders(this.app.lesson.listener.peek() ?? "")[0];
+    const holder = entities.holders(this.app.lesson?.listener.peek() ?? "")[0];
     const process = holder && this.app.selecting.owner(holder.table);
     if (!holder || !process) return undefined;
     return { process: process.id, slot: { fd: holder.fd, opened: clock.epoch(holder.opened) } };

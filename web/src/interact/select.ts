@@ -78,8 +78,10 @@ export class Selecting {
       this.app.say("The process of this call is not kept any more.");
       return;
     }
-    const slot = this.#entities.slots(process.table).find((one) => one.fd === fd);
-    const descriptor = slot && lastHeld(slot, t);
+    const descriptor =
+      fd === undefined
+        ? this.#entities.holders(socket ?? "").find(({ table }) => table === process.table)
+        : this.#lastHeld(process, fd, t);
     if (descriptor) {
       this.app.expand(processKey(id), true);
       this.app.layNow();
@@ -93,6 +95,12 @@ export class Selecting {
       failure: seq,
     });
     this.reveal(t);
+  }
+
+  /** What a slot held at a moment, or last before it. */
+  #lastHeld(process: Process, fd: number, t: number): Descriptor | undefined {
+    const slot = this.#entities.slots(process.table).find((one) => one.fd === fd);
+    return slot && lastHeld(slot, t);
   }
 
   wholeProcess(process: Process): void {

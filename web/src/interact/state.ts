@@ -63,12 +63,16 @@ export class State {
   readonly filter = signal("");
   /** The filter of the list of events. */
   readonly eventFilter = signal("");
+  /** The number of the event that the list was asked to show. */
+  readonly shownEvent = signal<number | undefined>(undefined);
   readonly tab = signal<Tab>("descriptors");
   /** Height of the lower part (pixels), once somebody chose it. */
   readonly drawer = signal<number | undefined>(undefined);
   /** Whether descriptors stand as cells by number, or as a table. */
   readonly cells = signal(false);
   readonly theme = signal<Theme>("system");
+  /** Whether high contrast was asked for here; the system may ask for it, too. */
+  readonly strong = signal(false);
   /** Whether single keys are commands (WCAG 2.2, 2.1.4). */
   readonly shortcuts = signal(true);
   /** One server event by event, in place of the timeline. */

@@ -1,9 +1,10 @@
 import { effect, signal } from "@preact/signals";
-import { DARK, FORCED, LIGHT, type Palette } from "../render/palette.ts";
+import { DARK, DARK_STRONG, FORCED, LIGHT, LIGHT_STRONG, type Palette } from "../render/palette.ts";
 import type { App } from "./app.ts";
 import type { Theme } from "./state.ts";
 
 const STORED = "sockreel.theme";
+const STRONG = "sockreel.contrast";
 const KEYS_OFF = "sockreel.keys.off";
 
 /** The colours in use. */
@@ -14,15 +15,19 @@ export function startTheme(app: App): void {
   const stored = read(STORED);
   if (stored === "light" || stored === "dark" || stored === "system") app.state.theme.value = stored;
   app.state.shortcuts.value = read(KEYS_OFF) === null;
+  app.state.strong.value = read(STRONG) !== null;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const forced = matchMedia("(forced-colors: active)");
+  const more = matchMedia("(prefers-contrast: more)");
   const system = signal(0);
-  for (const query of [dark, forced]) query.addEventListener("change", () => (system.value += 1));
+  for (const query of [dark, forced, more]) query.addEventListener("change", () => (system.value += 1));
   effect(() => {
     system.value;
     const theme = app.state.theme.value;
     const isDark = theme === "dark" || (theme === "system" && dark.matches);
-    palette.value = forced.matches ? FORCED : isDark ? DARK : LIGHT;
+    const [light, night] =
+      app.state.strong.value || more.matches ? [LIGHT_STRONG, DARK_STRONG] : [LIGHT, DARK];
+    palette.value = forced.matches ? FORCED : isDark ? night : light;
     apply(palette.value, isDark);
     app.frames.request();
   });
@@ -31,6 +36,11 @@ export function startTheme(app: App): void {
 export function chooseTheme(app: App, theme: Theme): void {
   app.state.theme.value = theme;
   write(STORED, theme);
+}
+
+export function chooseContrast(app: App, strong: boolean): void {
+  app.state.strong.value = strong;
+  write(STRONG, strong ? "more" : undefined);
 }
 
 /** Whether single keys are commands. */

@@ -82,6 +82,25 @@ describe("connections", () => {
     expect(owner(open + 1)).toBe(1);
   });
 
+  test("one that waits is its listener's, however many have that; of one that was accepted only its own", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    fake.pass(5);
+    fake.fork(server, 2);
+    fake.pass(5);
+    const child = fake.queue(listener, "127.0.0.1:1000");
+    fake.pass(5);
+    const owner = () => {
+      const end = at(seen(fake), fake.now)[0]?.server;
+      return [end?.process?.pid, end?.others];
+    };
+    expect(owner()).toEqual([1, 1]);
+    fake.accept(server, listener, child, 4, 3);
+    fake.pass(5);
+    expect(owner()).toEqual([1, 0]);
+  });
+
   test("bytes each way are what an end received, or what was acknowledged of it", () => {
     const { session, open } = told();
     const [pair, alone] = at(session, open);

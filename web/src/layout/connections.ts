@@ -10,6 +10,8 @@ export interface End {
   /** The descriptor that holds it, or held it last. */
   readonly holder: Descriptor | undefined;
   readonly process: Process | undefined;
+  /** How many more have the listener of one that waits: whoever asks first has it. */
+  readonly others: number;
 }
 
 /** A connection: the ends of it that are known, at least one. */
@@ -58,9 +60,14 @@ export function connectionsAt({ entities, at, filter, ended }: Question): Connec
     const there = holders.filter(({ opened }) => opened <= at);
     // A child's copy that it closed at once is the newest, and holds nothing.
     const holder = there.find(({ closed }) => closed === null || closed > at) ?? there.at(-1) ?? holders[0];
-    const table =
-      holder?.table ?? (socket.listener ? entities.holders(socket.listener)[0]?.table : undefined);
-    return { socket, holder, process: table === undefined ? undefined : owners.get(table) };
+    const waits = holder || !socket.listener ? [] : tablesAt(entities, socket.listener, at);
+    const table = holder?.table ?? waits[0];
+    return {
+      socket,
+      holder,
+      process: table === undefined ? undefined : owners.get(table),
+      others: Math.max(0, waits.length - 1),
+    };
   };
   const fits = ({ socket, holder, process }: End) =>
     !filter || filter({ process, descriptor: holder, socket });
@@ -85,6 +92,12 @@ export function connectionsAt({ entities, at, filter, ended }: Question): Connec
     });
   }
   return found;
+}
+
+/** The tables in which a socket was open at an instant. */
+function tablesAt(entities: Entities, socket: string, at: number): readonly string[] {
+  const open = entities.holders(socket).filter((one) => one.opened <= at && (one.closed ?? at + 1) > at);
+  return [...new Set(open.map(({ table }) => table))];
 }
 
 /** The kernel's counters of an end, as they had been read at an instant. */

@@ -1,7 +1,8 @@
 import { lowerBound, upperBound } from "../base/search.ts";
-import type { Socket } from "../protocol/types.gen.ts";
-import { type Entities, holding, joined } from "../store/entities.ts";
+import type { Descriptor, Socket } from "../protocol/types.gen.ts";
+import { type Entities, holding, joined, type Slot } from "../store/entities.ts";
 import type { Failure, Failures } from "../store/failures.ts";
+import { failedOn } from "./failed.ts";
 import type { Strip } from "./life.ts";
 import type { ProcessRow, Row } from "./rows.ts";
 import type { TimeScale } from "./timescale.ts";
@@ -19,33 +20,35 @@ export interface Errors {
 export function errorsOf(entities: Entities, failures: Failures, row: Row, scale: TimeScale): Errors {
   switch (row.kind) {
     case "process":
-      return ofProcess(entities, failures, row);
+      return ofProcess(entities, failures, row, scale);
     case "slot":
       return {
         times: [
           entities.errors(row.process.table, row.slot.fd),
           row.socket && row.expanded === false ? entities.lostFaults(row.socket.id) : [],
         ],
-        failed: [failures.ofSlot(row.process.id, row.slot.fd)],
+        failed: [failures.ofSlot(row.process.id, row.slot.fd), ...brokenIn(row.slot, failures, scale)],
       };
     case "instance": {
-      const { opened, closed, fd } = row.descriptor;
-      const all = failures.ofSlot(row.process.id, fd);
-      const own = all.slice(
-        lowerBound(all, opened, at),
-        upperBound(all, closed ?? Number.POSITIVE_INFINITY, at),
-      );
-      return { times: [row.socket ? entities.faults(row.socket.id) : []], failed: [own] };
+      return {
+        times: [row.socket ? entities.faults(row.socket.id) : []],
+        failed: [failedOn(failures, row.process.id, row.descriptor), failures.ofSocket(row.socket?.id)],
+      };
     }
     case "child":
-      return { times: [entities.faults(row.socket.id)], failed: [] };
-    case "lane":
-      return { times: inSight(row.children, scale).map(({ id }) => entities.faults(id)), failed: [] };
+      return { times: [entities.faults(row.socket.id)], failed: [failures.ofSocket(row.socket.id)] };
+    case "lane": {
+      const there = inSight(row.children, scale);
+      return {
+        times: there.map(({ id }) => entities.faults(id)),
+        failed: failures.tellsOfSockets ? there.map(({ id }) => failures.ofSocket(id)) : [],
+      };
+    }
     case "listener": {
       const { id } = row.socket;
       return {
         times: [entities.faults(id), row.expanded === false ? entities.childFaults(id) : []],
-        failed: [failures.ofSlot(row.process.id, row.descriptor.fd)],
+        failed: [failures.ofSlot(row.process.id, row.descriptor.fd), failures.ofSocket(id)],
       };
     }
     case "more":
@@ -53,7 +56,16 @@ export function errorsOf(entities: Entities, failures: Failures, row: Row, scale
   }
 }
 
-function ofProcess(entities: Entities, failures: Failures, row: ProcessRow): Errors {
+/** What the kernel told by itself of the sockets that a slot held in the time in sight. */
+function brokenIn({ held }: Slot, failures: Failures, { start, end }: TimeScale): (readonly Failure[])[] {
+  if (!failures.tellsOfSockets) return [];
+  const first = Math.max(0, lowerBound(held, start, opened) - 1);
+  return held.slice(first, upperBound(held, end, opened)).map(({ socket }) => failures.ofSocket(socket));
+}
+
+const opened = (one: Descriptor) => one.opened;
+
+function ofProcess(entities: Entities, failures: Failures, row: ProcessRow, scale: TimeScale): Errors {
   const { process, expanded } = row;
   const failed = failures.ofProcess(process.id);
   if (expanded) {
@@ -70,7 +82,7 @@ function ofProcess(entities: Entities, failures: Failures, row: ProcessRow): Err
       ...row.slots.map(({ fd }) => entities.errors(process.table, fd)),
       ...listens.map((socket) => entities.lostFaults(socket)),
     ],
-    failed: [failed],
+    failed: [failed, ...row.slots.flatMap((slot) => brokenIn(slot, failures, scale))],
   };
 }
 

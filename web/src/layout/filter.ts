@@ -1,11 +1,18 @@
 import { type Fields, type Filter, parseFilter } from "../base/filter.ts";
 import type { Descriptor, Process, Socket } from "../protocol/types.gen.ts";
+import type { Failure, Failures } from "../store/failures.ts";
+import { failedOf } from "./failed.ts";
 
-/** What a row filter looks at: a slot's content with its process and socket, or a socket that no slot holds yet. */
+/**
+ * What a row filter looks at: a slot's content with its process and socket, a socket that no slot holds yet, or a process
+ * alone.
+ */
 export interface Subject {
   readonly process: Process | undefined;
   readonly descriptor: Descriptor | undefined;
   readonly socket: Socket | undefined;
+  /** Of a process alone: its failed calls on nothing that it held. */
+  readonly loose?: () => readonly Failure[];
 }
 
 export type RowFilter = Filter<Subject>;
@@ -14,7 +21,7 @@ export type RowFilter = Filter<Subject>;
  * Keys are the names of a line's fields, so that one habit serves the command line and the page; `port` and `state` are
  * a row's own: either end's port, and the phase or the kernel's state that the socket is in.
  */
-const FIELDS: Fields<Subject> = {
+const FIELDS = {
   process: { text: ({ process }) => [process?.id] },
   pid: { number: ({ process }) => [process?.pid] },
   comm: { text: ({ process }) => [process?.comm] },
@@ -34,13 +41,20 @@ const FIELDS: Fields<Subject> = {
   state: { text: ({ socket }) => [socket?.steps.at(-1)?.phase, socket?.steps.at(-1)?.state] },
   error: { text: ({ socket }) => socket?.steps.map((step) => step.error) ?? [] },
   wait_ns: { number: ({ socket }) => [socket?.wait_ns] },
-};
+} satisfies Fields<Subject>;
 
 export const FILTER_KEYS = Object.keys(FIELDS);
 
-/** Reads a row filter; a sentence says what is wrong where it cannot be read. */
-export function readRowFilter(text: string): RowFilter | string {
-  const read = parseFilter(text, FIELDS);
+/**
+ * Reads a row filter; a sentence says what is wrong where it cannot be read. Errors are those that a socket met, and of
+ * the calls that failed.
+ */
+export function readRowFilter(text: string, failures: Failures): RowFilter | string {
+  const error = (subject: Subject) => [
+    ...FIELDS.error.text(subject),
+    ...new Set(failedOf(failures, subject).map((failure) => failure.error)),
+  ];
+  const read = parseFilter(text, { ...FIELDS, error: { text: error } });
   return typeof read === "function" ? read : `${read.token}: ${read.reason}`;
 }
 

@@ -35,7 +35,7 @@ export function layInstances(question: Question): Rows {
         else (isOpen(descriptor, edge) ? open : closed).push(descriptor);
       }
     }
-    if (matching && open.length + closed.length === 0) continue;
+    if (matching && open.length + closed.length === 0 && !matching.alone(process)) continue;
     open.sort(byAge);
     closed.sort(byAge);
     const newest = closed.slice(-LISTED_CLOSED);

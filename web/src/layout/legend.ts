@@ -49,10 +49,10 @@ const FORMS: Readonly<Record<"fold" | "level" | "limit", readonly [Role, words: 
 
 /** Every mark: where on its bar, with what role, and what it means. */
 const SHAPES: Readonly<Record<Shape, readonly [x: number, on: Form, Role, words: string]>> = {
-  accept: [36, "double", "connected", "A child that was accepted; grey: by another process"],
+  accept: [36, "double", "connected", "A child that was accepted; hollow: by another process"],
   accepts: [36, "double", "connected", "Several of them"],
   full: [36, "double", "error", "The accept queue was full"],
-  overflow: [36, "double", "error", "Clients that the listener turned away"],
+  overflow: [36, "double", "error", "What the listener dropped"],
   notch: [FROM, "solid", "connected", "Begins with an accept"],
   inherited: [FROM, "solid", "connected", "Shares an open file: by a fork or a duplication"],
   passed: [FROM, "solid", "connected", "Sent by another process"],
@@ -100,7 +100,7 @@ function forms(): Entry[] {
   return [
     piece(fold[1], ({ bars, labels }) => {
       bars.push(FROM, TO, 0, HEIGHT, fold[0], "fold");
-      labels.push({ x: FROM + 4, y: 0, width: TO - FROM - 8, text: "×12", on: fold[0] });
+      labels.push({ x: FROM + 4, y: 0, width: TO - FROM - 8, text: "×12", least: "", on: undefined });
     }),
     piece(level[1], ({ bars }) => {
       bars.push(FROM, TO, 0, HEIGHT, "listening", "double");
@@ -108,6 +108,14 @@ function forms(): Entry[] {
         bars.push(FROM + 8 * i, FROM + 8 * (i + 1), HEIGHT - 4 - tall, tall, level[0], "level");
       });
     }),
+    piece(
+      "On a collapsed process: how many descriptors were open, where they are too many for lines",
+      ({ bars }) => {
+        [4, 6, 12, 16, 11, 8].forEach((tall, i) => {
+          bars.push(FROM + 8 * i, FROM + 8 * (i + 1), HEIGHT - 4 - tall, tall, "connected", "level");
+        });
+      },
+    ),
     piece(limit[1], ({ bars }) => {
       bars.push(FROM, TO, 0, HEIGHT, "listening", "double");
       bars.push(FROM, TO, HEIGHT - 14, 10, level[0], "level");
@@ -141,6 +149,7 @@ function ties(): Entry[] {
       range: undefined,
       bookmarks: [],
       pointer: undefined,
+      failure: undefined,
       outline: undefined,
     };
     const scene = new Scene(WIDTH, 2 * half, 0);

@@ -1,27 +1,36 @@
 import { describe, expect, test } from "vitest";
 import { FakeSession } from "../../test/fake/session.ts";
+import type { Socket } from "../protocol/types.gen.ts";
 import { RecordingRenderer } from "../render/recording.ts";
 import { Session } from "../store/session.ts";
 import { layRows } from "./lay.ts";
+import { toldOf } from "./queue.ts";
+import type { Density } from "./rows.ts";
 import { layScene } from "./timeline.ts";
 import { TimeScale } from "./timescale.ts";
 
-/** Draws a session over its first ten seconds at 10 ms a pixel. */
-function draw(fake: FakeSession, until = 10e9, keptSince = 0): RecordingRenderer {
+/** Draws a session over its first ten seconds at 10 ms a pixel, with rows of children where these are wanted. */
+function draw(
+  fake: FakeSession,
+  until = 10e9,
+  keptSince = 0,
+  density: Density = "normal",
+  children = false,
+): RecordingRenderer {
   const session = new Session();
   session.apply({ kind: "hello", info: fake.info, resumed: false });
   session.apply(fake.change(0, 0));
   const edge = Math.min(until, fake.now);
   const expanded = new Map<string, boolean>();
   const { entities, failures } = session;
-  const { rows } = layRows("slots", { entities, failures, edge, matching: undefined, expanded });
+  const { rows } = layRows("slots", { entities, failures, edge, matching: undefined, expanded, density });
   const renderer = new RecordingRenderer();
   renderer.lanes(
     layScene({
       entities,
       failures,
       overflows: session.overflows,
-      rows: rows.filter((row) => row.kind !== "child"),
+      rows: rows.filter((row) => children || row.kind !== "child"),
       scale: new TimeScale(0, 10e9, 1000),
       scroll: 0,
       height: 600,
@@ -117,7 +126,11 @@ describe("the life of a slot", () => {
     const drawn = draw(fake);
     const folds = drawn.bars().filter((bar) => bar.includes("fold"));
     expect(folds).toEqual(["idle fold 0..50 @88+24"]);
-    expect(drawn.scene?.labels.map(({ text }) => text)).toContain("×500");
+    // On stripes a text has a ground of its own, and half a number is none.
+    expect(drawn.scene?.labels.find(({ text }) => text === "×500")).toMatchObject({
+      least: "",
+      on: undefined,
+    });
   });
 });
 
@@ -148,6 +161,47 @@ describe("what stands on a row beside its bars", () => {
       .filter(({ shape }) => wanted.includes(shape))
       .map(({ shape, x, y }) => `${shape} ${Math.round(x)} @${y}`);
 
+  test("what a listener's row tells is of the moment that is shown", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    fake.pass(996);
+    const first = fake.queue(listener, "127.0.0.1:1000");
+    fake.pass(1000);
+    const between = fake.now - 1;
+    fake.accept(server, listener, first, 4, 3);
+    fake.queue(listener, "127.0.0.1:1001");
+    fake.queue(listener, "127.0.0.1:1002");
+    fake.pass(1000);
+    // The server knows of more children than are kept.
+    listener.children = 102;
+    const session = new Session();
+    session.apply({ kind: "hello", info: fake.info, resumed: false });
+    session.apply(fake.change(0, 0));
+    const { entities } = session;
+    expect(entities.now).toBe(fake.now);
+    expect(toldOf(entities, listener, fake.now)).toEqual({ waiting: 2, limit: 511, children: 102 });
+    expect(toldOf(entities, listener, between)).toEqual({ waiting: 1, limit: 511, children: 100 });
+  });
+
+  test("a queue is full by the limit that it had then", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    fake.pass(996);
+    fake.queue(listener, "127.0.0.1:1000");
+    fake.queue(listener, "127.0.0.1:1001");
+    fake.pass(2000);
+    // Two of four places, and after listen(2) with a backlog of one, of two.
+    Object.assign(listener, { queue_limit: 1, former_limits: [{ until: 2000e6, limit: 3 }] });
+    const drawn = draw(fake);
+    expect(drawn.bars().filter((bar) => / level /.test(bar))).toEqual([
+      "connecting level 100..200 @76+8",
+      "connecting level 200..300 @68+16",
+    ]);
+    expect(shapes(drawn, "full")).toEqual(["full 250 @64"]);
+  });
+
   test("a queue's length with its limit, and where it was full", () => {
     const fake = new FakeSession();
     const server = fake.process(1, "server");
@@ -171,7 +225,30 @@ describe("what stands on a row beside its bars", () => {
     expect(shapes(drawn, "full")).toEqual(["full 250 @64"]);
   });
 
-  test("clients that were turned away, once where the marks are close, never while nothing is known of them", () => {
+  test("in a row of a few pixels: its whole height is a full queue, what was dropped is told, a child has no notch", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "127.0.0.1:80", 1);
+    fake.pass(996);
+    const first = fake.queue(listener, "127.0.0.1:1000");
+    fake.pass(1000);
+    fake.queue(listener, "127.0.0.1:1001");
+    fake.overflow(server, listener, 3);
+    fake.pass(1000);
+    fake.accept(server, listener, first, 4, 3);
+    fake.pass(1000);
+    const dense = draw(fake, 10e9, 0, "dense", true);
+    // Rows of 6 pixels, of which the last parts them from the next one: the process's own 18 below the ruler, then 3.
+    expect(dense.bars().filter((bar) => / (level|limit) /.test(bar))).toEqual([
+      "connecting level 100..200 @53+3",
+      "connecting level 200..300 @50+5",
+      "connecting level 300..400 @53+3",
+    ]);
+    expect(shapes(dense, "overflow", "notch")).toEqual(["overflow 200 @50"]);
+    expect(shapes(draw(fake, 10e9, 0, "normal", true), "notch")).not.toEqual([]);
+  });
+
+  test("connections that were dropped, once where the marks are close, never while nothing is known of them", () => {
     const fake = new FakeSession();
     const server = fake.process(1, "server");
     const listener = fake.listen(server, 3, "127.0.0.1:80");
@@ -184,6 +261,35 @@ describe("what stands on a row beside its bars", () => {
     fake.pass(3000);
     expect(shapes(draw(fake), "overflow")).toEqual(["overflow 100 @64", "overflow 200 @64"]);
     expect(shapes(draw(fake, 1.5e9), "overflow")).toEqual(["overflow 100 @64"]);
+  });
+
+  test("in another process's row from when that had the listener, and an accept that is not its own as another's", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    Object.assign(listener, { queue_limit: 1 });
+    fake.pass(996);
+    const [first, second] = [1000, 1001].map((port) => fake.queue(listener, `127.0.0.1:${port}`));
+    fake.accept(server, listener, first as Socket, 4, 3);
+    fake.overflow(server, listener, 1);
+    fake.pass(1000);
+    fake.fork(server, 2);
+    fake.pass(1000);
+    fake.accept(server, listener, second as Socket, 5, 3);
+    fake.pass(1000);
+    const drawn = draw(fake);
+    // The first process's row is at 64, the second's, from the fork at 200 on, at 216.
+    expect(drawn.bars().filter((bar) => bar.includes(" level "))).toEqual([
+      "connecting level 100..300 @76+8",
+      "connecting level 200..300 @228+8",
+    ]);
+    expect(shapes(drawn, "overflow")).toEqual(["overflow 100 @64"]);
+    const accepts = drawn.scene?.marks.filter(({ shape }) => shape === "accept");
+    expect(accepts?.map(({ x, y, role }) => `${x} @${y} ${role}`)).toEqual([
+      "100 @64 connected",
+      "300 @64 connected",
+      "300 @216 idle",
+    ]);
   });
 
   test("accepts that are close are one mark", () => {

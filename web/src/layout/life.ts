@@ -1,4 +1,4 @@
-import { visible } from "../base/escape.ts";
+import { address, fileName } from "../a11y/sentences.ts";
 import { lowerBound, upperBound } from "../base/search.ts";
 import { count } from "../base/time.ts";
 import type { Descriptor, Socket, Step } from "../protocol/types.gen.ts";
@@ -125,10 +125,12 @@ function drawFold({ scene, y, height, bare }: Strip, fold: Fold): void {
   if (!bare && fold.x1 - fold.x0 >= 12) {
     scene.labels.push({
       x: fold.x0 + 4,
-      y,
+      y: labelTop(y, height),
       width: fold.x1 - fold.x0 - 8,
       text: `×${count(fold.count)}`,
-      on: fold.role,
+      least: "",
+      // A fold has no colour that a text could be read on.
+      on: undefined,
     });
   }
 }
@@ -155,7 +157,7 @@ export function drawDescriptor(
   }
   if (!socket) {
     bar(strip, from, until, "idle", "line");
-    label(strip, from, until, visible(descriptor.name) || descriptor.kind.replaceAll("_", " "), undefined);
+    label(strip, from, until, fileName(descriptor), undefined);
   } else {
     if (descriptor.opened_by === "accept" && socket.queued !== null) {
       const start = Math.max(socket.queued, before?.closed ?? socket.queued);
@@ -165,7 +167,7 @@ export function drawDescriptor(
       const { role, form } = look(step);
       bar(strip, a, b, role, form);
       // A listener's bar carries its queue and its accepts; its address stands in the row's head.
-      if (form === "solid") label(strip, a, b, visible(socket.peer ?? socket.local ?? ""), role);
+      if (form === "solid") label(strip, a, b, address(socket.peer ?? socket.local), role);
     });
     if (descriptor.closed !== null && descriptor.closed < edge)
       drawAfterlife(strip, socket, descriptor.closed, after);
@@ -216,11 +218,11 @@ export function drawChild(strip: Strip, child: Socket): void {
     bar(strip, a, b, role, form);
     if (form === "solid" && !labelled) {
       labelled = true;
-      label(strip, a, b, visible(child.peer ?? ""), role);
+      label(strip, a, b, address(child.peer), role);
     }
   });
   // Of a life of a few pixels the notch would leave nothing.
-  if ((end - from) / strip.scale.nsPerPx >= TINY_PX) mark(strip, from, "notch", "connected");
+  if (!strip.bare && (end - from) / strip.scale.nsPerPx >= TINY_PX) mark(strip, from, "notch", "connected");
 }
 
 /** Colour and form of a step. */
@@ -298,7 +300,13 @@ function label(
 ): void {
   const x0 = Math.max(0, scale.x(from));
   const width = Math.min(scale.width, scale.x(until)) - x0 - 12;
-  // A label takes 24 pixels; in a lower row its ends hang out, and its text stays in the middle.
-  const top = y + Math.min(0, height / 2 - 12);
-  if (!bare && text && width >= LABEL_PX) scene.labels.push({ x: x0 + 8, y: top, width, text, on });
+  if (bare || !text || width < LABEL_PX) return;
+  // Addresses of clients are told apart by their ports.
+  const least = /:\d+$/.exec(text)?.[0];
+  scene.labels.push({ x: x0 + 8, y: labelTop(y, height), width, text, least, on });
+}
+
+/** A label takes 24 pixels; in a lower row its ends hang out, and its text stays in the middle. */
+function labelTop(y: number, height: number): number {
+  return y + Math.min(0, height / 2 - 12);
 }

@@ -14,6 +14,8 @@ export interface Tied {
   readonly socket: Socket | undefined;
   readonly descriptor: Descriptor | undefined;
   readonly process: string;
+  /** Key of the row that is selected. */
+  readonly row: string;
 }
 
 interface Question {
@@ -44,8 +46,15 @@ interface TieAt {
   readonly y1: number | undefined;
 }
 
-function* ties({ entities, rows }: Question, { socket, descriptor, process }: Tied): Generator<TieAt> {
-  const place = (one: Socket) => middle(rowOfSocket(entities, rows, one, process));
+function* ties(
+  { entities, rows }: Question,
+  { socket, descriptor, process, row: selected }: Tied,
+): Generator<TieAt> {
+  // Of several rows that show the selected socket, the one that was selected.
+  const place = (one: Socket) => {
+    const own = one === socket ? rows.rows[rows.index.get(selected) ?? -1] : undefined;
+    return middle(own ?? rowOfSocket(entities, rows, one, process));
+  };
   if (socket) {
     const listener = socket.listener ? entities.sockets.get(socket.listener) : socket;
     const parent = listener && place(listener);

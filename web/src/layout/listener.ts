@@ -3,27 +3,42 @@ import type { Socket } from "../protocol/types.gen.ts";
 import { acceptedAt, type Entities, joined } from "../store/entities.ts";
 import type { Overflow } from "../store/overflows.ts";
 import type { Strip } from "./life.ts";
-import { type Levels, levels, peaks } from "./queue.ts";
+import { type Levels, levels, limitsOf, peaks, roomOf } from "./queue.ts";
 import type { TimeScale } from "./timescale.ts";
 
 /** Accepts within so many pixels of each other are one mark. */
 const FOLD_PX = 4;
-/** Space of a row that its queue does not take (pixels), above and below together. */
+/** Space of a row that its queue does not take (pixels), above and below together; a row without text has none to spare. */
 const INSET = 8;
 /** A queue that is not empty is at least so high (pixels). */
 const LEAST_PX = 3;
 /** A queue that was at least so full, as a part of its limit, has the limit drawn beside it. */
 const NEAR = 0.5;
 
+const NONE = { limit: undefined, until: Number.POSITIVE_INFINITY };
+
+/** While a row has its listener: what happened to that before and after is other rows'. */
+export interface Held {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** The marks of a listener's row: a child taken out of the queue each, and what waits in it. */
-export function drawListener(strip: Strip, listener: Socket, own: (child: Socket) => boolean): void {
+export function drawListener(
+  strip: Strip,
+  listener: Socket,
+  held: Held,
+  own: (child: Socket) => boolean,
+): void {
   const children = strip.entities.children(listener.id);
-  drawQueue(strip, listener, children);
-  drawAccepts(strip, children, own);
+  const edge = Math.min(strip.edge, held.to);
+  drawQueue({ ...strip, edge }, listener, held.from, children);
+  drawAccepts({ ...strip, edge }, held.from, children, own);
 }
 
 function drawAccepts(
   { scene, scale, edge, y, height }: Strip,
+  from: number,
   children: readonly Socket[],
   own: (child: Socket) => boolean,
 ): void {
@@ -32,7 +47,7 @@ function drawAccepts(
   for (let i = Math.max(0, lowerBound(children, scale.start, joined) - 256); i < end; ) {
     const child = children[i] as Socket;
     const at = acceptedAt(child);
-    if (at === undefined || at > edge) {
+    if (at === undefined || at < from || at > edge) {
       i += 1;
       continue;
     }
@@ -61,6 +76,12 @@ export function drawOverflows(
   }
 }
 
+/** What was dropped while a row had its listener. */
+export function overflowsWhile(overflows: readonly Overflow[], { from, to }: Held): readonly Overflow[] {
+  const [first, end] = [lowerBound(overflows, from, time), upperBound(overflows, to, time)];
+  return end - first === overflows.length ? overflows : overflows.slice(first, end);
+}
+
 /** What was dropped near a place: all that one mark may stand for. */
 export function overflowAt(overflows: readonly Overflow[], t: number, near: number): Overflow | undefined {
   const found = overflows.slice(lowerBound(overflows, t - near, time), upperBound(overflows, t + near, time));
@@ -71,27 +92,29 @@ export function overflowAt(overflows: readonly Overflow[], t: number, near: numb
 const time = ({ t }: Overflow) => t;
 
 /** The queue's length as an area whose full height is a full queue. */
-function drawQueue(strip: Strip, listener: Socket, children: readonly Socket[]): void {
-  const { scene, entities, scale, edge, y, height } = strip;
+function drawQueue(strip: Strip, listener: Socket, from: number, children: readonly Socket[]): void {
+  const { scene, entities, scale, edge, y, height, bare } = strip;
   const until = Math.min(edge, listener.ended ?? edge);
   if (until <= scale.start) return;
   const lengths = peaks(remembered(entities, listener, children, scale), scale, until);
-  // It holds one more than its limit (`sk_acceptq_is_full`, include/net/sock.h).
-  const most = (listener.queue_limit ?? 0) + 1;
-  const room = height - INSET;
-  const bottom = y + height - INSET / 2;
+  const limits = limitsOf(listener);
+  const room = bare ? height - 1 : height - INSET;
+  const bottom = y + height - (bare ? 1 : INSET / 2);
   let near: { x0: number; x1: number } | undefined;
-  for (let px = 0; px < lengths.length; ) {
+  for (let px = Math.max(0, Math.floor(scale.x(from))); px < lengths.length; ) {
     const length = lengths[px] as number;
+    const { limit, until: changes } = limits.find(({ until }) => scale.x(until) >= px + 1) ?? NONE;
+    const most = roomOf(limit ?? 0);
+    const same = Math.min(lengths.length, scale.x(changes));
     let end = px + 1;
-    while (end < lengths.length && lengths[end] === length) end += 1;
+    while (end < same && lengths[end] === length) end += 1;
     if (length > 0) {
-      const tall = Math.max(LEAST_PX, Math.min(1, length / most) * room);
+      const tall = Math.max(bare ? 2 : LEAST_PX, Math.min(1, length / most) * room);
       scene.bars.push(px, end, bottom - tall, tall, "connecting", "level");
-      if (listener.queue_limit !== null && length >= most * NEAR) {
+      if (!bare && limit !== undefined && length >= most * NEAR) {
         near = near ? { x0: near.x0, x1: end } : { x0: px, x1: end };
       }
-      if (listener.queue_limit !== null && length >= most) {
+      if (limit !== undefined && length >= most) {
         scene.marks.push({ x: (px + end) / 2, y, height, shape: "full", role: "error" });
       }
     }

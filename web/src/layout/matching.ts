@@ -1,5 +1,7 @@
 import type { Descriptor, Process, Socket } from "../protocol/types.gen.ts";
-import type { Entities, Watcher } from "../store/entities.ts";
+import { type Entities, lastHeld, type Watcher } from "../store/entities.ts";
+import type { Failure, Failures } from "../store/failures.ts";
+import { looseOf } from "./failed.ts";
 import type { RowFilter, Subject } from "./filter.ts";
 
 /** Descriptors that are looked at between two pauses. */
@@ -15,13 +17,23 @@ export class Matching implements Watcher {
   readonly #owners = new Map<string, Set<Process>>();
   /** What filters ask of a process, as it was last seen. */
   readonly #seen = new Map<string, string>();
+  /** Whether a process fits by its failed calls on nothing that it held, where that is known. */
+  readonly #alone = new Map<string, boolean>();
 
   constructor(
     readonly entities: Entities,
+    readonly failures: Failures,
     readonly filter: RowFilter,
   ) {
     for (const process of entities.processes.values()) this.#own(process);
     entities.watcher = this;
+    failures.watcher = (changed) => this.#failuresChanged(changed);
+  }
+
+  /** Hears of no more changes. */
+  end(): void {
+    this.entities.watcher = undefined;
+    this.failures.watcher = undefined;
   }
 
   /** Looks at everything that there is. */
@@ -50,6 +62,18 @@ export class Matching implements Watcher {
     return this.#fitting.get(process.id)?.get(fd) ?? NOTHING;
   }
 
+  /** Whether a process fits by what it failed at, of which no descriptor tells: a socket that it could not make, for one. */
+  alone(process: Process): boolean {
+    let fits = this.#alone.get(process.id);
+    if (fits === undefined) {
+      const subject = { process, descriptor: undefined, socket: undefined };
+      const loose = () => looseOf(this.entities, this.failures, process);
+      fits = this.filter({ ...subject, loose }) && !this.filter(subject);
+      this.#alone.set(process.id, fits);
+    }
+    return fits;
+  }
+
   /** Whether anything else fits than a descriptor of a table. */
   fits(subject: Subject): boolean {
     return this.filter(subject);
@@ -58,6 +82,7 @@ export class Matching implements Watcher {
   descriptorChanged(descriptor: Descriptor): void {
     const here = this.entities.descriptors.has(descriptor.id);
     for (const process of this.#owners.get(descriptor.table) ?? []) {
+      this.#alone.delete(process.id);
       if (here) this.#look(process, descriptor);
       else this.#put(process, descriptor, false);
     }
@@ -71,6 +96,7 @@ export class Matching implements Watcher {
     const here = this.entities.processes.has(process.id);
     if (here && this.#seen.get(process.id) === asked(process)) return;
     this.#fitting.delete(process.id);
+    this.#alone.delete(process.id);
     this.#seen.delete(process.id);
     for (const owners of this.#owners.values()) owners.delete(process);
     if (!here) return;
@@ -78,6 +104,20 @@ export class Matching implements Watcher {
     for (const { held } of this.entities.slots(process.table)) {
       for (const descriptor of held) this.descriptorChanged(descriptor);
     }
+  }
+
+  /** What came together mostly failed at the same: each thing is looked at once. */
+  #failuresChanged(changed: readonly Failure[]): void {
+    const found = new Set<Descriptor>();
+    for (const { process: id, fd, t, socket } of changed) {
+      const process = this.entities.processes.get(id);
+      this.#alone.delete(id);
+      const slot = process && fd !== undefined ? this.entities.slot(process.table, fd) : undefined;
+      const held = slot && lastHeld(slot, t);
+      if (held) found.add(held);
+      for (const holder of socket === undefined ? [] : this.entities.holders(socket)) found.add(holder);
+    }
+    for (const descriptor of found) this.descriptorChanged(descriptor);
   }
 
   #look(process: Process, descriptor: Descriptor): void {

@@ -8,7 +8,7 @@ import { errorsOf } from "./errors.ts";
 import { LISTED_CLOSED } from "./instances.ts";
 import { layRows } from "./lay.ts";
 import { layLinks } from "./links.ts";
-import type { Mode } from "./rows.ts";
+import { type Mode, slotKey } from "./rows.ts";
 import { layScene } from "./timeline.ts";
 import { TimeScale } from "./timescale.ts";
 import { lanesOf } from "./tree.ts";
@@ -132,6 +132,48 @@ test("an error is marked in every mode, however far one zooms out", () => {
   expect(failures.counts.get(server.id)).toBe(2);
 });
 
+test("a collapsed process shows all of its slots, or how many of them were open", () => {
+  const drawn = (more: number) => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const opened = Array.from({ length: 20 }, (_, fd) => fake.open(server, fd, "file", `/${fd}`));
+    fake.pass(2000);
+    for (let i = 0; i < more; i += 1) fake.open(server, 20 + i, "file", `/${20 + i}`);
+    fake.pass(2000);
+    for (const one of opened) fake.close(server, one, "local");
+    fake.pass(1000);
+    const session = seen(fake);
+    const { entities, failures } = session;
+    const { rows } = layRows("slots", {
+      ...{ entities, failures, edge: fake.now, matching: undefined },
+      expanded: new Map([[server.id, false]]),
+    });
+    const renderer = new RecordingRenderer();
+    renderer.lanes(
+      layScene({
+        ...session,
+        ...{ entities, failures, overflows: session.overflows, rows, edge: fake.now },
+        ...{ scale: new TimeScale(0, 10e9, 1000), scroll: 0, height: 900, keptSince: 0, selected: undefined },
+      }),
+    );
+    return {
+      bars: renderer.bars().slice(1),
+      labels: renderer.scene?.labels.map(({ x, text }) => `${x} ${text}`),
+    };
+  };
+  const few = drawn(2);
+  expect(few.bars.length).toBe(22);
+  expect(few.labels).toEqual([]);
+  const many = drawn(10);
+  // 20, then 30, then the 10 that stay; 32 pixels of the row less 10 are 30 of them.
+  expect(many.bars).toEqual([
+    "connected level 0..200 @44+15",
+    "connected level 200..400 @37+22",
+    "connected level 400..500 @52+7",
+  ]);
+  expect(many.labels).toEqual(["8 at most 30 open"]);
+});
+
 test("an error of a child is marked where the child has no row of its own", () => {
   const fake = new FakeSession();
   const server = fake.process(1, "server");
@@ -203,6 +245,35 @@ test("beyond the closed descriptors that have rows, one row has their errors", (
   expect(counts.flat().reduce((sum, n) => sum + n, 0)).toBe(10);
 });
 
+test("what the kernel tells of a connection by itself is marked where that is, and explained there", () => {
+  const fake = new FakeSession();
+  const server = fake.process(1, "server");
+  const [one] = fake.pair(server, 4, 5);
+  fake.pass(10);
+  const explain = { cause: "peer_gone", text: "the peer had closed" };
+  fake.fail(server, { event: "state", socket: one.id, error: "EPIPE", explain });
+  fake.pass(10);
+  const session = seen(fake);
+  const { entities, failures } = session;
+  expect(failures.counts.size).toBe(0);
+  const scale = new TimeScale(0, 1e9, 1000);
+  for (const [mode, kind] of [
+    ["slots", "slot"],
+    ["instances", "instance"],
+  ] as const) {
+    const { rows } = lay(session, fake.now, mode);
+    const told = rows.flatMap((row) => {
+      const found = errorsOf(entities, failures, row, scale).failed.flat();
+      return found.map(({ explain }) => [
+        row.kind,
+        "socket" in row ? row.socket?.id : undefined,
+        explain?.cause,
+      ]);
+    });
+    expect(told).toEqual([[kind, one.id, "peer_gone"]]);
+  }
+});
+
 test("links: a listener's children, both ends of a connection, and who shares an open file", () => {
   const fake = new FakeSession();
   const server = fake.process(1, "server");
@@ -230,6 +301,10 @@ test("links: a listener's children, both ends of a connection, and who shares an
     const copy = fake.open(client, fd + 100, "socket", "", how);
     Object.assign(copy, { socket: one.id, file: held?.file });
   }
+  // The listener has two rows.
+  const twin = fake.open(server, 30, "socket", "", "dup");
+  const first = [...fake.descriptors.values()].find(({ socket }) => socket === listener.id);
+  Object.assign(twin, { socket: listener.id, file: first?.file });
   fake.pass(10);
   const session = seen(fake);
   const { entities } = session;
@@ -239,13 +314,21 @@ test("links: a listener's children, both ends of a connection, and who shares an
     scale: new TimeScale(0, fake.now, 1000),
     edge: fake.now,
   };
-  const tied = (socket: string | undefined, fd: number) =>
+  const links = (socket: string | undefined, fd: number) =>
     layLinks(question, {
       socket: socket === undefined ? undefined : entities.sockets.get(socket),
       descriptor: [...entities.descriptors.values()].find((one) => one.fd === fd),
       process: server.id,
-    }).links.map(({ tie }) => tie);
-  expect(tied(listener.id, 3)).toEqual(["accept"]);
+      row: slotKey(server.id, fd),
+    }).links;
+  const tied = (socket: string | undefined, fd: number) => links(socket, fd).map(({ tie }) => tie);
+  expect(tied(listener.id, 3)).toEqual(["accept", "shared"]);
+  // They begin at the row that is selected.
+  for (const fd of [3, 30]) {
+    const { y = 0, height = 0 } =
+      question.rows.rows[question.rows.index.get(slotKey(server.id, fd)) ?? -1] ?? {};
+    expect(links(listener.id, fd).map(({ y0 }) => y0)).toEqual([y + height / 2, y + height / 2]);
+  }
   expect(tied(child.id, 4)).toEqual(["accept", "pair"]);
   expect(tied(near.id, 7)).toEqual(["pair"]);
   expect(tied(undefined, 9)).toEqual(["shared"]);

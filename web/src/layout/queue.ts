@@ -1,4 +1,6 @@
+import { upperBound } from "../base/search.ts";
 import type { Socket } from "../protocol/types.gen.ts";
+import { type Entities, joined } from "../store/entities.ts";
 import type { TimeScale } from "./timescale.ts";
 
 /** What an accept queue held at an instant, and how long its connections waited so far. */
@@ -31,12 +33,66 @@ export function queueAt(children: readonly Socket[], at: number): QueueState {
   return { waiting, waits, accepted };
 }
 
+/** How many a queue held at an instant: cheap enough for each frame, since no waits are sorted. */
+export function lengthAt(children: readonly Socket[], at: number): number {
+  let length = 0;
+  for (const child of children)
+    if (child.queued !== null && child.queued <= at && left(child) > at) length += 1;
+  return length;
+}
+
 /** The smallest wait that at least `part` of all waits do not exceed (nearest rank). */
 export function percentile(sorted: readonly number[], part: number): number | undefined {
   return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)];
 }
 
-/** Lengths of a queue, each from its moment on. */
+/** How many a queue holds: one more than its limit (`sk_acceptq_is_full`, include/net/sock.h; `unix_recvq_full`). */
+export function roomOf(limit: number): number {
+  return limit + 1;
+}
+
+/** A limit that a queue had between two moments. */
+export interface Limit {
+  readonly since: number;
+  readonly until: number;
+  readonly limit: number;
+}
+
+/** Limits of a listener's queue, oldest first; none where it is not known. */
+export function limitsOf({ queue_limit, former_limits = [] }: Socket): readonly Limit[] {
+  if (queue_limit === null) return [];
+  const ends = [...former_limits, { until: Number.POSITIVE_INFINITY, limit: queue_limit }];
+  return ends.map((one, i) => ({ ...one, since: ends[i - 1]?.until ?? Number.NEGATIVE_INFINITY }));
+}
+
+/** The limit of a listener's queue at an instant, as far as it is known. */
+export function limitAt(listener: Socket, at: number): number | undefined {
+  return limitsOf(listener).find(({ until }) => at < until)?.limit;
+}
+
+/** What a listener's row tells of it at an instant: how many wait against which limit, and how many children it has had. */
+export interface Told {
+  readonly waiting: number;
+  readonly limit: number | undefined;
+  readonly children: number;
+}
+
+/** The server's own figures are of the newest moment, and know of children that are not kept any more. */
+export function toldOf(entities: Entities, listener: Socket, at: number): Told {
+  if (at >= entities.now) {
+    const { queue_len, queue_limit, children } = listener;
+    return { waiting: queue_len ?? 0, limit: queue_limit ?? undefined, children };
+  }
+  const kept = entities.children(listener.id);
+  const later = kept.length - upperBound(kept, at, joined);
+  return {
+    waiting: lengthAt(kept, at),
+    limit: limitAt(listener, at),
+    children: Math.max(0, listener.children - later),
+  };
+}
+
+/** Lengths of a queue, or how many of something there were, each from its moment on. */
 export interface Levels {
   readonly times: Float64Array;
   readonly lengths: Int32Array;
@@ -44,15 +100,27 @@ export interface Levels {
 
 /** How long the queue was between two moments: its length at the first, and every change until the second. */
 export function levels(children: readonly Socket[], from: number, to: number): Levels {
+  return counted(children, ({ queued }) => queued ?? Number.POSITIVE_INFINITY, left, from, to);
+}
+
+/** How many of some things there were at a time between two moments. */
+export function counted<T>(
+  things: Iterable<T>,
+  begins: (thing: T) => number,
+  ends: (thing: T) => number,
+  from: number,
+  to: number,
+): Levels {
   const came: number[] = [];
   const went: number[] = [];
   let length = 0;
-  for (const child of children) {
-    if (child.queued === null || child.queued > to) continue;
-    const until = left(child);
+  for (const thing of things) {
+    const since = begins(thing);
+    if (since > to) continue;
+    const until = ends(thing);
     if (until <= from) continue;
-    if (child.queued <= from) length += 1;
-    else came.push(child.queued);
+    if (since <= from) length += 1;
+    else came.push(since);
     if (until <= to) went.push(until);
   }
   const ins = Float64Array.from(came).sort();
@@ -62,9 +130,10 @@ export function levels(children: readonly Socket[], from: number, to: number): L
   times[0] = from;
   lengths[0] = length;
   let [i, o] = [0, 0];
-  for (let at = 1; at < times.length; at += 1) {
+  let at = 0;
+  while (i < ins.length || o < outs.length) {
     const [comes, goes] = [ins[i] ?? Number.POSITIVE_INFINITY, outs[o] ?? Number.POSITIVE_INFINITY];
-    // At one moment, who leaves goes before who comes: the queue is never shown longer than it was.
+    // What comes and goes at one moment is one change: never more are shown than there were.
     if (goes <= comes) {
       length -= 1;
       o += 1;
@@ -72,13 +141,15 @@ export function levels(children: readonly Socket[], from: number, to: number): L
       length += 1;
       i += 1;
     }
-    times[at] = Math.min(comes, goes);
+    const t = Math.min(comes, goes);
+    if (t > (times[at] as number)) at += 1;
+    times[at] = t;
     lengths[at] = length;
   }
-  return { times, lengths };
+  return { times: times.subarray(0, at + 1), lengths: lengths.subarray(0, at + 1) };
 }
 
-/** The longest that a queue was in each pixel of a scale; -1 where that is not known. */
+/** The most that there were in each pixel of a scale; -1 where that is not known. */
 export function peaks({ times, lengths }: Levels, scale: TimeScale, until: number): Int32Array {
   const peaks = new Int32Array(Math.max(0, Math.ceil(scale.width))).fill(-1);
   for (let at = 0; at < times.length; at += 1) {

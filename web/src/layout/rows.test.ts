@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { nginx } from "../../test/fake/nginx.ts";
 import { FakeSession } from "../../test/fake/session.ts";
+import { Failures } from "../store/failures.ts";
 import { Session } from "../store/session.ts";
 import { readRowFilter } from "./filter.ts";
 import { layRows } from "./lay.ts";
@@ -31,10 +32,10 @@ function lay(
   });
 }
 
-function searched({ entities }: Session, text: string): Matching {
-  const parsed = readRowFilter(text);
+function searched({ entities, failures }: Session, text: string): Matching {
+  const parsed = readRowFilter(text, failures);
   if (typeof parsed === "string") throw new Error(parsed);
-  const matching = new Matching(entities, parsed);
+  const matching = new Matching(entities, failures, parsed);
   for (const _ of matching.all());
   return matching;
 }
@@ -151,55 +152,105 @@ describe("filter", () => {
     expect(rows.hidden).toBe(rows.slots - expected.length + 1);
   });
 
-  test.each(["state:connected", "port:1005,1010 fd:>4", "-comm:server", "comm:renamed", "error:*"])(
-    "%s finds the same when it goes along with what changes as when it looks at everything",
-    (text) => {
-      const fake = new FakeSession();
-      const server = fake.process(1, "server");
-      const child = fake.fork(server, 2);
-      const listener = fake.listen(server, 3, "127.0.0.1:80");
-      const session = told(fake);
-      let rev = fake.rev;
-      let lines = fake.lines.length;
-      const along = searched(session, text);
-      const open: ReturnType<FakeSession["accept"]>[] = [];
-      for (let i = 0; i < 60; i += 1) {
-        fake.pass(1);
-        const queued = fake.queue(listener, `127.0.0.1:${1000 + i}`);
-        if (i % 5 === 0) fake.step(queued, "closed", "CLOSE", "ECONNRESET");
-        open.push(fake.accept(server, listener, queued, 4 + (i % 5), 0.5));
-        const oldest = open.length === 5 ? open.shift() : undefined;
-        if (oldest) fake.close(server, oldest, "peer");
-        if (i === 40) fake.exec(child, "renamed");
-        if (i % 7 > 0) continue;
-        const change = fake.change(rev, lines);
-        expect(session.apply(change).kind).toBe("changed");
-        rev = change.to;
-        lines = fake.lines.length;
-        if (i === 49) {
-          const [gone] = [...fake.descriptors.values()].filter(({ closed }) => closed !== null);
-          session.apply({
-            kind: "evict",
-            processes: [],
-            descriptors: [gone?.id ?? ""],
-            sockets: [gone?.socket ?? ""],
-          });
-        }
-        const modes = ["slots", "instances"] as const;
-        const laid = (matching: Matching) =>
-          modes.map((mode) => {
-            const { rows, slots, hidden } = lay(fake, { matching }, mode, session);
-            return [rows.map(({ key }) => key), slots, hidden];
-          });
-        expect(laid(along)).toEqual(laid(searched(session, text)));
-        session.entities.watcher = along;
+  test.each([
+    "state:connected",
+    "port:1005,1010 fd:>4",
+    "-comm:server",
+    "comm:renamed",
+    "error:*",
+    "error:ENOTCONN",
+    "error:EMFILE",
+  ])("%s finds the same when it goes along with what changes as when it looks at everything", (text) => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const child = fake.fork(server, 2);
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    const session = told(fake);
+    let rev = fake.rev;
+    let lines = fake.lines.length;
+    const along = searched(session, text);
+    const { watcher } = session.failures;
+    const open: ReturnType<FakeSession["accept"]>[] = [];
+    for (let i = 0; i < 60; i += 1) {
+      fake.pass(1);
+      const queued = fake.queue(listener, `127.0.0.1:${1000 + i}`);
+      if (i % 5 === 0) fake.step(queued, "closed", "CLOSE", "ECONNRESET");
+      open.push(fake.accept(server, listener, queued, 4 + (i % 5), 0.5));
+      const oldest = open.length === 5 ? open.shift() : undefined;
+      if (oldest) fake.close(server, oldest, "peer");
+      if (i % 3 === 0) fake.fail(server, { call: "shutdown", fd: 4 + (i % 6), ret: -107, error: "ENOTCONN" });
+      if (i === 20) fake.fail(child, { event: "socket", call: "socket", ret: -24, error: "EMFILE" });
+      if (i === 40) fake.exec(child, "renamed");
+      if (i % 7 > 0) continue;
+      const change = fake.change(rev, lines);
+      expect(session.apply(change).kind).toBe("changed");
+      rev = change.to;
+      lines = fake.lines.length;
+      if (i === 49) {
+        const [gone] = [...fake.descriptors.values()].filter(({ closed }) => closed !== null);
+        session.apply({
+          kind: "evict",
+          processes: [],
+          descriptors: [gone?.id ?? ""],
+          sockets: [gone?.socket ?? ""],
+        });
       }
-    },
-  );
+      const modes = ["slots", "instances"] as const;
+      const laid = (matching: Matching) =>
+        modes.map((mode) => {
+          const { rows, slots, hidden } = lay(fake, { matching }, mode, session);
+          return [rows.map(({ key }) => key), slots, hidden];
+        });
+      expect(laid(along)).toEqual(laid(searched(session, text)));
+      session.entities.watcher = along;
+      session.failures.watcher = watcher;
+    }
+  });
+
+  test("error: finds what calls failed on while it was open, and a process that could not get any", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    fake.open(server, 0, "file", "/dev/null");
+    const first = fake.open(server, 4, "file", "/first");
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    const late = fake.process(2, "late");
+    fake.open(late, 0, "file", "/dev/null");
+    fake.pass(1);
+    fake.fail(server, { event: "accept", call: "accept4", fd: 3, ret: -24, error: "EMFILE" });
+    fake.fail(server, { event: "close", call: "close", fd: 99, ret: -9, error: "EBADF" });
+    fake.fail(late, { event: "socket", call: "socket", ret: -24, error: "EMFILE" });
+    fake.close(server, first, "local");
+    fake.pass(1);
+    fake.open(server, 4, "file", "/second");
+    fake.fail(server, { event: "bind", call: "bind", fd: 4, ret: -88, error: "ENOTSOCK" });
+    const explain = { text: "The peer reset it.", cause: "reset", failures: 1 };
+    fake.fail(server, { event: "state", socket: listener.id, error: "ECONNRESET", explain });
+    const session = told(fake);
+    const found = (text: string, mode: Mode) =>
+      shown(lay(fake, { matching: searched(session, text) }, mode, session));
+    for (const [text, slots, instances] of [
+      ["error:EMFILE", ["server", "fd 3", "late"], ["server", "fd 3 open", "late"]],
+      ["error:EMFILE kind:socket", ["server", "fd 3"], ["server", "fd 3 open"]],
+      ["error:EBADF", ["server"], ["server"]],
+      ["error:ENOTSOCK", ["server", "fd 4"], ["server", "fd 4 open"]],
+      ["error:ECONNRESET", ["server", "fd 3"], ["server", "fd 3 open"]],
+      ["ebadf", ["server"], ["server"]],
+      ["error:EPIPE", [], []],
+      ["-error:* pid:1", ["server", "fd 0", "fd 4"], ["server", "fd 0 open", "fd 4 closed"]],
+    ] as const) {
+      expect(found(text, "slots"), text).toEqual(slots);
+      expect(found(text, "instances"), text).toEqual(instances);
+    }
+    expect(found("error:EMFILE", "listeners")).toEqual(["listener 127.0.0.1:80"]);
+  });
 
   test("says what it cannot read", () => {
-    expect(readRowFilter("prot:443")).toMatch(/^prot:443: no field is called "prot"; .* process pid comm/);
-    expect(readRowFilter("port:")).toBe('port:: a value is missing; "port:*" asks whether there is one');
+    expect(readRowFilter("prot:443", new Failures())).toMatch(
+      /^prot:443: no field is called "prot"; .* process pid comm/,
+    );
+    expect(readRowFilter("port:", new Failures())).toBe(
+      'port:: a value is missing; "port:*" asks whether there is one',
+    );
   });
 });
 

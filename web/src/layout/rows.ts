@@ -7,13 +7,16 @@ import type { Matching } from "./matching.ts";
 export const DENSITIES = ["normal", "compact", "dense"] as const;
 export type Density = (typeof DENSITIES)[number];
 
-/** Heights of rows of the first level, and of the others (pixels). Below `LEGIBLE` a row has no text. */
+/** Heights of rows of the first level, and of the others (pixels). */
 const HEIGHTS: Readonly<Record<Density, { readonly head: number; readonly row: number }>> = {
   normal: { head: 32, row: 24 },
   compact: { head: 24, row: 18 },
   dense: { head: 18, row: 6 },
 };
+/** Below it a row has no text. */
 export const LEGIBLE = 12;
+/** From it on a row has room for two lines. */
+export const TWO_LINES = 32;
 
 /**
  * What a row is. `slots`: a number of a table, whatever it held. `instances`: a descriptor each, so that what is never

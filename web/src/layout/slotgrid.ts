@@ -1,6 +1,8 @@
 import { stepAt } from "../a11y/sentences.ts";
+import { count } from "../base/time.ts";
 import type { Descriptor, Socket } from "../protocol/types.gen.ts";
 import type { Role } from "../render/palette.ts";
+import type { Form } from "../render/scene.ts";
 import { look } from "./life.ts";
 
 /** What a cell shows beside its colour: no kind is told by colour alone. */
@@ -15,6 +17,8 @@ export interface Cell {
   readonly fd: number;
   readonly shape: CellShape;
   readonly role: Role;
+  /** Of a socket: its state, as its bar has it. */
+  readonly form: Form;
   readonly cloexec: boolean;
   readonly origin: Origin | undefined;
   readonly descriptor: Descriptor;
@@ -30,10 +34,12 @@ export function originOf({ opened_by }: Descriptor): Origin | undefined {
 export function cellOf(descriptor: Descriptor, socket: Socket | undefined, at: number): Cell {
   const step = socket && stepAt(socket, at);
   const { fd, kind, cloexec } = descriptor;
+  const { role, form } = step ? look(step) : ({ role: "idle", form: "line" } as const);
   return {
     fd,
     shape: shapeOf(kind, step?.phase),
-    role: step ? look(step).role : "idle",
+    role,
+    form,
     cloexec,
     origin: originOf(descriptor),
     descriptor,
@@ -56,4 +62,10 @@ export function gridSize(cells: readonly Cell[], limit: number | null): number {
   const wanted = used + ROOM;
   if (limit === null) return wanted;
   return limit <= 2 * wanted ? Math.max(limit + ROOM, used) : wanted;
+}
+
+/** How many numbers a process may use still. */
+export function limitWords(limit: number, open: number): string {
+  const free = limit - open;
+  return `limit ${count(limit)}: ${free > 0 ? `${count(free)} are free` : "none is free"}`;
 }

@@ -48,7 +48,7 @@ export function laySlots({ entities, failures, edge, matching, expanded, density
       if (!matching || matching.anyOf(process, slot.fd, edge)) kept.push({ slot, descriptor });
       else hidden += 1;
     }
-    if (matching && kept.length === 0) continue;
+    if (matching && kept.length === 0 && !matching.alone(process)) continue;
     groups.push({ process, kept, held });
   }
 

@@ -7,8 +7,9 @@ import type { Overflow, Overflows } from "../store/overflows.ts";
 import type { Loss } from "../store/session.ts";
 import { drawErrors, errorsOf } from "./errors.ts";
 import { drawChild, drawDescriptor, drawLane, drawSlot, type Strip } from "./life.ts";
-import { drawListener, drawOverflows } from "./listener.ts";
-import { LEGIBLE, type ProcessRow, type Row } from "./rows.ts";
+import { drawListener, drawOverflows, type Held, overflowsWhile } from "./listener.ts";
+import { LEGIBLE, type Row } from "./rows.ts";
+import { drawSummary } from "./summary.ts";
 import { type TimeScale, ticks } from "./timescale.ts";
 
 export const RULER_HEIGHT = 32;
@@ -53,7 +54,7 @@ export function layScene(view: View): Scene {
     });
     const strip: Strip = { scene, entities, scale, edge, y, height: row.height, bare: row.height < LEGIBLE };
     drawRow(strip, row);
-    if (!strip.bare) drawOverflows(strip, overflowsOf(view.overflows, row));
+    drawOverflows(strip, overflowsOf(view.overflows, row));
     drawErrors(strip, errorsOf(entities, view.failures, row, scale));
   }
   drawBands(scene, view);
@@ -67,15 +68,15 @@ function drawRow(strip: Strip, row: Row): void {
       return;
     case "slot":
       drawSlot(strip, row.slot);
-      if (row.socket) drawChildren(strip, row.socket, row.process.table);
+      if (row.socket) drawChildren(strip, row.socket, heldBy(row), row.process.table);
       return;
     case "instance":
       drawDescriptor(strip, row.descriptor);
-      if (row.socket) drawChildren(strip, row.socket, row.process.table);
+      if (row.socket) drawChildren(strip, row.socket, heldBy(row), row.process.table);
       return;
     case "listener":
       drawDescriptor(strip, row.descriptor);
-      drawChildren(strip, row.socket, undefined);
+      drawChildren(strip, row.socket, heldBy(row), undefined);
       return;
     case "child":
       drawChild(strip, row.socket);
@@ -90,33 +91,29 @@ function drawRow(strip: Strip, row: Row): void {
 /** What the listener of a row dropped. */
 export function overflowsOf(overflows: Overflows, row: Row): readonly Overflow[] {
   return row.kind === "slot" || row.kind === "instance" || row.kind === "listener"
-    ? overflows.of(row.socket?.id ?? "")
+    ? overflowsWhile(overflows.of(row.socket?.id ?? ""), heldBy(row))
     : [];
 }
 
-/** @param table Children that other tables hold are marked as those of others; without one, all are alike. */
-function drawChildren(strip: Strip, listener: Socket, table: string | undefined): void {
-  const { entities } = strip;
-  if (entities.children(listener.id).length === 0) return;
-  drawListener(strip, listener, (child) => {
-    if (table === undefined) return true;
-    const holders = entities.holders(child.id);
-    return holders.length === 0 || holders.some((holder) => holder.table === table);
-  });
+/** A slot has its listener while its descriptor is open; a listener's own row stands for all who have it. */
+function heldBy(row: Row): Held {
+  return row.kind === "slot" || row.kind === "instance"
+    ? { from: row.descriptor.opened, to: row.descriptor.closed ?? Number.POSITIVE_INFINITY }
+    : { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY };
 }
 
-/** A process's own row: how long it lived, and, while it is collapsed, the lives of its slots in small. */
-function drawSummary(strip: Strip, row: ProcessRow): void {
-  const { scene, scale, edge, y, height } = strip;
-  const end = Math.min(row.process.ended ?? edge, edge);
-  const x0 = Math.max(-2, scale.x(row.process.seen));
-  const x1 = Math.min(scale.width + 2, scale.x(end));
-  if (x1 > x0) scene.bars.push(x0, x1, y + height - 4, 2, "idle", "solid");
-  if (row.expanded || row.slots.length === 0) return;
-  const room = height - 10;
-  const thick = Math.max(1, Math.min(4, Math.floor(room / row.slots.length)));
-  row.slots.slice(0, Math.floor(room / thick)).forEach((slot, i) => {
-    drawSlot({ ...strip, y: y + 4 + i * thick, height: Math.max(1, thick - 0.5), bare: true }, slot);
+/** @param table Children that others accepted are marked as those of others; without one, all are alike. */
+function drawChildren(strip: Strip, listener: Socket, held: Held, table: string | undefined): void {
+  const { entities } = strip;
+  if (entities.children(listener.id).length === 0) return;
+  drawListener(strip, listener, held, (child) => {
+    if (table === undefined) return true;
+    const holders = entities.holders(child.id);
+    // What came by fork or in a message was accepted elsewhere.
+    return (
+      holders.length === 0 ||
+      holders.some(({ table: of, opened_by }) => of === table && opened_by !== "fork" && opened_by !== "pass")
+    );
   });
 }
 
@@ -131,21 +128,22 @@ function drawBands(scene: Scene, { scale, edge, keptSince, losses, clock }: View
     const label = `Nothing is kept before ${clock.timeOfDay(keptSince, 1e9)}`;
     scene.bands.push({ x0: 0, x1: Math.min(kept, scale.width), kind: "unkept", label });
   }
-  let open: { x0: number; x1: number; count: number } | undefined;
-  const flush = () => {
-    if (open)
-      scene.bands.push({ x0: open.x0, x1: open.x1, kind: "lost", label: `${count(open.count)} lost` });
-  };
+  for (const { x0, x1, lost } of gaps(losses, scale, edge)) {
+    scene.bands.push({ x0, x1, kind: "lost", label: `${count(lost)} lost` });
+  }
+}
+
+/** Where events were lost, and how many; losses that are close are one. */
+export function gaps(losses: readonly Loss[], scale: TimeScale, edge: number) {
+  const found: { x0: number; x1: number; lost: number }[] = [];
   for (const loss of losses) {
     const at = scale.x(loss.t);
     if (loss.t > edge || at < -3 || at > scale.width + 3) continue;
-    if (open && at - open.x1 < LOSS_PX) {
-      open.x1 = at + 3;
-      open.count += loss.count;
-    } else {
-      flush();
-      open = { x0: at - 3, x1: at + 3, count: loss.count };
-    }
+    const last = found.at(-1);
+    if (last && at - last.x1 < LOSS_PX) {
+      last.x1 = at + 3;
+      last.lost += loss.count;
+    } else found.push({ x0: at - 3, x1: at + 3, lost: loss.count });
   }
-  flush();
+  return found;
 }

@@ -7,7 +7,7 @@ import { Session } from "../store/session.ts";
 import { answers, lowestFree } from "./questions.ts";
 import { tell } from "./sentences.ts";
 
-function asked(fake: FakeSession, listener: Socket, process: Process) {
+function asked(fake: FakeSession, listener: Socket, process: Process, edge = fake.now) {
   const session = new Session();
   session.apply({ kind: "hello", info: fake.info, resumed: false });
   session.apply(fake.change(0, 0));
@@ -15,7 +15,7 @@ function asked(fake: FakeSession, listener: Socket, process: Process) {
   const own = { listener: entities.sockets.get(listener.id), process: entities.processes.get(process.id) };
   if (!own.listener || !own.process) throw new Error("not there");
   const lines = fake.lines.filter((line) => line.process === process.id);
-  return answers({ entities, listener: own.listener, process: own.process, lines, edge: fake.now });
+  return answers({ entities, listener: own.listener, process: own.process, lines, edge });
 }
 
 describe("questions are answered from the record", () => {
@@ -29,11 +29,40 @@ describe("questions are answered from the record", () => {
   });
 
   test("what a client does before accept", () => {
-    expect(before?.answer).toContain(
-      "17 clients were ESTABLISHED in the queue before the server asked for them",
+    expect(before?.answer).toBe(
+      "The kernel connects it and lets it wait: 17 clients were ESTABLISHED in the queue, not accepted yet. 14 of them were accepted later, after 900 ms at most; 3 still wait, for up to 1.50 s so far.",
     );
-    expect(before?.answer).toContain("the longest waited 900 ms");
-    expect(before?.answer).toContain("3 wait now");
+    expect(before?.evidence.map(({ text }) => text)).toEqual([
+      "127.0.0.1:51206 was connected 900 ms before accept returned",
+      "127.0.0.1:51213 was connected 252 µs before accept returned",
+      "127.0.0.1:51500 is connected and has waited 1.50 s",
+    ]);
+  });
+
+  test("each client that was queued is told once: accepted, waiting, or gone", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    const first = fake.queue(listener, "127.0.0.1:1001");
+    fake.pass(20);
+    const gone = fake.queue(listener, "127.0.0.1:1002");
+    fake.accept(server, listener, first, 4);
+    fake.pass(10);
+    fake.step(gone, "closed", "CLOSE", "ECONNRESET");
+    gone.ended = fake.now;
+    fake.queue(listener, "127.0.0.1:1003");
+    fake.pass(500);
+    const [, asks] = asked(fake, listener, server);
+    expect(asks?.answer).toContain("3 clients were ESTABLISHED");
+    expect(asks?.answer).toContain(
+      "1 of them was accepted later, after 20.0 ms at most; 1 still waits, for up to 500 ms so far; 1 ended in the queue.",
+    );
+    // Nobody was accepted at an earlier moment: what came later is not told.
+    const [, early] = asked(fake, listener, server, (first.queued ?? 0) + 5e6);
+    expect(early?.answer).toMatch(
+      /1 client was ESTABLISHED in the queue.* 1 still waits, for up to 5.00 ms so far\.$/,
+    );
+    expect(early?.answer).not.toContain("accepted later");
   });
 
   test("what is not in the record is not answered", () => {
@@ -101,6 +130,12 @@ describe("sentences", () => {
     expect(tell(line({ event: "bind", call: "bind", fd: 5, local: "127.0.0.1:80" })).what).toBe(
       "bind() gave descriptor 5 the address 127.0.0.1:80.",
     );
+    // As many as there are places in the picture of the queue.
+    const listens = { event: "listen", call: "listen", fd: 5, local: "127.0.0.1:80", backlog: 4096 };
+    expect(tell(line({ ...listens, queue_limit: 8 })).what).toBe(
+      "listen() made descriptor 5 wait for clients on 127.0.0.1:80; 9 may queue.",
+    );
+    expect(tell(line(listens)).what).toBe("listen() made descriptor 5 wait for clients on 127.0.0.1:80.");
     const accepted = {
       event: "accept",
       call: "accept4",
@@ -110,7 +145,10 @@ describe("sentences", () => {
       wait_ns: 18_200,
     };
     expect(tell(line(accepted)).what).toBe(
-      "accept4() took the connection of 127.0.0.1:5000 out of the queue, where it had waited 18.2 µs, and gave it descriptor 9.",
+      "accept4() took 127.0.0.1:5000, which had waited 18.2 µs, out of the queue and gave it descriptor 9.",
+    );
+    expect(tell(line({ event: "fork", call: "clone", ret: 812, child: "812@5" })).what).toBe(
+      "clone() made a child process, 812.",
     );
     expect(tell(line({ event: "close", call: "close", fd: 9, closed_first: "peer" })).what).toBe(
       "Descriptor 9 was closed. The peer closed first.",
@@ -143,6 +181,7 @@ describe("sentences", () => {
 
   test.each<[Partial<Line>, string]>([
     [{ event: "state", from: "CLOSE", to: "LISTEN" }, "The socket went from CLOSE to LISTEN."],
+    [{ event: "state", to: "ESTAB", error: "EPIPE" }, "The socket stays ESTAB: EPIPE."],
     [
       { event: "state", from: "SYN_RECV", to: "ESTABLISHED", peer: "127.0.0.1:7" },
       "The connection with 127.0.0.1:7 went from SYN_RECV to ESTABLISHED.",
@@ -153,7 +192,7 @@ describe("sentences", () => {
     ],
     [
       { event: "overflow", local: "127.0.0.1:80", peer: "127.0.0.1:7" },
-      "127.0.0.1:7 met a full queue on 127.0.0.1:80 and was turned away.",
+      "127.0.0.1:7 met a full queue on 127.0.0.1:80 and was dropped.",
     ],
     [
       { event: "retransmit", local: "127.0.0.1:7", peer: "127.0.0.1:80" },
@@ -174,6 +213,14 @@ describe("sentences", () => {
     ],
   ])("%o", (told, sentence) => {
     expect(tell(line(told)).what).toBe(sentence);
+  });
+
+  test("drops are not put down to a full queue where none met one", () => {
+    const why = (more: Partial<Line>) => tell(line({ event: "overflow", drops: 5, ...more })).why;
+    expect(why({ queue_full_min: 0, queue_full_max: 0 })).toContain("other reasons");
+    for (const told of [{ queue_full_min: 0, queue_full_max: 3 }, {}]) {
+      expect(why(told)).toContain("A full queue lets nobody in");
+    }
   });
 
   test("every event that is no call that makes a descriptor has a sentence of its own", async () => {

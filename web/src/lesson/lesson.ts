@@ -10,6 +10,12 @@ const PAGE = 1_000;
 const AGAIN_MS = 1_000;
 const PLAY_MS = 1_200;
 
+/** The lesson of a page; it keeps its place while it is not shown. */
+export function lessonOf(app: App): Lesson {
+  app.lesson ??= new Lesson(app);
+  return app.lesson;
+}
+
 /** One server's story, to be walked through event by event. */
 export class Lesson {
   /** Id of the listener that it is about. */

@@ -1,5 +1,6 @@
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
+import { queueAt } from "../layout/queue.ts";
 import type { Line, Process, Socket } from "../protocol/types.gen.ts";
 import type { Entities } from "../store/entities.ts";
 
@@ -66,23 +67,38 @@ function beforeAccept({ entities, listener, edge }: Subject): Answer {
   if (queued.length === 0) {
     return unknown(question, "No client was seen to enter the queue yet: visit the server.");
   }
-  const waiting = queued.filter(
-    (child) =>
-      (child.accepted ?? Number.POSITIVE_INFINITY) > edge && (child.ended ?? Number.POSITIVE_INFINITY) > edge,
-  );
-  const taken = queued
-    .filter((child) => child.accepted !== null && child.wait_ns !== null)
+  const { waiting } = queueAt(queued, edge);
+  const accepted = queued.filter((child) => child.accepted !== null && child.accepted <= edge);
+  const taken = accepted
+    .filter((child) => child.wait_ns !== null)
     .sort((a, b) => (b.wait_ns ?? 0) - (a.wait_ns ?? 0));
-  const longest = taken[0]?.wait_ns;
+  const gone = queued.length - accepted.length - waiting.length;
+  const waits = (child: Socket) => edge - (child.queued ?? edge);
+  const became = [
+    accepted.length > 0 &&
+      `${count(accepted.length)} of them ${were(accepted.length)} accepted later${taken[0] ? `, after ${duration(taken[0].wait_ns ?? 0)} at most` : ""}`,
+    waiting[0] &&
+      `${count(waiting.length)} still ${waiting.length === 1 ? "waits" : "wait"}, for up to ${duration(waits(waiting[0]))} so far`,
+    gone > 0 && `${count(gone)} ended in the queue`,
+  ];
   const answer =
-    `The kernel connects it and lets it wait. ${count(queued.length)} clients were ESTABLISHED in the queue before the server asked for them` +
-    `${longest === undefined || longest === null ? "" : `; the longest waited ${duration(longest)}`}` +
-    `${waiting.length > 0 ? `; ${count(waiting.length)} wait now` : ""}.`;
-  const evidence = [...taken.slice(0, MOST), ...waiting.slice(0, MOST)].slice(0, MOST).map((child) => ({
-    text: `${visible(child.peer ?? "")} was connected${child.wait_ns === null ? " and waits" : ` ${duration(child.wait_ns)} before accept returned`}`,
-    t: child.queued ?? 0,
-  }));
+    `The kernel connects it and lets it wait: ${count(queued.length)} ${queued.length === 1 ? "client" : "clients"} ${were(queued.length)} ESTABLISHED in the queue, not accepted yet. ` +
+    `${became.filter((one) => one).join("; ")}.`;
+  const evidence = [
+    ...taken.slice(0, waiting.length > 0 ? MOST - 1 : MOST).map((child) => ({
+      text: `${visible(child.peer ?? "")} was connected ${duration(child.wait_ns ?? 0)} before accept returned`,
+      t: child.queued ?? 0,
+    })),
+    ...waiting.slice(0, MOST).map((child) => ({
+      text: `${visible(child.peer ?? "")} is connected and has waited ${duration(waits(child))}`,
+      t: child.queued ?? 0,
+    })),
+  ].slice(0, MOST);
   return { question, answer, evidence, known: true };
+}
+
+function were(n: number): string {
+  return n === 1 ? "was" : "were";
 }
 
 /** Calls whose number is the lowest that is free; dup2, dup3 and passing by number are told theirs. */

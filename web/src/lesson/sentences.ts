@@ -51,8 +51,8 @@ const TELL: Readonly<Record<string, (line: Line) => Told>> = {
     ),
   listen: (line) =>
     told(
-      `listen() made descriptor ${line.fd} wait for clients on ${address(line.local)}; ${line.queue_limit ?? line.backlog ?? "?"} may queue.`,
-      "From now on the kernel answers clients by itself and queues those that are connected. The limit is the smaller of the backlog and net.core.somaxconn (listen(2)).",
+      `listen() made descriptor ${line.fd} wait for clients on ${address(line.local)}${line.queue_limit === undefined ? "" : `; ${count(line.queue_limit + 1)} may queue`}.`,
+      "From now on the kernel answers clients by itself and queues those that are connected. The limit is the smaller of the backlog and net.core.somaxconn (listen(2)); the queue holds one more (include/net/sock.h, sk_acceptq_is_full; net/unix/af_unix.c, unix_recvq_full).",
     ),
   queued: (line) =>
     told(
@@ -61,7 +61,7 @@ const TELL: Readonly<Record<string, (line: Line) => Told>> = {
     ),
   accept: (line) =>
     told(
-      `${name(line)}() took the connection of ${address(line.peer)} out of the queue${line.wait_ns === undefined ? "" : `, where it had waited ${duration(line.wait_ns)},`} and gave it descriptor ${given(line)}.`,
+      `${name(line)}() took ${address(line.peer)}${line.wait_ns === undefined ? "" : `, which had waited ${duration(line.wait_ns)},`} out of the queue and gave it descriptor ${given(line)}.`,
       `It is a new socket with the listener's own port; descriptor ${line.fd} goes on listening (accept(2)). ${LOWEST}`,
     ),
   connect: (line) =>
@@ -83,7 +83,7 @@ const TELL: Readonly<Record<string, (line: Line) => Told>> = {
   open: (line) => told(`${name(line)}() opened ${address(line.path)} as descriptor ${given(line)}.`, LOWEST),
   fork: (line) =>
     told(
-      `The process made another one, ${line.child?.split("@")[0] ?? line.ret ?? "?"}${line.fds ? `, which has descriptors ${line.fds.join(", ")} too` : ""}.`,
+      `${name(line)}() made a child process, ${line.child?.split("@")[0] ?? line.ret ?? "?"}${line.fds ? `, which has descriptors ${line.fds.join(", ")} too` : ""}.`,
       "The child has a copy of the table; each copy stands for the same open file, a listener's queue included (fork(2)).",
     ),
   exec: (line) =>
@@ -108,8 +108,10 @@ const TELL: Readonly<Record<string, (line: Line) => Told>> = {
         ),
   state: (line) =>
     told(
-      `The ${line.peer ? `connection with ${address(line.peer)}` : "socket"} went from ${line.from ?? "?"} to ${line.to ?? "?"}${line.error ? `: ${visible(line.error)}` : ""}.`,
-      STATES[line.to ?? ""] ?? "",
+      `The ${line.peer ? `connection with ${address(line.peer)}` : "socket"} ${line.from ? `went from ${line.from} to` : "stays"} ${line.to ?? "?"}${line.error ? `: ${visible(line.error)}` : ""}.`,
+      line.from
+        ? (STATES[line.to ?? ""] ?? "")
+        : "A unix socket keeps its state when the other end goes; who reads or writes finds out.",
     ),
   setsockopt: (line) =>
     told(`setsockopt() set ${line.option ?? "an option"} of descriptor ${line.fd} to ${line.value ?? "?"}.`),
@@ -135,9 +137,11 @@ const TELL: Readonly<Record<string, (line: Line) => Told>> = {
   overflow: (line) =>
     told(
       line.drops === undefined
-        ? `${address(line.peer)} met a full queue on ${address(line.local)} and was turned away.`
+        ? `${address(line.peer)} met a full queue on ${address(line.local)} and was dropped.`
         : `${address(line.local)} dropped ${count(line.drops)} ${line.drops === 1 ? "packet" : "packets"}, with ${line.queue_len ?? "?"} in the queue.`,
-      "A full queue lets nobody in: the kernel drops what clients send, as if it had been lost, and they send it again (listen(2), net/ipv4/tcp_input.c, tcp_conn_request).",
+      line.queue_full_max === 0
+        ? "None of what it dropped so far met a full queue. A listener drops for other reasons, too: a filter, or a signature that is missing, for two (SO_ATTACH_FILTER, socket(7); TCP_MD5SIG, tcp(7))."
+        : "A full queue lets nobody in: the kernel drops what clients send, as if it had been lost, and they send it again (listen(2), net/ipv4/tcp_input.c, tcp_conn_request).",
     ),
   retransmit: (line) =>
     told(

@@ -287,7 +287,7 @@ host_overflows?: number,
  */
 noticed?: When,
 /**
- * Refused connections whose moment and peer the kernel told; of the others both are unknown.
+ * Dropped connections whose moment and peer the kernel told; of the others both are unknown.
  */
 moments: number,
 /**
@@ -525,6 +525,19 @@ tables: Array<Table>,
 basis: Basis, };
 
 /**
+ * A limit that an accept queue had.
+ */
+export type FormerLimit = {
+/**
+ * Until when.
+ */
+until: number,
+/**
+ * The limit: the queue held one more.
+ */
+limit: number, };
+
+/**
  * A place in a program.
  */
 export type Frame = {
@@ -583,9 +596,13 @@ by: string,
  */
 left: number,
 /**
- * How many were made in that time.
+ * How many were made in that time, as far as those that were closed are kept.
  */
 made: number,
+/**
+ * Of that time not all that were closed are kept: more may have been made, and one of them may have been open for longer.
+ */
+made_at_least: boolean,
 /**
  * The time that was judged.
  */
@@ -598,6 +615,11 @@ longest_ns?: number,
  * When the first that is left was made.
  */
 since: When,
+/**
+ * When the last of that kind was made, left or not, if that is longer ago than a seventh of `over_ns`: what is left is there,
+ * but it grows no more. Absent: it does.
+ */
+stopped?: When,
 /**
  * Which threads made them, most first; of the newest 64, as far as their events are kept.
  */
@@ -974,7 +996,8 @@ netns: number,
  */
 socket?: string,
 /**
- * It was concluded from how the connection ended; otherwise the kernel was asked.
+ * It was concluded from how the connection ended, and of a peer on another host that it has closed; otherwise the kernel was
+ * asked.
  */
 inferred: boolean,
 /**
@@ -1240,7 +1263,7 @@ sni_cut?: boolean,
 dur_ns?: number,
 /**
  * The socket's state before, as the kernel names it without `TCP_`; for a family that is only connected or not, as
- * ss(8) names it: `UNCONN`, `ESTAB`, `LISTEN`.
+ * ss(8) names it: `UNCONN`, `ESTAB`, `LISTEN`. Not there where a connection stays in its state and a call found it broken.
  */
 from?: string,
 /**
@@ -1685,7 +1708,8 @@ len_at?: When,
  */
 limit?: number,
 /**
- * How many connections it holds: one more than the limit; handshakes that end at the same moment may overshoot.
+ * How many connections it holds: one more than the limit. It may have more: handshakes that end at the same moment overshoot,
+ * and a limit that listen(2) lowered leaves those that wait.
  */
 holds?: number,
 /**
@@ -1747,8 +1771,8 @@ findings: Array<QueueFinding>, };
  */
 export type QueueFinding = {
 /**
- * `stuck`: connections wait and nobody accepts; `slow`: they wait for long although somebody does; `overflown`:
- * connections were refused.
+ * `stuck`: connections wait and nobody accepts; `slow`: they wait for long although somebody does; `overflowed`:
+ * it was full, and connections were dropped or turned away.
  */
 kind: string,
 /**
@@ -1756,7 +1780,7 @@ kind: string,
  */
 text: string,
 /**
- * Connections that wait for too long, or were refused.
+ * Connections that wait for too long, or that were dropped or turned away.
  */
 count: number,
 /**
@@ -1769,7 +1793,7 @@ oldest_ns?: number,
 error?: string,
 /**
  * The evidence: of `stuck` the newest accept, or the newest that failed; absent where there was none; of `slow` when the oldest was queued; of
- * `overflown` what told of a refusal.
+ * `overflowed` what told of the newest.
  */
 evidence?: When, };
 
@@ -1816,7 +1840,7 @@ period_ns?: number,
 basis: Basis, };
 
 /**
- * A connection that was refused, or a client that got no answer.
+ * A connection that was dropped, or a client that got no answer.
  */
 export type RefusedClient = {
 /**
@@ -2194,6 +2218,10 @@ queue_len: number | null,
  * For a listener: its limit.
  */
 queue_limit: number | null,
+/**
+ * For a listener that listened anew with another backlog: limits that it had before, oldest first; of them the newest 32.
+ */
+former_limits?: Array<FormerLimit>,
 /**
  * For a child: when it entered the queue.
  */
@@ -2626,9 +2654,13 @@ target: string,
  */
 sockets: Array<Held>,
 /**
- * Sockets that had it and are gone, newest first.
+ * Sockets that had it and are gone, newest first; of more than sixteen the newest.
  */
 before: Array<Held>,
+/**
+ * How many of them are left out.
+ */
+before_left_out?: number,
 /**
  * Sockets with this address that no process holds: the kernel brings their connections to an end.
  */

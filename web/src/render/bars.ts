@@ -1,5 +1,5 @@
 import { INSET } from "./marks.ts";
-import { type Palette, ROLES, type Role, textOn } from "./palette.ts";
+import { isSystem, type Palette, ROLES, type Role, textOn } from "./palette.ts";
 import { type Bars, FORMS, type Form } from "./scene.ts";
 
 type PatternKind = "hatch" | "strokes" | "dashes" | "sparse";
@@ -63,7 +63,9 @@ export function drawBar(patterns: Patterns, box: Box, colour: string, form: Form
   const { x, y, width, height } = box;
   to.fillStyle = colour;
   if (form === "level") {
-    to.globalAlpha = 0.45;
+    // It lies on the listener's bar, which may have no other colour.
+    if (isSystem(colour)) to.fillStyle = palette.ground;
+    else to.globalAlpha = 0.45;
     to.fillRect(x, y, width, height);
     to.globalAlpha = 1;
     to.fillStyle = patterns.of("strokes", colour);

@@ -1,13 +1,28 @@
 import { drawBars, Patterns } from "./bars.ts";
-import { drawMark, flag, INSET } from "./marks.ts";
-import { type Palette, textOn } from "./palette.ts";
+import { drawMark, flag, INSET, ring } from "./marks.ts";
+import { isSystem, type Palette, textOn } from "./palette.ts";
 import type { Renderer } from "./renderer.ts";
-import type { Label, Overlay, Scene, Tie } from "./scene.ts";
+import type { Label, Link, Overlay, Scene, Tie } from "./scene.ts";
 
 const FONT = "11px system-ui, sans-serif";
 const SMALL = "10px system-ui, sans-serif";
 /** What ties two rows together, in the curve between them. */
 const DASHES: Readonly<Record<Tie, number[]>> = { accept: [], pair: [7, 4], shared: [2, 3] };
+
+/** How far the curve of a link leaves its moment to the left. */
+function bendOf(y0: number, y1: number): number {
+  return Math.min(28, Math.abs(y1 - y0) / 2 + 6);
+}
+
+/** Whether a link may run through a label, which is as high as a row. */
+function crosses({ x, y0, y1 }: Link, label: Label): boolean {
+  return (
+    label.x < x + 6 &&
+    label.x + label.width > x - bendOf(y0, y1) &&
+    label.y < Math.max(y0, y1) + 6 &&
+    label.y + 24 > Math.min(y0, y1) - 6
+  );
+}
 
 /** Draws on two canvases, one over the other, so that the pointer's movement never redraws the lanes. */
 export class Canvas2dRenderer implements Renderer {
@@ -15,6 +30,8 @@ export class Canvas2dRenderer implements Renderer {
   readonly #overlay: CanvasRenderingContext2D;
   readonly #patterns: Patterns;
   #widths = new Map<string, number>();
+  /** Those that the lanes show. */
+  #labels: readonly Label[] = [];
   #ratio = 1;
 
   constructor(lanes: HTMLCanvasElement, overlay: HTMLCanvasElement) {
@@ -37,19 +54,26 @@ export class Canvas2dRenderer implements Renderer {
 
   lanes(scene: Scene, palette: Palette): void {
     const to = this.#lanes;
+    this.#labels = scene.labels;
     to.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
     to.fillStyle = palette.ground;
     to.fillRect(0, 0, scene.width, scene.height);
     for (const line of scene.lines) {
-      if (line.state !== "plain" || line.kind === "process") {
-        to.fillStyle = line.state === "selected" ? palette.selected : palette.raised;
-        to.fillRect(0, line.y, scene.width, line.height);
-      }
-      to.fillStyle = palette.line;
-      to.fillRect(0, line.y + line.height - 1, scene.width, 1);
+      if (line.kind !== "process" || line.state === "selected") continue;
+      to.fillStyle = palette.raised;
+      to.fillRect(0, line.y, scene.width, line.height);
     }
     to.fillStyle = palette.line;
+    // The system's colours have no faint one, and a line as strong as a file's bar would be taken for it.
+    to.globalAlpha = isSystem(palette.line) ? 0.25 : 1;
+    for (const line of scene.lines) to.fillRect(0, line.y + line.height - 1, scene.width, 1);
     for (const tick of scene.ticks) to.fillRect(Math.round(tick.x), scene.top, 1, scene.height - scene.top);
+    to.globalAlpha = 1;
+    // Between two lines, on the ground that the bars' colours are made for.
+    to.fillStyle = palette.accent;
+    for (const { state, y, height } of scene.lines) {
+      if (state === "selected") for (const at of [y - 1, y + height - 1]) to.fillRect(0, at, scene.width, 1);
+    }
     for (const band of scene.bands) if (band.kind !== "lost") this.#band(scene, band, palette);
     to.save();
     to.beginPath();
@@ -57,7 +81,7 @@ export class Canvas2dRenderer implements Renderer {
     to.clip();
     drawBars(this.#patterns, scene.bars, palette);
     for (const mark of scene.marks) drawMark(to, mark, palette);
-    for (const label of scene.labels) this.#label(label, palette);
+    for (const label of scene.labels) this.#label(to, label, palette, false);
     to.restore();
     this.#ruler(scene, palette);
     for (const band of scene.bands) if (band.kind === "lost") this.#band(scene, band, palette);
@@ -78,21 +102,8 @@ export class Canvas2dRenderer implements Renderer {
       const width = Math.max(4, outline.x1 - outline.x0);
       to.strokeRect(outline.x0 - 1, outline.y + INSET - 2, width + 2, outline.height - 2 * INSET + 4);
     }
-    to.lineWidth = overlay.links.length > 8 ? 1 : 1.5;
-    to.strokeStyle = palette.accent;
-    to.fillStyle = palette.accent;
-    for (const link of overlay.links) {
-      const bend = Math.min(28, Math.abs(link.y1 - link.y0) / 2 + 6);
-      to.beginPath();
-      to.moveTo(link.x, link.y0);
-      to.bezierCurveTo(link.x - bend, link.y0, link.x - bend, link.y1, link.x, link.y1);
-      to.setLineDash(DASHES[link.tie]);
-      to.stroke();
-      to.beginPath();
-      to.arc(link.x, link.y1, 3, 0, 2 * Math.PI);
-      to.fill();
-    }
-    to.setLineDash([]);
+    this.#links(overlay.links, palette);
+    if (overlay.failure) ring(to, overlay.failure.x, overlay.failure.y, palette);
     to.restore();
     this.#range(overlay, palette);
     to.fillStyle = palette.accent;
@@ -130,6 +141,35 @@ export class Canvas2dRenderer implements Renderer {
     }
   }
 
+  #links(links: readonly Link[], palette: Palette): void {
+    const to = this.#overlay;
+    const wide = links.length > 8 ? 1 : 1.5;
+    // A border in the ground's colour sets them off the bars that they cross.
+    for (const [border, colour] of [
+      [1.5, palette.ground],
+      [0, palette.accent],
+    ] as const) {
+      to.strokeStyle = colour;
+      to.fillStyle = colour;
+      to.lineWidth = wide + 2 * border;
+      for (const { tie, x, y0, y1 } of links) {
+        const bend = bendOf(y0, y1);
+        to.beginPath();
+        to.moveTo(x, y0);
+        to.bezierCurveTo(x - bend, y0, x - bend, y1, x, y1);
+        to.setLineDash(border > 0 ? [] : DASHES[tie]);
+        to.stroke();
+        to.beginPath();
+        to.arc(x, y1, 3 + border, 0, 2 * Math.PI);
+        to.fill();
+      }
+    }
+    to.setLineDash([]);
+    for (const label of this.#labels) {
+      if (links.some((link) => crosses(link, label))) this.#label(to, label, palette, true);
+    }
+  }
+
   #range({ range, top, width, height }: Overlay, palette: Palette): void {
     if (!range) return;
     const to = this.#overlay;
@@ -143,20 +183,26 @@ export class Canvas2dRenderer implements Renderer {
     this.#tag(to, range.label, (range.x0 + range.x1) / 2, top + 12, palette.accent, palette.onAccent, width);
   }
 
-  #label(label: Label, palette: Palette): void {
-    const to = this.#lanes;
+  /** @param halo Sets its text off from what crosses it. */
+  #label(to: CanvasRenderingContext2D, label: Label, palette: Palette, halo: boolean): void {
     to.font = label.on ? FONT : SMALL;
     to.textBaseline = "middle";
     to.textAlign = "left";
-    const text = this.#cut(to, label.text, label.width);
+    const text = this.#cut(to, label);
     if (!text) return;
     const y = label.y + 12;
     if (label.on) {
+      if (halo) {
+        to.strokeStyle = palette.roles[label.on];
+        to.lineWidth = 4;
+        to.lineJoin = "round";
+        to.strokeText(text, label.x, y + 1);
+      }
       to.fillStyle = textOn(palette.roles[label.on]);
       to.fillText(text, label.x, y + 1);
       return;
     }
-    // On the thin line of a file the text needs a ground of its own.
+    // On the thin line of a file, or on stripes, the text needs a ground of its own.
     to.fillStyle = palette.ground;
     to.fillRect(label.x - 4, y - 7, this.#width(to, text) + 8, 14);
     to.fillStyle = palette.muted;
@@ -177,10 +223,19 @@ export class Canvas2dRenderer implements Renderer {
       to.fillRect(band.x0 + width - 1, scene.top, 1, height);
       to.font = FONT;
       // In the ruler: over the rows it would hide what failed just then.
-      this.#tag(to, band.label, band.x0 + width / 2, scene.top / 2, palette.bad, palette.onBad, scene.width);
+      this.#tag(
+        to,
+        band.label,
+        (band.x0 + band.x1) / 2,
+        scene.top / 2,
+        palette.bad,
+        palette.onBad,
+        scene.width,
+      );
     } else {
-      to.globalAlpha = 0.5;
-      to.fillStyle = this.#patterns.of("sparse", palette.line);
+      // Time that nothing is known of must not look like time in which nothing happened.
+      to.globalAlpha = 0.85;
+      to.fillStyle = this.#patterns.of("sparse", palette.edge);
       to.fillRect(band.x0, scene.top, width, height);
       to.globalAlpha = 1;
       to.font = FONT;
@@ -205,14 +260,34 @@ export class Canvas2dRenderer implements Renderer {
     to.font = FONT;
     to.textBaseline = "middle";
     to.textAlign = "left";
-    for (const tick of scene.ticks) {
-      to.fillStyle = palette.edge;
-      to.fillRect(Math.round(tick.x), scene.top - 8, 1, 8);
-      to.fillStyle = palette.muted;
-      const x = Math.round(tick.x) + 5;
-      // Half a time is none.
-      if (x + this.#width(to, tick.label) <= scene.width) to.fillText(tick.label, x, scene.top / 2);
-    }
+    to.fillStyle = palette.edge;
+    for (const tick of scene.ticks) to.fillRect(Math.round(tick.x), scene.top - 8, 1, 8);
+    const right = this.#times(scene, false);
+    // All of them on one side, so that none stands nearer to another one's tick.
+    const left = right.length < 2 ? this.#times(scene, true) : [];
+    to.fillStyle = palette.muted;
+    for (const [label, x] of left.length > right.length ? left : right) to.fillText(label, x, scene.top / 2);
+  }
+
+  /** The ticks' labels that have room on one side of them: half a time is none. */
+  #times({ ticks, bands, width }: Scene, left: boolean): [label: string, x: number][] {
+    const to = this.#lanes;
+    const lost = bands.filter(({ kind }) => kind === "lost");
+    return ticks.flatMap(({ x, label }) => {
+      const own = this.#width(to, label);
+      const from = Math.round(x) + (left ? -5 - own : 5);
+      const free = lost.every((band) => {
+        const [tag, wide] = this.#place(to, band.label, (band.x0 + band.x1) / 2, width);
+        return from + own < tag || from > tag + wide;
+      });
+      return free && from >= 0 && from + own <= width ? [[label, from]] : [];
+    });
+  }
+
+  /** Where a tag that stands around a place begins, and how wide it is. */
+  #place(to: CanvasRenderingContext2D, text: string, x: number, limit: number): [x: number, width: number] {
+    const width = this.#width(to, text) + 12;
+    return [Math.max(2, Math.min(limit - width - 2, x - width / 2)), width];
   }
 
   #tag(
@@ -224,8 +299,7 @@ export class Canvas2dRenderer implements Renderer {
     ink: string,
     limit: number,
   ): void {
-    const width = this.#width(to, text) + 12;
-    const left = Math.max(2, Math.min(limit - width - 2, x - width / 2));
+    const [left, width] = this.#place(to, text, x, limit);
     to.fillStyle = ground;
     to.beginPath();
     to.roundRect(left, y - 8, width, 16, 3);
@@ -236,8 +310,9 @@ export class Canvas2dRenderer implements Renderer {
     to.fillText(text, left + 6, y + 0.5);
   }
 
-  #cut(to: CanvasRenderingContext2D, text: string, width: number): string {
+  #cut(to: CanvasRenderingContext2D, { text, least, width }: Label): string {
     if (this.#width(to, text) <= width) return text;
+    if (least !== undefined) return this.#width(to, least) <= width ? least : "";
     const fits = Math.floor((text.length * width) / Math.max(1, this.#width(to, text))) - 1;
     return fits >= 4 ? `${text.slice(0, fits)}…` : "";
   }

@@ -14,18 +14,38 @@ export function flag(to: CanvasRenderingContext2D, x: number, { top, height }: O
   for (let y = top - 14; y < height; y += 4) to.fillRect(x, y, 1, 2);
 }
 
+/** Around a mark that is selected. */
+export function ring(to: CanvasRenderingContext2D, x: number, y: number, palette: Palette): void {
+  for (const [colour, width] of [
+    [palette.ground, 5],
+    [palette.accent, 2.5],
+  ] as const) {
+    to.strokeStyle = colour;
+    to.lineWidth = width;
+    to.beginPath();
+    to.arc(x, y, 9, 0, 2 * Math.PI);
+    to.stroke();
+  }
+}
+
 export function drawMark(to: CanvasRenderingContext2D, mark: Mark, palette: Palette): void {
   const { x, y, height, shape } = mark;
   const top = y + INSET;
   const bottom = y + height - INSET - 1;
+  // In the lowest rows a mark is as high as its row: what reaches into the next one would be that one's.
+  const small = Math.min(1, (height - 1) / 12);
   to.fillStyle = palette.roles[mark.role];
   switch (shape) {
     case "accept":
     case "accepts": {
       const wide = shape === "accepts" ? 6 : 4;
+      const base = Math.min(bottom + 3, y + height - 1);
+      const tall = Math.min(7, height - 2);
       // A frame in the ground's colour lifts the mark off the listener's bar.
-      triangle(to, x, bottom + 4, wide + 1.5, 9, palette.ground);
-      triangle(to, x, bottom + 3, wide, 7, palette.roles[mark.role]);
+      triangle(to, x, base + 1, wide + 1.5, tall + 2, palette.ground);
+      triangle(to, x, base, wide, tall, palette.roles[mark.role]);
+      // Another process's is hollow.
+      if (mark.role === "idle") triangle(to, x, base - 1, wide / 2, tall / 2, palette.ground);
       return;
     }
     case "notch":
@@ -62,27 +82,27 @@ export function drawMark(to: CanvasRenderingContext2D, mark: Mark, palette: Pale
       to.beginPath();
       to.moveTo(x - 6.5, y);
       to.lineTo(x + 6.5, y);
-      to.lineTo(x, y + 10.5);
+      to.lineTo(x, y + 10.5 * small);
       to.fill();
       to.fillStyle = palette.roles.error;
       to.beginPath();
-      to.moveTo(x - 5, y + 1);
-      to.lineTo(x + 5, y + 1);
-      to.lineTo(x, y + 9);
+      to.moveTo(x - 5, y + small);
+      to.lineTo(x + 5, y + small);
+      to.lineTo(x, y + 9 * small);
       to.fill();
       return;
     case "overflow":
       // An arrow that a bar keeps out.
       for (const [frame, colour] of [
-        [1.5, palette.ground],
+        [1.5 * small, palette.ground],
         [0, palette.roles.error],
       ] as const) {
         to.fillStyle = colour;
-        to.fillRect(x - 5 - frame, y + 8 - frame, 10 + 2 * frame, 2.5 + 2 * frame);
+        to.fillRect(x - 5 - frame, y + 8 * small - frame, 10 + 2 * frame, 2.5 * small + 2 * frame);
         to.beginPath();
-        to.moveTo(x - 4 - frame, y + 1 - frame);
-        to.lineTo(x + 4 + frame, y + 1 - frame);
-        to.lineTo(x, y + 7 + frame);
+        to.moveTo(x - 4 - frame, y + small - frame);
+        to.lineTo(x + 4 + frame, y + small - frame);
+        to.lineTo(x, y + 7 * small + frame);
         to.fill();
       }
       return;
@@ -100,17 +120,18 @@ export function drawMark(to: CanvasRenderingContext2D, mark: Mark, palette: Pale
       return;
     case "cross": {
       const middle = (top + bottom) / 2;
+      const half = Math.max(2.5, 4 * small);
       for (const [colour, width] of [
-        [palette.ground, 5],
+        [palette.ground, 2 * half - 3],
         [palette.roles.error, 2.5],
       ] as const) {
         to.strokeStyle = colour;
         to.lineWidth = width;
         to.beginPath();
-        to.moveTo(x - 4, middle - 4);
-        to.lineTo(x + 4, middle + 4);
-        to.moveTo(x + 4, middle - 4);
-        to.lineTo(x - 4, middle + 4);
+        to.moveTo(x - half, middle - half);
+        to.lineTo(x + half, middle + half);
+        to.moveTo(x + half, middle - half);
+        to.lineTo(x - half, middle + half);
         to.stroke();
       }
     }

@@ -67,3 +67,9 @@ test("without any there is none", () => {
   expect(drawn[LIGHT.lost]).toBeUndefined();
   expect(drawn[LIGHT.accent]).toBeUndefined();
 });
+
+test("the selected failure is told apart from others, in the accent's colour", () => {
+  const drawn = filled({ failure: 50 });
+  expect(drawn[LIGHT.accent]).toEqual(["495 10"]);
+  expect(drawn[LIGHT.roles.error]).toEqual(["498 5"]);
+});

@@ -10,6 +10,8 @@ export interface OverviewScene {
   readonly losses: readonly Loss[];
   readonly bookmarks: readonly number[];
   readonly cursor: number | undefined;
+  /** When the failure that is selected happened. */
+  readonly failure?: number | undefined;
   /** The time in sight. */
   readonly window: { readonly from: number; readonly to: number };
 }
@@ -65,6 +67,13 @@ export function drawOverview(to: CanvasRenderingContext2D, scene: OverviewScene,
     to.lineTo(x(mark) + 4, 0);
     to.lineTo(x(mark), 6);
     to.fill();
+  }
+  if (scene.failure !== undefined) {
+    const at = x(scene.failure);
+    to.fillRect(at - 5, 0, 10, MARKS_PX + 3);
+    to.fillStyle = palette.roles.error;
+    to.fillRect(at - 2.5, 0, 5, MARKS_PX);
+    to.fillStyle = palette.accent;
   }
   if (scene.cursor !== undefined) to.fillRect(Math.round(x(scene.cursor)), 0, 1, height);
 

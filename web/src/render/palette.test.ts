@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { contrast, DARK, LIGHT, type Palette, ROLES, textOn } from "./palette.ts";
+import { contrast, DARK, DARK_STRONG, LIGHT, LIGHT_STRONG, type Palette, ROLES, textOn } from "./palette.ts";
 
 type Triple = readonly [number, number, number];
 
@@ -50,14 +50,17 @@ function oklab(hex: string, vision: readonly [Triple, Triple, Triple]): Triple {
   ];
 }
 
-const PALETTES: readonly (readonly [string, Palette, number])[] = [
-  ["light", LIGHT, 0.14],
-  ["dark", DARK, 0.17],
+/** How far apart roles are at least, and the contrasts of bars and of texts. */
+const PALETTES: readonly (readonly [string, Palette, number, bars: number, texts: number])[] = [
+  ["light", LIGHT, 0.14, 3, 4.5],
+  ["dark", DARK, 0.17, 3, 4.5],
+  ["light, high contrast", LIGHT_STRONG, 0.15, 4.5, 7],
+  ["dark, high contrast", DARK_STRONG, 0.17, 4.5, 7],
 ];
 
-describe.each(PALETTES)("%s", (_, palette, apart) => {
+describe.each(PALETTES)("%s", (_, palette, apart, bars, texts) => {
   test.each(ROLES)("%s stands out from the ground", (role) => {
-    expect(contrast(palette.roles[role], palette.ground)).toBeGreaterThanOrEqual(3);
+    expect(contrast(palette.roles[role], palette.ground)).toBeGreaterThanOrEqual(bars);
   });
 
   test.each(Object.keys(VISIONS))("roles can be told apart with %s vision", (name) => {
@@ -78,14 +81,14 @@ describe.each(PALETTES)("%s", (_, palette, apart) => {
     "%s reads on every ground",
     (name) => {
       for (const ground of [palette.ground, palette.raised, palette.hover, palette.selected]) {
-        expect(contrast(palette[name], ground)).toBeGreaterThanOrEqual(4.5);
+        expect(contrast(palette[name], ground)).toBeGreaterThanOrEqual(texts);
       }
     },
   );
 
   test("texts read on what they stand on, borders can be seen", () => {
-    expect(contrast(palette.onAccent, palette.accent)).toBeGreaterThanOrEqual(4.5);
-    expect(contrast(palette.onBad, palette.bad)).toBeGreaterThanOrEqual(4.5);
+    expect(contrast(palette.onAccent, palette.accent)).toBeGreaterThanOrEqual(texts);
+    expect(contrast(palette.onBad, palette.bad)).toBeGreaterThanOrEqual(texts);
     expect(contrast(palette.edge, palette.ground)).toBeGreaterThanOrEqual(3);
     for (const role of ROLES) {
       expect(contrast(textOn(palette.roles[role]), palette.roles[role])).toBeGreaterThanOrEqual(4.5);

@@ -82,6 +82,59 @@ export const DARK: Palette = {
   lost: "#f8551b",
 };
 
+/** For who asks for high contrast: texts at 7:1 on every ground (WCAG 1.4.6), bars at 4.5:1 on theirs. */
+export const LIGHT_STRONG: Palette = {
+  roles: {
+    idle: "#507d8b",
+    listening: "#0e005e",
+    connecting: "#bc530a",
+    connected: "#004d68",
+    half_closed: "#8518cd",
+    error: "#861400",
+  },
+  ground: "#ffffff",
+  raised: "#f0f2f4",
+  hover: "#e4e8ec",
+  selected: "#cfe0ff",
+  line: "#a4abb2",
+  edge: "#000000",
+  text: "#000000",
+  muted: "#2a3038",
+  accent: "#0b3a8c",
+  onAccent: "#ffffff",
+  good: "#00482a",
+  warn: "#5a3500",
+  bad: "#7d0d05",
+  onBad: "#ffffff",
+  lost: "#861400",
+};
+
+export const DARK_STRONG: Palette = {
+  roles: {
+    idle: "#89b9e1",
+    listening: "#7059fb",
+    connecting: "#ffd108",
+    connected: "#bdfffe",
+    half_closed: "#a15e8f",
+    error: "#ff5002",
+  },
+  ground: "#000000",
+  raised: "#0c0e11",
+  hover: "#1c2026",
+  selected: "#12284a",
+  line: "#5c646d",
+  edge: "#ffffff",
+  text: "#ffffff",
+  muted: "#d6dbe0",
+  accent: "#b8d4ff",
+  onAccent: "#000000",
+  good: "#8ff0c0",
+  warn: "#ffd480",
+  bad: "#ffb3a3",
+  onBad: "#000000",
+  lost: "#ff5002",
+};
+
 /** System colours, where the user's system imposes its own. */
 export const FORCED: Palette = {
   roles: {
@@ -124,8 +177,13 @@ export function contrast(a: string, b: string): number {
   return (high + 0.05) / (low + 0.05);
 }
 
+/** Whether a colour is one of the system's, which mostly have one for everything that is drawn. */
+export function isSystem(colour: string): boolean {
+  return !colour.startsWith("#");
+}
+
 /** Black or white, whichever reads better on a colour; system colours keep the system's choice. */
 export function textOn(colour: string): string {
-  if (!colour.startsWith("#")) return "Canvas";
+  if (isSystem(colour)) return "Canvas";
   return contrast(colour, "#000000") > contrast(colour, "#ffffff") ? "#000000" : "#ffffff";
 }

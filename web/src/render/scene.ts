@@ -44,7 +44,7 @@ export const SHAPES = [
   "passed",
   /** A queue that is full. */
   "full",
-  /** Clients that a listener turned away. */
+  /** Connections that a listener dropped. */
   "overflow",
   /** The end of a descriptor that was closed. */
   "cap",
@@ -103,9 +103,10 @@ export interface Mark {
 export interface Label {
   readonly x: number;
   readonly y: number;
-  /** Text that does not fit is cut. */
   readonly width: number;
   readonly text: string;
+  /** What stands for a text that does not fit; without it the text is cut. */
+  readonly least: string | undefined;
   /** The role of the bar that it stands on; none on the ground. */
   readonly on: Role | undefined;
 }
@@ -179,6 +180,8 @@ export interface Overlay {
   readonly range: { readonly x0: number; readonly x1: number; readonly label: string } | undefined;
   readonly bookmarks: readonly number[];
   readonly pointer: number | undefined;
+  /** Where the failure that is selected stands, among others that look like it. */
+  readonly failure: { readonly x: number; readonly y: number } | undefined;
   readonly outline:
     | { readonly x0: number; readonly x1: number; readonly y: number; readonly height: number }
     | undefined;

@@ -1,4 +1,5 @@
 import type { Cell } from "../layout/slotgrid.ts";
+import { drawBar, type Patterns } from "./bars.ts";
 import { type Palette, textOn } from "./palette.ts";
 
 /** Side of a cell, the gap to the next one included (CSS pixels). */
@@ -19,7 +20,8 @@ export interface GridScene {
 }
 
 /** Draws a table's numbers as cells, line by line from 0, with the limit between two of them. */
-export function drawGrid(to: CanvasRenderingContext2D, scene: GridScene, palette: Palette): void {
+export function drawGrid(patterns: Patterns, scene: GridScene, palette: Palette): void {
+  const { to } = patterns;
   const { width, height, columns, scroll, size, cells, limit } = scene;
   to.fillStyle = palette.ground;
   to.fillRect(0, 0, width, height);
@@ -32,7 +34,7 @@ export function drawGrid(to: CanvasRenderingContext2D, scene: GridScene, palette
     const x = (fd % columns) * CELL_PX;
     const y = Math.floor(fd / columns) * CELL_PX - scroll;
     const cell = cells.get(fd);
-    if (cell) drawCell(to, cell, x, y, palette);
+    if (cell) drawCell(patterns, cell, x, y, palette);
     else {
       to.strokeStyle = limit !== null && fd >= limit ? palette.ground : palette.edge;
       to.lineWidth = 1;
@@ -47,7 +49,8 @@ export function drawGrid(to: CanvasRenderingContext2D, scene: GridScene, palette
   if (limit !== null && limit < size) drawLimit(to, scene, limit, palette);
 }
 
-function drawCell(to: CanvasRenderingContext2D, cell: Cell, x: number, y: number, palette: Palette): void {
+function drawCell(patterns: Patterns, cell: Cell, x: number, y: number, palette: Palette): void {
+  const { to } = patterns;
   const side = CELL_PX - GAP_PX;
   const colour = palette.roles[cell.role];
   const ink = textOn(colour);
@@ -57,8 +60,15 @@ function drawCell(to: CanvasRenderingContext2D, cell: Cell, x: number, y: number
   let number = palette.text;
   switch (cell.shape) {
     case "socket":
-      to.fillRect(x + 1, y + 1, side - 1, side - 1);
-      number = ink;
+      drawBar(
+        patterns,
+        { x: x + 1, y: y + 1, width: side - 1, height: side - 1 },
+        colour,
+        cell.form,
+        palette,
+      );
+      if (cell.form === "solid") number = ink;
+      else plate(to, cell.fd, x, y, palette);
       break;
     case "listener":
       to.fillRect(x + 1, y + 1, side - 1, side - 1);
@@ -80,7 +90,8 @@ function drawCell(to: CanvasRenderingContext2D, cell: Cell, x: number, y: number
       break;
   }
   to.fillStyle = number;
-  to.fillText(String(cell.fd % 1000), x + side / 2 + 0.5, y + side / 2 + 1.5, side - 2);
+  // Below the corners' signs, of which the right one would touch its last digit.
+  to.fillText(String(cell.fd % 1000), x + side / 2 + 0.5, y + side / 2 + 2.5, side - 2);
   // Corners: close-on-exec at the right, where it came from at the left.
   if (cell.cloexec) {
     to.fillStyle = number;
@@ -101,6 +112,15 @@ function drawCell(to: CanvasRenderingContext2D, cell: Cell, x: number, y: number
       to.fill();
     }
   }
+}
+
+/** What a number is read on where its cell is not all of one colour. */
+function plate(to: CanvasRenderingContext2D, fd: number, x: number, y: number, palette: Palette): void {
+  const side = CELL_PX - GAP_PX;
+  to.strokeStyle = palette.ground;
+  to.lineWidth = 3;
+  to.lineJoin = "round";
+  to.strokeText(String(fd % 1000), x + side / 2 + 0.5, y + side / 2 + 2.5, side - 2);
 }
 
 /** The limit: a line below the last number that is allowed. */

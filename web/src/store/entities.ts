@@ -31,6 +31,8 @@ export function acceptedAt(child: Socket): number | undefined {
 export class Entities {
   /** Grows with every object that comes, changes or goes. */
   revision = 0;
+  /** The moment up to which the server has told. */
+  now = 0;
   watcher: Watcher | undefined;
   /** By id, in the order in which they were first seen. */
   readonly processes = new Map<string, Process>();
@@ -149,6 +151,11 @@ export class Entities {
       this.#sorted.set(table, sorted);
     }
     return sorted;
+  }
+
+  /** A slot of a table that holds or held something. */
+  slot(table: string, fd: number): Slot | undefined {
+    return this.#tables.get(table)?.get(fd);
   }
 
   /** The slots of all tables, in no order. */

@@ -178,8 +178,8 @@ function detail(line: Line): string {
   if (line.status !== undefined) parts.push(`status ${line.status}`);
   if (line.standing)
     parts.push(line.repaired === undefined ? line.standing : `${line.standing} ${line.repaired}`);
-  if (line.why) parts.push(line.why);
-  if (line.cause) parts.push(line.cause);
+  if (line.why) parts.push(line.why.replaceAll("_", " "));
+  if (line.cause) parts.push(line.cause.replaceAll("_", " "));
   if (line.via && line.via !== "syscall" && line.via !== line.event) parts.push(`via ${line.via}`);
   if (line.inferred) parts.push("inferred");
   if (line.late) parts.push("late");

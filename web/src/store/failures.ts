@@ -7,32 +7,28 @@ const MOST = 20_000;
 /** Errors that are part of how non-blocking and interrupted calls work. */
 const ORDINARY = /^(EAGAIN|EINPROGRESS|EINTR|ERESTART.*)$/;
 
-/** What asks the server for the same lines. */
-export const FAILED = "call:* error:* -error:EAGAIN,EINPROGRESS,EINTR,ERESTART*";
+/** What asks the server for the same lines: calls, and what the kernel tells of a connection by itself. */
+export const WRONG = "error:* -error:EAGAIN,EINPROGRESS,EINTR,ERESTART*";
+export const FAILED = `call:* ${WRONG}`;
+export const BROKEN = "event:state error:* explain:*";
 
 /** Programs look for files along lists of directories: that one of them has it not is no failure of theirs. */
 function isSearch({ event, error }: Line): boolean {
   return event === "open" && error === "ENOENT";
 }
 
-/** A call that failed for a reason worth a look. */
+/** A call that failed for a reason worth a look, or a connection that the kernel tells to have failed, and why. */
 export type Failure = Line & {
   readonly t: number;
   readonly process: string;
-  readonly call: string;
   readonly error: string;
 };
 
 export function isFailure(line: Line): line is Failure {
-  const { t, process, call, error } = line;
-  return (
-    t !== undefined &&
-    process !== undefined &&
-    call !== undefined &&
-    error !== undefined &&
-    !ORDINARY.test(error) &&
-    !isSearch(line)
-  );
+  const { t, process, call, error, event, explain } = line;
+  if (t === undefined || process === undefined || error === undefined) return false;
+  if (call === undefined) return event === "state" && explain !== undefined;
+  return !ORDINARY.test(error) && !isSearch(line);
 }
 
 /** The failed calls of a session, by process and by slot. Lines may come in any order and twice. */
@@ -40,10 +36,13 @@ export class Failures {
   readonly #all: Failure[] = [];
   readonly #processes = new Map<string, Failure[]>();
   readonly #slots = new Map<string, Failure[]>();
+  readonly #sockets = new Map<string, Failure[]>();
   /** Processes' failed calls so far, also those that are not kept any more. */
   readonly counts = new Map<string, number>();
   /** Whether there were more than are kept, or some that could not be read. */
   partial = false;
+  /** Is told which ones came or went. */
+  watcher: ((changed: readonly Failure[]) => void) | undefined;
 
   constructor(readonly limit = MOST) {}
 
@@ -64,12 +63,22 @@ export class Failures {
   clear(): void {
     this.#all.length = 0;
     this.partial = false;
-    for (const index of [this.#processes, this.#slots, this.counts]) index.clear();
+    for (const index of [this.#processes, this.#slots, this.#sockets, this.counts]) index.clear();
   }
 
   add(lines: readonly Line[]): void {
-    for (const line of lines) if (isFailure(line) && place(this.#all, line)) this.#index(line);
-    for (; this.#all.length > this.limit; this.partial = true) this.#drop(this.#all[0] as Failure);
+    const changed: Failure[] = [];
+    for (const line of lines) {
+      if (!isFailure(line) || !place(this.#all, line)) continue;
+      this.#index(line);
+      changed.push(line);
+    }
+    for (; this.#all.length > this.limit; this.partial = true) {
+      const oldest = this.#all[0] as Failure;
+      this.#drop(oldest);
+      changed.push(oldest);
+    }
+    if (changed.length > 0) this.watcher?.(changed);
   }
 
   evictProcess(id: string): void {
@@ -77,12 +86,17 @@ export class Failures {
     this.counts.delete(id);
   }
 
+  evictSocket(id: string): void {
+    for (const failure of [...this.ofSocket(id)]) this.#drop(failure);
+    this.#sockets.delete(id);
+  }
+
   find(seq: number): Failure | undefined {
     const found = this.#all[lowerBound(this.#all, seq, bySeq)];
     return found?.seq === seq ? found : undefined;
   }
 
-  /** In order of `seq`. */
+  /** Its failed calls, in order of `seq`. */
   ofProcess(process: string): readonly Failure[] {
     return this.#processes.get(process) ?? [];
   }
@@ -92,18 +106,31 @@ export class Failures {
     return this.#slots.get(`${process}/${fd}`) ?? [];
   }
 
+  /** Whether the kernel told of any socket by itself. */
+  get tellsOfSockets(): boolean {
+    return this.#sockets.size > 0;
+  }
+
+  /** That the kernel told of a socket by itself, in order of `seq`. */
+  ofSocket(socket: string | null | undefined): readonly Failure[] {
+    return this.#sockets.get(socket ?? "") ?? [];
+  }
+
+  /** Where one stands: a call with its process and its slot, what the kernel told by itself with its socket. */
+  #lists({ process, call, fd, socket }: Failure): Failure[][] {
+    if (call === undefined) return [listed(this.#sockets, socket ?? "")];
+    const calls = listed(this.#processes, process);
+    return fd === undefined ? [calls] : [calls, listed(this.#slots, `${process}/${fd}`)];
+  }
+
   #index(failure: Failure): void {
-    const { process, fd } = failure;
-    place(listed(this.#processes, process), failure);
-    if (fd !== undefined) place(listed(this.#slots, `${process}/${fd}`), failure);
-    this.counts.set(process, (this.counts.get(process) ?? 0) + 1);
+    const { process, call } = failure;
+    for (const list of this.#lists(failure)) place(list, failure);
+    if (call !== undefined) this.counts.set(process, (this.counts.get(process) ?? 0) + 1);
   }
 
   #drop(failure: Failure): void {
-    const { process, fd } = failure;
-    take(this.#all, failure);
-    take(listed(this.#processes, process), failure);
-    if (fd !== undefined) take(listed(this.#slots, `${process}/${fd}`), failure);
+    for (const list of [this.#all, ...this.#lists(failure)]) take(list, failure);
   }
 }
 

@@ -5,7 +5,7 @@ import type { Line } from "../protocol/types.gen.ts";
 const MOST = 5_000;
 
 /** What asks the server for the same lines. */
-export const OVERFLOWN = "event:overflow";
+export const OVERFLOWED = "event:overflow";
 
 /** A moment at which a listener turned clients away, or was found to have done so since the look before. */
 export interface Overflow {

@@ -75,7 +75,7 @@ export class Session {
   /** Numbers that came with the page, until the stream tells newer ones. */
   foretell(info: Info): void {
     this.info = info;
-    this.status = info.status;
+    this.#know(info.status);
     this.clock = new Clock(info.t0_ns);
   }
 
@@ -98,7 +98,7 @@ export class Session {
         this.addLosses(message.events);
         this.failures.add(message.events);
         this.overflows.add(message.events);
-        this.status = message.status;
+        this.#know(message.status);
         this.behind = message.more;
         this.#rev = message.to;
         this.#seq = message.events.at(-1)?.seq ?? this.#seq;
@@ -147,6 +147,11 @@ export class Session {
     }
   }
 
+  #know(status: Status): void {
+    this.status = status;
+    this.entities.now = status.now;
+  }
+
   #evictProcess(id: string): void {
     this.entities.evictProcess(id);
     this.failures.evictProcess(id);
@@ -155,6 +160,7 @@ export class Session {
   #evictSocket(id: string): void {
     this.entities.evictSocket(id);
     this.overflows.evict(id);
+    this.failures.evictSocket(id);
   }
 
   /** Lets go of all else. */

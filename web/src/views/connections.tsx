@@ -29,6 +29,7 @@ export function Connections() {
   useAnswer("connections", ALL);
   const read = newestCounters(found, at);
   const when = app.moments.words();
+  const lost = session.losses.reduce((sum, loss) => (loss.t <= at ? sum + loss.count : sum), 0);
   const columns = useMemo(() => columnsAt(at), [at]);
   return (
     <div class="connections">
@@ -46,6 +47,17 @@ export function Connections() {
           Ended too
         </button>
         {state.filter.value.trim() !== "" && <span class="muted">that fit the filter of rows</span>}
+        {lost > 0 && (
+          <span class="doubt">
+            <button type="button" class="link" onClick={() => app.listEvents("event:lost")}>
+              {count(lost)} events were lost
+            </button>
+            : some connections may be missing, others over.
+          </span>
+        )}
+        {at < (session.status?.kept_since ?? 0) && (
+          <span class="doubt">Before the oldest kept event: may be incomplete.</span>
+        )}
         <span class="muted">
           Bytes as the kernel counts them: a SYN and a FIN are one each
           {read !== undefined && (
@@ -63,6 +75,7 @@ export function Connections() {
           label="Connections"
           className="connectionrows"
           rows={found}
+          pairs={900}
           columns={columns}
           row={(connection) => <Line connection={connection} at={at} />}
         />
@@ -105,13 +118,13 @@ function columnsAt(at: number): Column<Connection>[] {
     { title: "Server", key: ({ client, server }) => addressOf(server, client) },
     { title: "Server's process", key: ({ server }) => pidOf(server) },
     { title: "State", key: ({ client, server }) => stateOf(client, at) + stateOf(server, at) },
+    { title: "Waited", key: (connection) => waited(connection) ?? -1 },
     { title: "Age", key: ({ since }) => -since },
+    { title: "Closed first", key: (connection) => closedFirst(connection, at)?.who ?? "" },
     { title: "To server", key: (connection) => bytesAt(connection, at).up ?? -1 },
     { title: "To client", key: (connection) => bytesAt(connection, at).down ?? -1 },
     { title: "Round trip", key: (connection) => rttOf(connection, at) ?? -1 },
     { title: "Sent again", key: (connection) => resent(connection, at) ?? -1 },
-    { title: "Closed first", key: (connection) => closedFirst(connection, at)?.who ?? "" },
-    { title: "Waited", key: (connection) => waited(connection) ?? -1 },
     { title: "Protocol", key: (connection) => spokenOf(connection, at) },
   ];
 }
@@ -147,19 +160,10 @@ function Line({ connection, at }: { readonly connection: Connection; readonly at
         <States connection={connection} at={at} />
       </span>
       <span role="cell" class="num">
-        {duration((ended ?? at) - since)}
-      </span>
-      <span role="cell" class="num" data-up={up}>
-        {number(up)}
-      </span>
-      <span role="cell" class="num" data-down={down}>
-        {number(down)}
+        {wait === undefined ? "" : duration(wait)}
       </span>
       <span role="cell" class="num">
-        {rtt ? duration(rtt * 1e3) : ""}
-      </span>
-      <span role="cell" class={again ? "num bad" : "num"}>
-        {number(again)}
+        {duration((ended ?? at) - since)}
       </span>
       <span role="cell" data-first={first?.who}>
         {first && (
@@ -173,8 +177,17 @@ function Line({ connection, at }: { readonly connection: Connection; readonly at
           </button>
         )}
       </span>
+      <span role="cell" class="num" data-up={up}>
+        {number(up)}
+      </span>
+      <span role="cell" class="num" data-down={down}>
+        {number(down)}
+      </span>
       <span role="cell" class="num">
-        {wait === undefined ? "" : duration(wait)}
+        {rtt ? duration(rtt * 1e3) : ""}
+      </span>
+      <span role="cell" class={again ? "num bad" : "num"}>
+        {number(again)}
       </span>
       <span role="cell">
         <bdi>{spokenOf(connection, at)}</bdi>
@@ -208,12 +221,18 @@ function Owner({ end }: { readonly end: End | undefined }) {
   return (
     <span role="cell">
       {end?.process && <bdi>{processName(end.process)}</bdi>}
+      {end && end.others > 0 && (
+        <span class="muted" title={`${count(end.others)} more have the listener, too`}>
+          {" "}
+          +{end.others}
+        </span>
+      )}
       {end?.holder && <span class="muted"> fd {end.holder.fd}</span>}
     </span>
   );
 }
 
-/** The state of both ends, once where it is the same. */
+/** The state of both ends, once where it is the same; and what kind of connection it is, where not TCP. */
 function States({
   connection: { client, server },
   at,
@@ -221,6 +240,7 @@ function States({
   readonly connection: Connection;
   readonly at: number;
 }) {
+  const known = (client ?? server)?.socket;
   const steps = [client, server]
     .map((end) => end && stepAt(end.socket, at))
     .filter((step) => step !== undefined);
@@ -232,6 +252,7 @@ function States({
           {phaseWord(step.phase)}
         </span>
       ))}
+      {known && known.protocol !== "tcp" && <span class="muted"> {known.protocol ?? known.family}</span>}
     </>
   );
 }

@@ -4,7 +4,7 @@ import { count, duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
 import { type Difference, differences } from "../layout/difference.ts";
 import { look } from "../layout/life.ts";
-import { originOf } from "../layout/slotgrid.ts";
+import { limitWords, originOf } from "../layout/slotgrid.ts";
 import type { Descriptor, Process } from "../protocol/types.gen.ts";
 import { useApp } from "./context.ts";
 import { lazy } from "./lazy.tsx";
@@ -95,7 +95,10 @@ function Bar({
           aria-label="Part of the limit that is used"
         />
       )}
-      <span class={process.standing === "doubtful" ? "doubt" : "muted"}>{standing(process)}</span>
+      <span class={process.standing === "doubtful" ? "doubt" : "muted"}>
+        {standing(process)}
+        {process.since !== null && `, since ${session.clock.timeOfDay(process.since, 1e9)}`}
+      </span>
       <span class="group">
         <button
           type="button"
@@ -120,7 +123,7 @@ function Bar({
         </button>
       )}
       {cursor === undefined && base === undefined && (
-        <span class="muted">Click the ruler to see another instant.</span>
+        <span class="muted aside">Click the ruler to see another instant.</span>
       )}
     </div>
   );
@@ -163,6 +166,7 @@ function Table({
         label={`Descriptors of ${processName(process)}`}
         className="fds"
         rows={shown}
+        pairs={700}
         columns={COLUMNS.map((title, i) => ({ title, key: keys[i] ?? (() => 0) }))}
         row={(descriptor) => <Line descriptor={descriptor} at={at} />}
         line={
@@ -184,10 +188,9 @@ const NEAR = 0.8;
 
 /** Where the numbers end that the process may use. */
 function LimitLine({ limit, open }: { readonly limit: number; readonly open: number }) {
-  const free = limit - open;
   return (
     <span role="cell" class={open >= limit * NEAR ? "limitline bad" : "limitline"} data-limit={limit}>
-      limit {count(limit)}: {free > 0 ? `${count(free)} are free` : "none is free"}
+      {limitWords(limit, open)}
     </span>
   );
 }
@@ -202,9 +205,22 @@ function stateOf(app: App, descriptor: Descriptor, at: number): string | undefin
   return socket && stepAt(socket, at)?.phase;
 }
 
+/** The name in words, also where there is none. */
 export function nameOf(app: App, descriptor: Descriptor, at: number): string {
-  const socket = app.session.entities.sockets.get(descriptor.socket ?? "");
-  return socket ? place(socket, at) : visible(descriptor.name) || "—";
+  const { kind, name, ino, socket: id } = descriptor;
+  const socket = app.session.entities.sockets.get(id ?? "");
+  if (socket) return place(socket, at);
+  // A pipe has its inode for a name, as in /proc/PID/fd (proc(5)).
+  if (kind === "pipe") return `pipe:[${ino}]`;
+  return visible(name) || (kind === "socket" ? "(address not known)" : "(name not known)");
+}
+
+/** Why a name is not known, where it is not. */
+function unnamed(app: App, { kind, name, socket }: Descriptor): string | undefined {
+  if (name !== "" || kind === "pipe" || app.session.entities.sockets.has(socket ?? "")) return undefined;
+  return kind === "socket"
+    ? "This socket is not followed, or not kept any more."
+    : "The record does not tell the name of this file.";
 }
 
 function Chip({ descriptor, at }: { readonly descriptor: Descriptor; readonly at: number }) {
@@ -228,6 +244,7 @@ function Line({ descriptor, at }: { readonly descriptor: Descriptor; readonly at
   const app = useApp();
   // When it was opened is not known: it was there when tracing began.
   const before = descriptor.opened_by === "snapshot";
+  const why = unnamed(app, descriptor);
   return (
     <>
       <span role="cell" data-table-fd={descriptor.fd}>
@@ -237,7 +254,7 @@ function Line({ descriptor, at }: { readonly descriptor: Descriptor; readonly at
       <span role="cell">
         <Chip descriptor={descriptor} at={at} />
       </span>
-      <span role="cell">
+      <span role="cell" class={why && "muted"} title={why}>
         <bdi>{nameOf(app, descriptor, at)}</bdi>
       </span>
       <span role="cell" title={before ? "Open before tracing began" : undefined}>
@@ -290,37 +307,47 @@ function Differences({
   }
   const text = (one: Descriptor | undefined, t: number) =>
     one ? `${kindOf(app, one)} ${nameOf(app, one, t)}` : "";
+  // Where all were opened, or all were closed, one side has nothing.
+  const sides = [["before", "Before", from] as const, ["after", "After", to] as const].filter(([side]) =>
+    found.some((one) => one[side]),
+  );
   return (
     <>
-      <p class="hint" data-differences={found.length}>
+      <p class="hint" style={{ padding: "0 12px 6px" }} data-differences={found.length}>
         {count(found.length)} {found.length === 1 ? "number differs" : "numbers differ"} between {words}.
       </p>
       <SortedTable
         label={`Differences of ${processName(process)}`}
-        className="differences"
+        className={sides.length > 1 ? "differences both" : "differences"}
         rows={found}
+        pairs={560}
         columns={[
           { title: "fd", key: ({ fd }) => fd },
           { title: "Became", key: ({ kind }) => kind },
-          { title: "Before", key: ({ before }) => text(before, from) },
-          { title: "After", key: ({ after }) => text(after, to) },
+          ...sides.map(([side, title, t]) => ({ title, key: (one: Difference) => text(one[side], t) })),
         ]}
-        row={({ fd, kind, before, after }) => (
-          <>
-            <span role="cell" data-difference={kind}>
-              {(after ?? before) ? <Jump descriptor={(after ?? before) as Descriptor} /> : fd}
-            </span>
-            <span role="cell">
-              <b aria-hidden="true">{SIGNS[kind]}</b> {kind}
-            </span>
-            <span role="cell">
-              {before && <Chip descriptor={before} at={from} />} <bdi>{text(before, from)}</bdi>
-            </span>
-            <span role="cell">
-              {after && <Chip descriptor={after} at={to} />} <bdi>{text(after, to)}</bdi>
-            </span>
-          </>
-        )}
+        row={(one) => {
+          const { fd, kind, before, after } = one;
+          const shown = after ?? before;
+          return (
+            <>
+              <span role="cell" data-difference={kind}>
+                {shown ? <Jump descriptor={shown} /> : fd}
+              </span>
+              <span role="cell">
+                <b aria-hidden="true">{SIGNS[kind]}</b> {kind}
+              </span>
+              {sides.map(([side, title, t]) => {
+                const held = one[side];
+                return (
+                  <span role="cell" key={title} title={text(held, t) || undefined}>
+                    {held && <Chip descriptor={held} at={t} />} <bdi>{text(held, t)}</bdi>
+                  </span>
+                );
+              })}
+            </>
+          );
+        }}
       />
     </>
   );

@@ -31,29 +31,24 @@ interface Titled {
   readonly shown: Signal<boolean>;
   readonly title: string;
   readonly kind?: string;
-  /** What stands beside the way out. */
-  readonly beside?: ComponentChildren;
   readonly children: ComponentChildren;
 }
 
 /** One with its name and a way out at its top. */
-export function TitledDialog({ shown, title, kind = "", beside, children }: Titled) {
+export function TitledDialog({ shown, title, kind = "", children }: Titled) {
   const id = useId();
   return (
     <Dialog shown={shown} class={`help ${kind}`} aria-labelledby={id}>
       <div class="title">
         <h2 id={id}>{title}</h2>
-        <span class="group">
-          {beside}
-          <button
-            type="button"
-            onClick={() => {
-              shown.value = false;
-            }}
-          >
-            Close
-          </button>
-        </span>
+        <button
+          type="button"
+          onClick={() => {
+            shown.value = false;
+          }}
+        >
+          Close
+        </button>
       </div>
       {children}
     </Dialog>

@@ -1,4 +1,4 @@
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { TABS, type Tab } from "../interact/state.ts";
 import { useApp } from "./context.ts";
 import { lazy } from "./lazy.tsx";
@@ -35,11 +35,6 @@ export function Drawer() {
   const height = Math.min(most(), drawer.value ?? first);
   const grip = useRef<{ y: number; height: number } | undefined>(undefined);
   const resize = (to: number) => (drawer.value = Math.min(most(), Math.max(LEAST, Math.round(to))));
-
-  // In a narrow window not all tabs are in sight.
-  useLayoutEffect(() => {
-    document.getElementById(`tab-${tab.value}`)?.scrollIntoView({ inline: "nearest", block: "nearest" });
-  }, [tab.value]);
 
   const walk = (event: KeyboardEvent) => {
     const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;

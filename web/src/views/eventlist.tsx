@@ -48,7 +48,9 @@ export function EventList() {
   const filtered = state.eventFilter.value.trim() !== "";
   // Nothing could be read: neither that nothing fits nor that there is more is known.
   const unread = rows === 0 && feed.problem.value !== undefined;
-  const at = feed.at.value;
+  const asked = state.shownEvent.value;
+  const shown = asked !== undefined && log.find(asked) ? asked : undefined;
+  const at = shown ?? feed.at.value;
   const cursor = state.cursor.value;
   useEffect(() => {
     if (cursor === undefined) {
@@ -82,9 +84,7 @@ export function EventList() {
           onInput={(event) => {
             const text = event.currentTarget.value;
             clearTimeout(typing.current);
-            typing.current = setTimeout(() => {
-              state.eventFilter.value = text;
-            }, TYPING_MS);
+            typing.current = setTimeout(() => app.listEvents(text), TYPING_MS);
           }}
         />
         {!unread && <span class="muted">{told(app, filtered)}</span>}
@@ -136,7 +136,8 @@ export function EventList() {
           className="eventrows"
           count={ordered ? ordered.numbers.length : rows}
           rowHeight={24}
-          columns={COLUMNS.map(({ title }) => title)}
+          columns={COLUMNS}
+          pairs={700}
           order={ordered}
           onSort={sort}
           sticky={!paused && !ordered && at === undefined && !feed.hasNewer}
@@ -148,7 +149,9 @@ export function EventList() {
           onEnd={() => {
             if (!ordered && feed.hasNewer && !feed.loading.peek()) void feed.newer();
           }}
-          row={(index) => <Line row={ordered ? log.find(ordered.numbers[index] ?? -1) : log.row(index)} />}
+          row={(index) => (
+            <Line row={ordered ? log.find(ordered.numbers[index] ?? -1) : log.row(index)} at={at} />
+          )}
         />
       )}
     </div>
@@ -177,7 +180,8 @@ function namesOf(log: EventLog) {
   };
 }
 
-function Line({ row }: { readonly row: EventRow | Gap | undefined }) {
+/** @param at The number of the event that the list was led to. */
+function Line({ row, at }: { readonly row: EventRow | Gap | undefined; readonly at: number | undefined }) {
   const app = useApp();
   if (!row) return null;
   if (!("seq" in row)) {
@@ -195,7 +199,7 @@ function Line({ row }: { readonly row: EventRow | Gap | undefined }) {
   const { clock } = app.session;
   return (
     <>
-      <span role="cell" class="num" data-now={row.seq === feedOf(app).at.value ? "" : undefined}>
+      <span role="cell" class="num" data-now={row.seq === at ? "" : undefined}>
         {socket ? (
           <button type="button" class="link" onClick={() => app.selecting.jump(socket, row.text("process"))}>
             {row.seq}
@@ -211,7 +215,7 @@ function Line({ row }: { readonly row: EventRow | Gap | undefined }) {
         <bdi>{visible(row.text("comm"))}</bdi> <span class="muted">{row.pid || ""}</span>
       </span>
       <span role="cell" class={event === "lost" ? "alarm" : ""} data-event={event}>
-        {row.text("call") || event}
+        {row.text("call") || (event === "lost" ? `${count(row.count)} lost` : event)}
       </span>
       <span role="cell" class="num">
         {row.fd === NONE ? "" : row.fd}

@@ -3,7 +3,19 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { moved } from "../a11y/treegrid.ts";
 import { duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
-import { DENSITIES, type Density, LEGIBLE, MODES, type Mode, type Row } from "../layout/rows.ts";
+import {
+  DENSITIES,
+  type Density,
+  LEGIBLE,
+  listenerKey,
+  MODES,
+  type Mode,
+  processKey,
+  type Row,
+  type Rows,
+  rowAt,
+  TWO_LINES,
+} from "../layout/rows.ts";
 import { useApp } from "./context.ts";
 import { describe, type RowText } from "./rowtext.ts";
 
@@ -76,6 +88,7 @@ export function Grid() {
   };
 
   const bottom = top + app.room;
+  const above = headAbove(laid.value, top);
   return (
     <div class="heads">
       <div class="corner">
@@ -115,6 +128,7 @@ export function Grid() {
         }
         onPointerLeave={() => app.pointAt(undefined)}
       >
+        {above && <Above app={app} row={above} />}
         <div
           role="treegrid"
           aria-label="Processes, descriptors and sockets"
@@ -143,6 +157,32 @@ export function Grid() {
           })}
         </div>
       </div>
+    </div>
+  );
+}
+
+/** The head that the topmost row in sight belongs to, where that is out of sight. */
+function headAbove({ rows, index }: Rows, top: number): Row | undefined {
+  const row = rows[rowAt(rows, top)];
+  if (!row) return undefined;
+  const own = "listener" in row ? index.get(listenerKey(row.listener.id)) : undefined;
+  const head = rows[own ?? index.get(processKey(row.process.id)) ?? -1];
+  return head && head.y + head.height <= top ? head : undefined;
+}
+
+/** Whose the rows at the top are. By keyboard, ArrowLeft leads there. */
+function Above({ app, row }: { readonly app: App; readonly row: Row }) {
+  const { name, number } = describe(app.session.entities, row, app.edge);
+  return (
+    <div class="above" aria-hidden="true">
+      <button
+        type="button"
+        tabIndex={-1}
+        title="Go to the top of these rows"
+        onClick={() => app.scrollTo(row.y)}
+      >
+        <bdi>{name}</bdi> {number} ↑
+      </button>
     </div>
   );
 }
@@ -176,11 +216,12 @@ class Head extends Component<HeadProps> {
   }
 
   render({ app, row, at, text, tabbable, selected, pinned, onFocus }: HeadProps) {
-    const legible = row.height >= LEGIBLE;
+    const high = row.height >= TWO_LINES ? "tall" : row.height >= LEGIBLE ? "" : "illegible";
+    const [first, ...rest] = text.tail;
     return (
       <div
         role="row"
-        class={`head-row ${row.kind} ${text.faint ? "faint" : ""} ${legible ? "" : "illegible"}`}
+        class={`head-row ${row.kind} ${text.faint ? "faint" : ""} ${high}`}
         tabIndex={tabbable ? 0 : -1}
         aria-level={row.level}
         aria-setsize={row.setSize}
@@ -213,6 +254,7 @@ class Head extends Component<HeadProps> {
           {text.lead && <span class="lead">{text.lead}</span>}
           {text.chip && <span class={`chip ${text.tone}`}>{text.chip}</span>}
           <bdi class="name">{text.name}</bdi>
+          {text.number !== undefined && <span class="number"> {text.number}</span>}
           {row.level === 1 && (
             <span
               class={`pin ${pinned ? "pinned" : ""}`}
@@ -226,7 +268,14 @@ class Head extends Component<HeadProps> {
               ⤒
             </span>
           )}
-          {text.tail && <span class={`tail ${text.alarm ?? ""}`}>{text.tail}</span>}
+          {first && (
+            <span class={`tail ${text.alarm ?? ""}`}>
+              {first}
+              {rest.map((part) => (
+                <span key={part}>{part}</span>
+              ))}
+            </span>
+          )}
         </div>
       </div>
     );

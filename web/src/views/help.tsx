@@ -1,6 +1,7 @@
+import "../styles/help.css";
 import { visible } from "../base/escape.ts";
 import { KEYS } from "../interact/keys.ts";
-import { chooseShortcuts } from "../interact/theme.ts";
+import { chooseContrast, chooseShortcuts } from "../interact/theme.ts";
 import { FILTER_KEYS } from "../layout/filter.ts";
 import { useApp } from "./context.ts";
 import { TitledDialog } from "./dialog.tsx";
@@ -24,10 +25,24 @@ export function Help() {
   const app = useApp();
   const info = app.session.info;
   return (
-    <TitledDialog
-      shown={app.state.help}
-      title="Keys and session"
-      beside={
+    <TitledDialog shown={app.state.help} title="Keys and session">
+      <div class="shortcuts">
+        <label>
+          <input
+            type="checkbox"
+            checked={app.state.shortcuts.value}
+            onChange={(event) => chooseShortcuts(app, event.currentTarget.checked)}
+          />{" "}
+          Single keys are commands. Without them, F1 and Ctrl P still find every command.
+        </label>
+        <label>
+          <input
+            type="checkbox"
+            checked={app.state.strong.value}
+            onChange={(event) => chooseContrast(app, event.currentTarget.checked)}
+          />{" "}
+          High contrast, also where the system does not ask for it
+        </label>
         <button
           type="button"
           onClick={() => {
@@ -37,16 +52,7 @@ export function Help() {
         >
           Colours, forms and marks
         </button>
-      }
-    >
-      <label class="shortcuts">
-        <input
-          type="checkbox"
-          checked={app.state.shortcuts.value}
-          onChange={(event) => chooseShortcuts(app, event.currentTarget.checked)}
-        />{" "}
-        Single keys are commands. Without them, F1 and Ctrl P still find every command.
-      </label>
+      </div>
       <div class="columns">
         <table>
           <caption>Keyboard</caption>

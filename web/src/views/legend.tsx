@@ -1,3 +1,4 @@
+import "../styles/help.css";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { palette } from "../interact/theme.ts";
 import { type Entry, legend } from "../layout/legend.ts";

@@ -4,8 +4,8 @@ import { address, phaseWord, processName, stepAt } from "../a11y/sentences.ts";
 import { visible } from "../base/escape.ts";
 import { count } from "../base/time.ts";
 import { look } from "../layout/life.ts";
-import { queueAt } from "../layout/queue.ts";
-import { listenersOf } from "../lesson/lesson.ts";
+import { limitAt, queueAt } from "../layout/queue.ts";
+import { lessonOf, listenersOf } from "../lesson/lesson.ts";
 import { answers, lowestFree, type Subject } from "../lesson/questions.ts";
 import { tell } from "../lesson/sentences.ts";
 import type { Line, Socket } from "../protocol/types.gen.ts";
@@ -16,7 +16,8 @@ import { VirtualTable } from "./virtual.tsx";
 /** One server, event by event: each as a sentence, with the queue and the table as they were then. */
 export function Lesson() {
   const app = useApp();
-  const { lesson, session, state } = app;
+  const { session, state } = app;
+  const lesson = lessonOf(app);
   state.version.value;
   const listeners = listenersOf(session.entities);
   const chosen = session.entities.sockets.get(state.selection.peek()?.socket ?? "");
@@ -122,8 +123,8 @@ export function Lesson() {
           label="What happened, event by event"
           className="story"
           count={story.length}
-          rowHeight={24}
-          columns={["Time", "What happened"]}
+          rowHeight={44}
+          columns={[{ title: "Time" }, { title: "What happened" }]}
           shows={step}
           row={(index) => <StoryRow line={story[index]} index={index} current={index === step} />}
         />
@@ -176,7 +177,7 @@ function StoryRow({
           class={line.error ? "link bad" : "link"}
           aria-current={current ? "step" : undefined}
           data-lesson-event={line.event}
-          onClick={() => app.lesson.go(index)}
+          onClick={() => lessonOf(app).go(index)}
         >
           <bdi>{tell(line).what}</bdi>
         </button>
@@ -223,7 +224,7 @@ function Link({
   const reached = t !== undefined && t <= at;
   return (
     <li class={reached ? "done" : ""}>
-      <button type="button" disabled={t === undefined} onClick={() => t !== undefined && app.lesson.at(t)}>
+      <button type="button" disabled={t === undefined} onClick={() => t !== undefined && lessonOf(app).at(t)}>
         <b>{name}</b> <span>{reached ? done : t === undefined ? "not seen" : "not yet"}</span>
       </button>
     </li>
@@ -248,12 +249,13 @@ function Queue({ listener, at }: { readonly listener: Socket; readonly at: numbe
   const begun = (listener.steps[0]?.t ?? 0) <= at;
   const phase = begun ? stepAt(listener, at)?.phase : undefined;
   const listens = phase === "listening";
+  const limit = limitAt(listener, at);
   return (
     <div class="queuepicture">
       <figure>
         <figcaption>
           Waiting: {count(waiting.length)}
-          {listener.queue_limit === null || !listens ? "" : ` of ${count(listener.queue_limit + 1)} places`}
+          {limit === undefined || !listens ? "" : ` of ${count(limit + 1)} places`}
         </figcaption>
         <ul>
           {waiting.slice(0, SHOWN).map((child) => (
@@ -349,7 +351,7 @@ function Questions({ subject }: { readonly subject: Subject }) {
             <ul>
               {evidence.map(({ text, t }) => (
                 <li key={`${t} ${text}`}>
-                  <button type="button" class="link num" onClick={() => app.lesson.at(t)}>
+                  <button type="button" class="link num" onClick={() => lessonOf(app).at(t)}>
                     {app.session.clock.timeOfDay(t, 1e3)}
                   </button>{" "}
                   <bdi>{text}</bdi>

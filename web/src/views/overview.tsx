@@ -145,6 +145,7 @@ class Strip {
       losses: session.losses,
       bookmarks: state.bookmarks.peek(),
       cursor: state.cursor.peek(),
+      failure: this.app.selecting.failed()?.t,
       window: { from: viewport.start, to: viewport.end },
     };
     drawOverview(this.#context, scene, palette.peek());

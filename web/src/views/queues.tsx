@@ -3,8 +3,7 @@ import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
 import type { RowFilter } from "../layout/filter.ts";
-import { levels, peaks, percentile, type QueueState, queueAt } from "../layout/queue.ts";
-import { TimeScale } from "../layout/timescale.ts";
+import { limitAt, percentile, type QueueState, queueAt } from "../layout/queue.ts";
 import type {
   Descriptor,
   Queue as Known,
@@ -15,6 +14,7 @@ import type {
 import { ALL, isAboutNow, useAnswer } from "./answers/answer.tsx";
 import { between, QueueOf } from "./answers/queue.tsx";
 import { useApp } from "./context.ts";
+import { QueueChart } from "./queuechart.tsx";
 import { SortedTable } from "./sorted.tsx";
 
 /** A listener with what its accept queue held at the instant that is shown. */
@@ -55,23 +55,26 @@ export function Queues() {
     <div class="queues">
       <div class="all">
         {hidden > 0 && <p class="hint">{note}</p>}
-        <Chart queue={shown} at={at} />
+        <QueueChart listener={shown.listener} />
         <SortedTable
           label="Accept queues"
           className="queuerows"
           rows={queues}
+          pairs={1000}
           columns={[
             { title: "Listener", key: ({ listener }) => listener.local ?? "" },
             { title: "Process", key: ({ process }) => process?.pid ?? 0 },
             { title: "Waiting", key: ({ state }) => state.waiting.length },
             { title: "Oldest waits", key: (queue) => oldest(queue, at) ?? -1 },
-            { title: "Limit", key: ({ listener }) => listener.queue_limit ?? -1 },
-            { title: "Median wait", key: (queue) => wait(queue, 0.5) ?? -1 },
-            { title: "99 % within", key: (queue) => wait(queue, 0.99) ?? -1 },
-            { title: "Longest wait", key: (queue) => wait(queue, 1) ?? -1 },
             { title: "Full queue", key: ({ known }) => known?.drops?.queue_full_max ?? -1 },
             { title: "Other drops", key: ({ known }) => known?.drops?.other_max ?? -1 },
+            { title: "Limit", key: ({ listener }) => limitAt(listener, at) ?? -1 },
             { title: "Accepted", key: ({ state }) => state.accepted },
+            ...PARTS.map(([part, words]) => ({
+              title: `${words} within`,
+              says: `Accepted, ${words} within`,
+              key: (queue: Queue) => wait(queue, part) ?? -1,
+            })),
             { title: "Backlog", key: ({ listener }) => listener.backlog ?? -1 },
           ]}
           row={(queue) => <Line queue={queue} at={at} />}
@@ -122,8 +125,15 @@ function oldest({ state }: Queue, at: number): number | undefined {
   return first === undefined || first === null ? undefined : at - first;
 }
 
-/** The wait that a part of all connections did not exceed; where the server does not say, of those that are kept here. */
-function wait({ known, state }: Queue, part: 0.5 | 0.99 | 1): number | undefined {
+/** Parts of the connections that were accepted, beside whose number they stand: who waits still may wait for longer. */
+const PARTS = [
+  [0.5, "half"],
+  [0.99, "99 %"],
+  [1, "all"],
+] as const;
+
+/** The wait that a part of those accepted did not exceed; where the server does not say, of those that are kept here. */
+function wait({ known, state }: Queue, part: (typeof PARTS)[number][0]): number | undefined {
   const { p50_ns, p99_ns, max_ns } = known?.waits ?? {};
   return (part === 0.5 ? p50_ns : part === 0.99 ? p99_ns : max_ns) ?? percentile(state.waits, part);
 }
@@ -133,7 +143,8 @@ function Line({ queue, at }: { readonly queue: Queue; readonly at: number }) {
   const { listener, process, holders, state, known } = queue;
   const others = Math.max(0, holders.length - 1);
   const { drops } = known ?? {};
-  const full = listener.queue_limit !== null && state.waiting.length > listener.queue_limit;
+  const limit = limitAt(listener, at);
+  const full = limit !== undefined && state.waiting.length > limit;
   const long = (ns: number | undefined) => (ns === undefined ? "" : duration(ns));
   return (
     <>
@@ -152,14 +163,6 @@ function Line({ queue, at }: { readonly queue: Queue; readonly at: number }) {
       <span role="cell" class="num">
         {long(oldest(queue, at))}
       </span>
-      <span role="cell" class="num">
-        {listener.queue_limit ?? ""}
-      </span>
-      {([0.5, 0.99, 1] as const).map((part) => (
-        <span role="cell" class="num" key={part}>
-          {long(wait(queue, part))}
-        </span>
-      ))}
       <span role="cell" class={drops?.queue_full_max ? "num bad" : "num"}>
         {drops && between(drops.queue_full_min, drops.queue_full_max)}
       </span>
@@ -167,57 +170,19 @@ function Line({ queue, at }: { readonly queue: Queue; readonly at: number }) {
         {drops && between(drops.other_min, drops.other_max)}
       </span>
       <span role="cell" class="num">
+        {limit}
+      </span>
+      <span role="cell" class="num">
         {count(state.accepted)}
       </span>
+      {PARTS.map(([part]) => (
+        <span role="cell" class="num" key={part}>
+          {long(wait(queue, part))}
+        </span>
+      ))}
       <span role="cell" class="num">
         {listener.backlog ?? ""}
       </span>
     </>
-  );
-}
-
-const WIDTH = 1000;
-const HEIGHT = 64;
-
-/** Length of one queue over the time in sight, with its limit. */
-function Chart({ queue, at }: { readonly queue: Queue; readonly at: number }) {
-  const app = useApp();
-  const { listener } = queue;
-  const { start, end } = app.viewport;
-  const { clock } = app.session;
-  const until = Math.min(end, at);
-  const scale = new TimeScale(start, end, WIDTH);
-  const counted = levels(app.session.entities.children(listener.id), start, Math.max(start, until));
-  const lengths = peaks(counted, scale, until);
-  const limit = listener.queue_limit ?? 0;
-  const longest = counted.lengths.reduce((most, length) => Math.max(most, length), 0);
-  // The limit is drawn where it is near: a limit of 4,096 would flatten a queue of three.
-  const top = Math.max(1, longest, limit <= 4 * Math.max(1, longest) ? limit : 0);
-  const y = (length: number) => (HEIGHT - (length / top) * (HEIGHT - 4)).toFixed(1);
-  let path = `M0,${HEIGHT}`;
-  let before = 0;
-  lengths.forEach((length, px) => {
-    const now = Math.max(0, length);
-    if (now !== before) path += `H${px}V${y(now)}`;
-    before = now;
-  });
-  path += `H${scale.x(until).toFixed(1)}V${HEIGHT}Z`;
-  const name = visible(listener.local ?? listener.id);
-  return (
-    <figure class="queuechart">
-      <figcaption>
-        <bdi>{name}</bdi>: at most {count(longest)} waited from {clock.timeOfDay(start, 1e9)} to{" "}
-        {clock.timeOfDay(end, 1e9)}, the time in sight; limit {limit}, and the queue holds one more than that
-      </figcaption>
-      <svg
-        role="img"
-        aria-label={`Length of the accept queue of ${name}`}
-        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
-        preserveAspectRatio="none"
-      >
-        <path d={path} />
-        {limit <= top && limit > 0 && <line x1="0" x2={WIDTH} y1={y(limit)} y2={y(limit)} />}
-      </svg>
-    </figure>
   );
 }

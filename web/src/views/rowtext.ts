@@ -1,8 +1,12 @@
 import {
+  acceptedBy,
   address,
   children,
   childSentence,
+  fileName,
+  holderAt,
   listenerName,
+  openWord,
   phaseWord,
   processName,
   processSentence,
@@ -12,7 +16,9 @@ import {
 } from "../a11y/sentences.ts";
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
+import { ownerOf } from "../layout/find.ts";
 import { look } from "../layout/life.ts";
+import { roomOf, type Told, toldOf } from "../layout/queue.ts";
 import {
   type InstanceRow,
   isOpen,
@@ -22,7 +28,7 @@ import {
   type Row,
   type SlotRow,
 } from "../layout/rows.ts";
-import type { Descriptor, Socket } from "../protocol/types.gen.ts";
+import type { Descriptor, Process, Socket } from "../protocol/types.gen.ts";
 import { childEnd, type Entities } from "../store/entities.ts";
 
 /** The texts of a row's header. */
@@ -35,7 +41,10 @@ export interface RowText {
   /** Class of the chip: the role of the bar, in CSS terms. */
   readonly tone: string;
   readonly name: string;
-  readonly tail: string;
+  /** What tells a process from others of its name, so that it is never cut. */
+  readonly number?: number;
+  /** Parts of the row's end, what matters most first: those that there is no room for are left out. */
+  readonly tail: readonly string[];
   /** Class of the tail. */
   readonly alarm: "doubt" | undefined;
   readonly faint: boolean;
@@ -60,11 +69,7 @@ function draw(entities: Entities, row: Row, edge: number): Draft {
       return ofDescriptor(entities, row, edge);
     case "listener": {
       const text = ofDescriptor(entities, row, edge);
-      return {
-        ...text,
-        sentence: `${text.sentence}, of ${processName(row.process)}`,
-        tail: `${text.tail}  ·  ${processName(row.process)}`,
-      };
+      return { ...text, sentence: `${text.sentence}, of ${processName(row.process)}` };
     }
     case "lane":
       return ofLane(entities, row, edge);
@@ -73,14 +78,15 @@ function draw(entities: Entities, row: Row, edge: number): Draft {
       const ended = childEnd(entities, socket);
       const gone = ended !== undefined && ended <= edge;
       const phase = gone ? "closed" : (stepAt(socket, edge)?.phase ?? "created");
-      const wait = socket.wait_ns === null ? "" : `${duration(socket.wait_ns)} queued`;
+      const waited = acceptedBy(socket, edge) ? socket.wait_ns : null;
+      const wait = waited === null ? [] : [`${duration(waited)} queued`];
       return {
         sentence: childSentence(entities, socket, edge),
-        lead: fdOf(entities, socket),
+        lead: fdOf(entities, socket, edge),
         chip: phaseWord(phase),
         tone: gone ? "gone" : tone(socket, edge),
         name: address(socket.peer),
-        tail: wait,
+        tail: dotted([...elsewhere(entities, row, edge), ...wait]),
         alarm: undefined,
         faint: gone,
         expanded: undefined,
@@ -103,7 +109,7 @@ function draw(entities: Entities, row: Row, edge: number): Draft {
         chip: "",
         tone: "",
         name: `${count(row.count)} more`,
-        tail: "",
+        tail: [],
         alarm: undefined,
         faint: true,
         expanded: undefined,
@@ -124,11 +130,14 @@ function ofLane(entities: Entities, row: LaneRow, edge: number): Draft {
   const one = child ? childSentence(entities, child, edge) : "";
   return {
     sentence: `lane ${row.nth} of ${visible(row.listener.local ?? row.listener.id)}, ${children(row.children.length)}, ${gone ? "last " : ""}${one}`,
-    lead: child ? fdOf(entities, child) : "",
+    lead: child ? fdOf(entities, child, edge) : "",
     chip: phaseWord(phase),
     tone: child && !gone ? tone(child, edge) : "gone",
     name: child ? address(child.peer) : "",
-    tail: row.children.length > 1 ? `last of ${count(row.children.length)}` : "",
+    tail: dotted([
+      ...(child ? elsewhere(entities, { process: row.process, socket: child }, edge) : []),
+      ...(row.children.length > 1 ? [`last of ${count(row.children.length)}`] : []),
+    ]),
     alarm: undefined,
     faint: gone,
     expanded: undefined,
@@ -146,17 +155,20 @@ function ofLane(entities: Entities, row: LaneRow, edge: number): Draft {
 function ofProcess(row: ProcessRow, edge: number): Draft {
   const { process } = row;
   const ended = process.ended !== null && process.ended <= edge;
-  const limit = process.fd_limit === null ? "" : ` / ${count(process.fd_limit)}`;
-  const fds = `${count(row.open)}${limit} fds`;
-  // What is certain needs no word; what is not is the last to be cut.
+  const open = count(row.open);
+  // Beside its limit the number is understood without its unit.
+  const [fds, ...unit] =
+    process.fd_limit === null ? [`${open} fds`] : [`${open}/${count(process.fd_limit)}`, " fds"];
+  // What is certain needs no word; what is not is the last to be left out.
   const doubt = process.standing === "exact" ? [] : [process.standing];
   return {
     sentence: processSentence(process, row.open, edge),
     lead: "",
     chip: "",
     tone: "",
-    name: `${visible(process.comm)} ${process.pid}`,
-    tail: [...doubt, ended ? "ended" : fds].join("  ·  "),
+    name: visible(process.comm),
+    number: process.pid,
+    tail: ended ? dotted([...doubt, "ended"]) : [...dotted([...doubt, fds]), ...unit],
     alarm: process.standing === "doubtful" ? "doubt" : undefined,
     faint: ended,
     expanded: row.expanded,
@@ -168,6 +180,7 @@ function ofDescriptor(entities: Entities, row: SlotRow | InstanceRow | ListenerR
   const { descriptor, socket } = row;
   const open = isOpen(descriptor, edge);
   const phase = socket ? (open ? (stepAt(socket, edge)?.phase ?? "created") : "closed") : undefined;
+  const told = socket && phase === "listening" ? toldOf(entities, socket, edge) : undefined;
   const data = {
     "data-process": row.process.id,
     "data-fd": String(descriptor.fd),
@@ -178,7 +191,7 @@ function ofDescriptor(entities: Entities, row: SlotRow | InstanceRow | ListenerR
     "data-local": socket?.local ?? undefined,
     "data-peer": socket?.peer ?? undefined,
     "data-state": phase,
-    "data-children": socket && phase === "listening" ? String(socket.children) : undefined,
+    "data-children": told && String(told.children),
   };
   const common = {
     sentence: slotSentence(entities, descriptor, socket, edge),
@@ -190,38 +203,48 @@ function ofDescriptor(entities: Entities, row: SlotRow | InstanceRow | ListenerR
   };
   if (!socket) {
     const kind = descriptor.kind.replaceAll("_", " ");
-    const name = visible(descriptor.name);
     return {
       ...common,
       chip: open ? kind : "closed",
       tone: open ? "other" : "gone",
-      name: name || kind,
-      tail: "",
+      name: fileName(descriptor),
+      tail: [],
     };
   }
-  const listening = phase === "listening";
-  const arrow = socket.listener ? "←" : "→";
-  const where = listening
+  // Who began is known of one that was accepted, or that was seen before it was connected.
+  const made = socket.steps.some(({ phase }) => phase === "created" || phase === "connecting");
+  const arrow = socket.listener ? "←" : made ? "→" : "↔";
+  const where = told
     ? address(socket.local)
     : socket.peer
-      ? `${arrow} ${visible(socket.peer)}`
+      ? `${arrow} ${address(socket.peer)}`
       : socket.local
-        ? visible(socket.local)
+        ? address(socket.local)
         : socketKind(socket);
-  const tail = listening ? queue(socket) : origin(entities, socket, descriptor, where);
+  const of = row.kind === "listener" ? [processName(row.process)] : [];
+  // Whose it is matters most, then who waits; children that are listed below are counted there.
+  const listed = row.kind === "listener" && row.expanded;
+  const tail = told ? [...of, ...waits(told, listed)] : [...of, origin(entities, socket, descriptor, where)];
   return {
     ...common,
-    chip: phaseWord(phase ?? ""),
+    chip: open ? openWord(phase ?? "") : "closed",
     tone: open ? tone(socket, edge) : "gone",
     name: where,
-    tail,
+    tail: dotted(tail),
   };
 }
 
-/** `q 0/511 · 3 children`: where there is little room, who waits matters more. */
-function queue(socket: Socket): string {
-  const waiting = socket.queue_limit === null ? [] : [`q ${socket.queue_len ?? 0}/${socket.queue_limit}`];
-  return [...waiting, children(socket.children)].join("  ·  ");
+/** Each but the first has the dot before it, which is left out with it. */
+function dotted(parts: readonly string[]): string[] {
+  return parts.map((part, i) => (i === 0 ? part : `  ·  ${part}`));
+}
+
+/** `q 0/512`: who waits, and how many it holds; and how many children there were where they are not listed. */
+function waits({ waiting, limit, children: all }: Told, listed: boolean | undefined): string[] {
+  return [
+    ...(limit === undefined ? [] : [`q ${waiting}/${roomOf(limit)}`]),
+    ...(listed ? [] : [children(all)]),
+  ];
 }
 
 /** Where a socket came from, as far as its name in the row does not say that yet. */
@@ -237,7 +260,18 @@ function tone(socket: Socket, edge: number): string {
   return step ? look(step).role.replace("_", "-") : "idle";
 }
 
-function fdOf(entities: Entities, socket: Socket): string {
-  const holder = entities.holders(socket.id)[0];
+/** Who has a child that stands among another process's rows. */
+function elsewhere(
+  entities: Entities,
+  { process, socket }: { process: Process; socket: Socket },
+  edge: number,
+): string[] {
+  const holder = holderAt(entities, socket, edge);
+  const owner = holder && ownerOf(entities, holder.table, process.id);
+  return owner && owner.id !== process.id ? [`in ${processName(owner)}`] : [];
+}
+
+function fdOf(entities: Entities, socket: Socket, edge: number): string {
+  const holder = holderAt(entities, socket, edge);
   return holder ? String(holder.fd) : "·";
 }

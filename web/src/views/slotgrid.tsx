@@ -1,9 +1,11 @@
 import { effect } from "@preact/signals";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { slotSentence } from "../a11y/sentences.ts";
+import { count } from "../base/time.ts";
 import { palette } from "../interact/theme.ts";
-import { type Cell, cellOf, gridSize } from "../layout/slotgrid.ts";
+import { type Cell, cellOf, gridSize, limitWords } from "../layout/slotgrid.ts";
 import type { Descriptor, Process } from "../protocol/types.gen.ts";
+import { Patterns } from "../render/bars.ts";
 import { CELL_PX, drawGrid } from "../render/slotgrid.ts";
 import { useApp } from "./context.ts";
 
@@ -18,6 +20,7 @@ export function SlotGrid({ process, table, at }: Props) {
   const app = useApp();
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
+  const patterns = useRef<Patterns | undefined>(undefined);
   const [size, setSize] = useState({ width: 600, height: 160 });
   const [scroll, setScroll] = useState(0);
   const [told, setTold] = useState("");
@@ -47,6 +50,7 @@ export function SlotGrid({ process, table, at }: Props) {
       element.width = Math.round(size.width * devicePixelRatio);
       element.height = Math.round(size.height * devicePixelRatio);
       context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+      patterns.current ??= new Patterns(context);
       const scene = {
         ...size,
         columns,
@@ -56,7 +60,7 @@ export function SlotGrid({ process, table, at }: Props) {
         limit: process.fd_limit,
         selected,
       };
-      drawGrid(context, scene, colours);
+      drawGrid(patterns.current, scene, colours);
     }),
   );
 
@@ -68,7 +72,7 @@ export function SlotGrid({ process, table, at }: Props) {
     return column < columns ? byNumber.get(line * columns + column) : undefined;
   };
   return (
-    <div class="slotgrid">
+    <div class="slotgrid" role="region" aria-label="Descriptors as cells" tabIndex={0}>
       <div
         class="cells"
         ref={box}
@@ -91,8 +95,14 @@ export function SlotGrid({ process, table, at }: Props) {
         </div>
       </div>
       <p class="legend muted">
+        {process.fd_limit !== null && (
+          <b data-limit={process.fd_limit}>
+            {numbers < process.fd_limit && `The first ${count(numbers)} are drawn; `}
+            {limitWords(process.fd_limit, table.length)}.{" "}
+          </b>
+        )}
         {told ||
-          "Filled: socket, with a line on top: listener. Frame: file. Two lines: pipe. Ring: epoll and the like. Corner at the left: inherited or duplicated, two: passed. Dot at the right: close-on-exec. Red: the limit."}
+          "Filled: socket, with a line on top: listener; half: half-closed, hatched: connecting, low frame: not connected. Frame: file. Two lines: pipe. Ring: epoll and the like. Corner at the left: inherited or duplicated, two: passed. Dot at the right: close-on-exec. Red: the limit."}
       </p>
     </div>
   );

@@ -1,9 +1,8 @@
 import type { ComponentChildren } from "preact";
 import { useMemo, useState } from "preact/hooks";
-import { VirtualTable } from "./virtual.tsx";
+import { type Head, VirtualTable } from "./virtual.tsx";
 
-export interface Column<T> {
-  readonly title: string;
+export interface Column<T> extends Head {
   /** What rows are ordered by. */
   readonly key: (row: T) => number | string;
 }
@@ -13,6 +12,7 @@ interface Props<T> {
   readonly className: string;
   readonly rows: readonly T[];
   readonly columns: readonly Column<T>[];
+  readonly pairs: number;
   readonly row: (row: T) => ComponentChildren;
   /** A line between two rows, while they stand in the order of a column: before the first one beyond `key`. */
   readonly line?:
@@ -26,7 +26,7 @@ interface Order {
 }
 
 /** A virtual table that its headers sort: first up, then down, then as the rows came. */
-export function SortedTable<T>({ label, className, rows, columns, row, line }: Props<T>) {
+export function SortedTable<T>({ label, className, rows, columns, pairs, row, line }: Props<T>) {
   const [order, setOrder] = useState<Order | undefined>(undefined);
   const sorted = useMemo(() => sort(rows, columns, order), [rows, columns, order]);
   const at =
@@ -41,7 +41,8 @@ export function SortedTable<T>({ label, className, rows, columns, row, line }: P
       className={className}
       count={sorted.length + (at < 0 ? 0 : 1)}
       rowHeight={24}
-      columns={columns.map(({ title }) => title)}
+      columns={columns}
+      pairs={pairs}
       order={order}
       onSort={press}
       row={(index) => {

@@ -127,7 +127,7 @@ class Painter {
       app.edge,
       selection?.row,
     ];
-    const now = `${inputs.join(" ")} ${palette.peek().ground}`;
+    const now = `${inputs.join(" ")} ${palette.peek().text}`;
     if (now !== this.#drawn) {
       this.#drawn = now;
       const scene = layScene({
@@ -160,11 +160,17 @@ class Painter {
     const descriptor = app.selecting.descriptor();
     const question = { entities: session.entities, rows, scale, edge: app.edge };
     const laid = selection
-      ? layLinks(question, { socket: app.selecting.socket(), descriptor, process: selection.process })
+      ? layLinks(question, {
+          socket: app.selecting.socket(),
+          descriptor,
+          process: selection.process,
+          row: selection.row,
+        })
       : { links: [], more: 0 };
     const row = selection && rows.rows[rows.index.get(selection.row) ?? -1];
     const cursor = state.cursor.peek();
     const range = state.range.peek();
+    const failure = app.selecting.failed();
     this.#renderer.overlay(
       {
         width: this.#width,
@@ -183,6 +189,7 @@ class Painter {
         },
         bookmarks: state.bookmarks.peek().map((t) => scale.x(t)),
         pointer: this.hover()?.x,
+        failure: row && failure && { x: scale.x(failure.t), y: row.y + row.height / 2 + shift },
         outline:
           row && row.kind !== "process" && row.kind !== "lane" && descriptor
             ? {

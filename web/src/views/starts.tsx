@@ -1,37 +1,44 @@
 import { useMemo } from "preact/hooks";
-import { processName } from "../a11y/sentences.ts";
 import { visible } from "../base/escape.ts";
 import { count } from "../base/time.ts";
+import { roomOf } from "../layout/queue.ts";
 import { startsAt } from "../layout/starts.ts";
+import type { Process } from "../protocol/types.gen.ts";
+import { WRONG } from "../store/failures.ts";
 import { useApp } from "./context.ts";
 
 /** Where to look first: the fullest queue, the fullest table, the most errors; of the instant that the rows' heads tell. */
 export function Starts() {
   const app = useApp();
   app.state.version.value;
-  // Everything is looked at: once a second, and when there is a tenth more of it.
+  // Everything is looked at: once a second, and when there is a tenth more of it. In a record no second passes, and few
+  // failed calls, which are read last, are no tenth of a lot: there each of them counts.
   const second = Math.floor(app.edge / 1e9);
   const much = Math.round(
     10 * Math.log(1 + app.session.entities.descriptors.size + app.session.failures.length),
   );
+  const failed = app.live ? 0 : app.session.failures.length;
   const { queue, limit, errors } = useMemo(
     () => startsAt(app.session.entities, app.session.failures.counts, app.edge),
-    [app, second, much],
+    [app, second, much, failed, app.session.behind],
   );
+  const doubtful = limit?.process.standing === "doubtful";
+  const lost = (app.session.status?.lost ?? 0) > 0;
   return (
     <nav class="starts" aria-label="Start here">
       {queue && (
         <button
           type="button"
           data-start="queue"
-          title="The fullest accept queue"
+          title={`${queue.past ? "The fullest that an accept queue was" : "The fullest accept queue"}, and how many it holds${doubt(lost)}`}
           onClick={() => app.selecting.jump(queue.listener.id)}
         >
           <span>
+            {queue.past && "most: "}
             <b>
-              {count(queue.waiting)}/{queue.listener.queue_limit ?? "?"}
-            </b>{" "}
-            queued on{" "}
+              {count(queue.waiting)}/{queue.limit === undefined ? "?" : count(roomOf(queue.limit))}
+            </b>
+            {mark(lost)} queued on{" "}
           </span>
           <bdi>{visible(queue.listener.local ?? queue.listener.id)}</bdi>
         </button>
@@ -40,34 +47,48 @@ export function Starts() {
         <button
           type="button"
           data-start="limit"
-          title="The table that is nearest to its limit"
+          title={`The table that is nearest to its limit${doubt(doubtful)}`}
           onClick={() => app.selecting.wholeProcess(limit.process)}
         >
           <span>
             <b>
               {count(limit.open)}/{count(limit.most)}
-            </b>{" "}
-            fds of{" "}
+            </b>
+            {mark(doubtful)} fds of{" "}
           </span>
-          <bdi>{processName(limit.process)}</bdi>
+          <Named process={limit.process} />
         </button>
       )}
       {errors && (
         <button
           type="button"
           data-start="errors"
-          title="The most failed calls"
+          title={`The most failed calls${doubt(lost)}`}
           onClick={() => {
             app.selecting.wholeProcess(errors.process);
-            app.listEvents(`pid:${errors.process.pid} error:*`);
+            app.listEvents(`pid:${errors.process.pid} ${WRONG}`);
           }}
         >
           <span>
-            <b>{count(errors.count)}</b> failed in{" "}
+            <b>{count(errors.count)}</b>
+            {mark(lost)} failed in{" "}
           </span>
-          <bdi>{processName(errors.process)}</bdi>
+          <Named process={errors.process} />
         </button>
       )}
     </nav>
+  );
+}
+
+/** What is not certain is said so, in sight and in words. */
+const mark = (doubted: boolean) => doubted && <b class="doubt">?</b>;
+const doubt = (doubted: boolean) => (doubted ? ". Records were lost: it may be wrong" : "");
+
+/** `nginx 812`: where there is little room the name is cut, since its number tells which one it is. */
+function Named({ process: { comm, pid } }: { readonly process: Process }) {
+  return (
+    <span class="named">
+      <bdi>{visible(comm)}</bdi> {pid}
+    </span>
   );
 }

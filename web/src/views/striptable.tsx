@@ -1,3 +1,4 @@
+import "../styles/help.css";
 import { useMemo } from "preact/hooks";
 import { count } from "../base/time.ts";
 import { summarizing } from "../layout/overview.ts";
@@ -35,6 +36,9 @@ function Parts() {
     while (!step.done) step = counting.next();
     return step.value;
   }, [app]);
+  const { changes, errors, open } = summary;
+  const told = [changes, errors, open].some((all) => all.some((n) => n > 0)) || session.losses.length > 0;
+  if (!told) return <p class="hint">Nothing has happened in this time.</p>;
   const long = (summary.to - summary.from) / PARTS;
   // Parts of a few seconds do not begin at whole ones.
   const step = long < 10e9 ? Math.min(long, 1e6) : long;

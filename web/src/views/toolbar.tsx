@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { count } from "../base/time.ts";
 import { chooseTheme } from "../interact/theme.ts";
-import { OVERFLOWN } from "../store/overflows.ts";
+import { OVERFLOWED } from "../store/overflows.ts";
 import { useApp } from "./context.ts";
 
 const NEXT_THEME = { system: "light", light: "dark", dark: "system" } as const;
@@ -85,7 +85,7 @@ function Counters() {
       </span>
       {app.live && (
         <span data-counter="rate" title="Events of the last seconds">
-          <b>{count(app.rate)}</b>/s
+          <b>{app.state.link.value === "open" ? count(app.rate) : "–"}</b>/s
         </span>
       )}
       <span
@@ -101,13 +101,13 @@ function Counters() {
           class="link"
           data-counter="marked"
           title="Of failed calls and overflows the newest are marked in the lanes; the list of events has all of them."
-          onClick={() => app.listEvents(app.session.failures.partial ? "error:*" : OVERFLOWN)}
+          onClick={() => app.listEvents(app.session.failures.partial ? "error:*" : OVERFLOWED)}
         >
           errors marked since {app.session.clock.timeOfDay(marked, 1e9)}
         </button>
       )}
       <span data-counter="doubtful" class={status.doubtful > 0 ? "doubt" : ""}>
-        <b>{count(status.doubtful)}</b> doubtful
+        <b>{count(status.doubtful)}</b> doubtful {status.doubtful === 1 ? "table" : "tables"}
       </span>
       {status.cut_off !== undefined && (
         <span
@@ -247,7 +247,7 @@ function ViewButtons() {
         <>
           <button
             type="button"
-            aria-pressed={following}
+            aria-pressed={following && app.state.link.value === "open"}
             title="Follow the newest moment (L)"
             onClick={() => app.follow()}
           >

@@ -1,13 +1,22 @@
+import "../styles/tables.css";
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+
+/** The head of a column. */
+export interface Head {
+  readonly title: string;
+  /** The same in full, where the title alone, without its neighbours, says too little. */
+  readonly says?: string;
+}
 
 interface Props {
   readonly label: string;
   readonly className: string;
   readonly count: number;
   readonly rowHeight: number;
-  /** Column titles. */
-  readonly columns: readonly string[];
+  readonly columns: readonly Head[];
+  /** In a box narrower than this each two cells stand one above the other, so that fewer columns are out of sight. */
+  readonly pairs?: number;
   readonly row: (index: number) => ComponentChildren;
   /** The column that rows are sorted by, where headers sort. */
   readonly order?: { readonly column: number; readonly down: boolean } | undefined;
@@ -28,21 +37,30 @@ interface Props {
 }
 
 const OVERSCAN = 8;
+/** Height of a row of pairs. */
+const PAIRED = 44;
 
 /** A table of rows of one height, of which only those in sight are in the document. */
 export function VirtualTable(props: Props) {
-  const { label, className, count, rowHeight, columns, row, order, onSort, sticky } = props;
+  const { label, className, count, columns, row, order, onSort, sticky, pairs = 0 } = props;
   const { shows, showsId = shows, onTop, onEnd, names } = props;
   const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
   const held = useRef<{ name: number; index: number } | undefined>(undefined);
   const [top, setTop] = useState(0);
   const [height, setHeight] = useState(200);
+  const [width, setWidth] = useState(Number.POSITIVE_INFINITY);
+  const [beyond, setBeyond] = useState(0);
+  const paired = width < pairs;
+  const rowHeight = paired ? PAIRED : props.rowHeight;
 
   useLayoutEffect(() => {
     const element = box.current;
     if (!element) return undefined;
-    const observer = new ResizeObserver(() => setHeight(element.clientHeight));
+    const observer = new ResizeObserver(() => {
+      setHeight(element.clientHeight);
+      setWidth(element.clientWidth);
+    });
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
@@ -72,9 +90,20 @@ export function VirtualTable(props: Props) {
     else if (at > element.scrollTop + room) element.scrollTop = at - room;
   }, [showsId, rowHeight]);
 
+  /** Columns that are out of sight at the right, or cut there. */
+  const measure = () => {
+    const element = box.current;
+    if (!element) return;
+    const edge = element.getBoundingClientRect().left + element.clientLeft + element.clientWidth + 1;
+    const heads = [...element.querySelectorAll("[role=columnheader]")];
+    setBeyond(heads.filter((head) => head.getBoundingClientRect().right > edge).length);
+  };
+  useLayoutEffect(measure, [width, paired, columns.length]);
+
   const scrolled = () => {
     const element = box.current;
     if (!element) return;
+    measure();
     atEnd.current = element.scrollTop + element.clientHeight >= element.scrollHeight - rowHeight;
     setTop(element.scrollTop);
     const index = Math.floor(element.scrollTop / rowHeight);
@@ -86,47 +115,67 @@ export function VirtualTable(props: Props) {
   const first = Math.max(0, Math.floor(top / rowHeight) - OVERSCAN);
   const last = Math.min(count, Math.ceil((top + height) / rowHeight) + OVERSCAN);
   return (
-    <div
-      class={`virtual ${className}`}
-      ref={box}
-      onScroll={scrolled}
-      tabIndex={0}
-      role="region"
-      aria-label={label}
-    >
-      <div role="table" aria-label={label} aria-rowcount={count + 1}>
-        <div role="row" class="tr head" aria-rowindex={1}>
-          {columns.map((column, i) => (
-            <span
-              role="columnheader"
-              key={column}
-              aria-sort={order?.column === i ? (order.down ? "descending" : "ascending") : undefined}
-            >
-              {onSort ? (
-                <button type="button" class="sort" title={`Sort by: ${column}`} onClick={() => onSort(i)}>
-                  {column}
-                  {order?.column === i && <span aria-hidden="true">{order.down ? " ▾" : " ▴"}</span>}
-                </button>
-              ) : (
-                column
-              )}
-            </span>
-          ))}
-        </div>
-        <div class="spacer" role="rowgroup" style={{ height: `${count * rowHeight}px` }}>
-          {Array.from({ length: Math.max(0, last - first) }, (_, i) => (
-            <div
-              role="row"
-              class="tr"
-              key={first + i}
-              aria-rowindex={first + i + 2}
-              style={{ top: `${(first + i) * rowHeight}px`, height: `${rowHeight}px` }}
-            >
-              {row(first + i)}
-            </div>
-          ))}
+    <div class="virtualbox">
+      <div
+        class={`virtual ${className}${paired ? " paired" : ""}`}
+        ref={box}
+        onScroll={scrolled}
+        tabIndex={0}
+        role="region"
+        aria-label={label}
+      >
+        <div role="table" aria-label={label} aria-rowcount={count + 1}>
+          <div role="row" class="tr head" aria-rowindex={1}>
+            {columns.map(({ title, says }, i) => (
+              <span
+                role="columnheader"
+                key={title}
+                aria-label={says}
+                aria-sort={order?.column === i ? (order.down ? "descending" : "ascending") : undefined}
+              >
+                {onSort ? (
+                  <button
+                    type="button"
+                    class="sort"
+                    title={`Sort by: ${says ?? title}`}
+                    onClick={() => onSort(i)}
+                  >
+                    {title}
+                    {order?.column === i && <span aria-hidden="true">{order.down ? " ▾" : " ▴"}</span>}
+                  </button>
+                ) : (
+                  title
+                )}
+              </span>
+            ))}
+          </div>
+          <div class="spacer" role="rowgroup" style={{ height: `${count * rowHeight}px` }}>
+            {Array.from({ length: Math.max(0, last - first) }, (_, i) => (
+              <div
+                role="row"
+                class="tr"
+                key={first + i}
+                aria-rowindex={first + i + 2}
+                style={{ top: `${(first + i) * rowHeight}px`, height: `${rowHeight}px` }}
+              >
+                {row(first + i)}
+              </div>
+            ))}
+          </div>
         </div>
       </div>
+      {beyond > 0 && (
+        <div class="beyond" aria-hidden="true">
+          <button
+            type="button"
+            tabIndex={-1}
+            title="Scroll to the columns at the right"
+            onClick={() => box.current?.scrollBy({ left: box.current.clientWidth / 2 })}
+          >
+            {beyond} more →
+          </button>
+        </div>
+      )}
     </div>
   );
 }

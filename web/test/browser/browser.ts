@@ -90,9 +90,6 @@ export async function open(
   };
 }
 
-/** How long something that is told may take. */
-export const PATIENCE = { timeout: 10_000, interval: 30 };
-
 /** Runs a test on a page of its own; at its end nothing may have been thrown, and no request may have left. */
 export async function on(
   browser: Browser,

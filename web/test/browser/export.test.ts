@@ -5,7 +5,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { HOSTILE, nginx } from "../fake/nginx.ts";
 import { T0_NS } from "../fake/session.ts";
-import { Browser, type Opened, open, PATIENCE, RESULTS } from "./browser.ts";
+import { Browser, type Opened, open, RESULTS } from "./browser.ts";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -68,9 +68,9 @@ test("one HTML file shows the same without a server", async () => {
 
     const { page, requests, errors } = await reopened(path);
     await begun(page);
-    expect(await page.locator(".connection").textContent()).toBe("recording");
-    await expect.poll(() => rows(page), PATIENCE).toEqual(before);
-    expect(await page.locator("[role=tab][aria-selected=true]").textContent()).toBe("Queues");
+    await expect.poll(() => page.locator(".connection").textContent()).toBe("recording");
+    await expect.poll(() => rows(page)).toEqual(before);
+    await expect.poll(() => page.locator("[role=tab][aria-selected=true]").textContent()).toBe("Queues");
     const looked = () =>
       page.evaluate(() => {
         const { sockreel } = globalThis as unknown as {
@@ -78,11 +78,11 @@ test("one HTML file shows the same without a server", async () => {
         };
         return [sockreel.state.bookmarks.value, sockreel.state.cursor.value];
       });
-    await expect.poll(looked, PATIENCE).toEqual([[20e9], 20e9]);
-    expect(await page.locator("[data-counter=lost]").textContent()).toBe("17 lost");
+    await expect.poll(looked).toEqual([[20e9], 20e9]);
+    await expect.poll(() => page.locator("[data-counter=lost]").textContent()).toBe("17 lost");
     await page.keyboard.press("5");
     await page.getByRole("searchbox", { name: "Filter events" }).fill("event:bind error:*");
-    await expect.poll(() => page.locator(".eventrows .spacer [role=row]").count(), PATIENCE).toBe(1);
+    await expect.poll(() => page.locator(".eventrows .spacer [role=row]").count()).toBe(1);
     await page.getByRole("searchbox", { name: "Filter events" }).fill("nofield:1");
     await page.getByRole("alert").getByText("no field is called").waitFor();
     await page.screenshot({ path: join(RESULTS, "exported.png") });
@@ -95,7 +95,7 @@ test("one HTML file shows the same without a server", async () => {
     await (await coming).saveAs(again);
     const second = await reopened(again);
     await begun(second.page);
-    expect(await rows(second.page)).toEqual(before);
+    await expect.poll(() => rows(second.page)).toEqual(before);
     expect([...errors, ...second.errors]).toEqual([]);
     expect([...requests, ...second.requests].filter((url) => !/^(file|blob|data):/.test(url))).toEqual([]);
     await second.page.close();
@@ -135,7 +135,9 @@ test("a range is exported with what was there in it, and nothing else", async ()
 
     const exported = await reopened(path);
     await begun(exported.page);
-    expect(await exported.page.locator("[data-counter=events]").textContent()).toBe(`${told.length} events`);
+    await expect
+      .poll(() => exported.page.locator("[data-counter=events]").textContent())
+      .toBe(`${told.length} events`);
     const names = await rows(exported.page);
     // curl came later than the range.
     expect(names.some((name) => name.includes("nginx 812"))).toBe(true);

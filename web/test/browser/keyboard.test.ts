@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { busy } from "../fake/busy.ts";
 import { nginx } from "../fake/nginx.ts";
 import type { FakeSession } from "../fake/session.ts";
-import { Browser, type Opened, open, PATIENCE } from "./browser.ts";
+import { Browser, type Opened, open } from "./browser.ts";
 
 /** The main tasks without a pointer: nothing here clicks, hovers or focuses an element by script. */
 
@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => browser.close());
 
 /** More than there are stops on the page. */
-const STOPS = 60;
+const STOPS = 120;
 
 /** Name and looks of what has the focus. */
 const focused = (page: Page) =>
@@ -84,15 +84,15 @@ test("another kind of rows, by the list and by its key", async () => {
     const before = await rows();
     await tabTo(page, /^Rows$/);
     await page.keyboard.press("ArrowDown");
-    await expect.poll(() => announced(page), PATIENCE).toBe("Rows are instances now.");
-    await expect.poll(rows, PATIENCE).not.toBe(before);
+    await expect.poll(() => announced(page)).toBe("Rows are instances now.");
+    await expect.poll(rows).not.toBe(before);
     // A list takes the keys for itself until one leaves it.
     await page.keyboard.press("Escape");
     await page.keyboard.press("i");
-    await expect.poll(() => announced(page), PATIENCE).toBe("Rows are listeners now.");
-    expect(await page.locator("#row-filter-note").textContent()).toBe("1 listener");
+    await expect.poll(() => announced(page)).toBe("Rows are listeners now.");
+    await expect.poll(() => page.locator("#row-filter-note").textContent()).toBe("1 listener");
     await tabTo(page, /^tcp listener|listening on|127\.0\.0\.1:80/);
-    expect(await page.evaluate(() => document.activeElement?.getAttribute("role"))).toBe("row");
+    await expect.poll(() => page.evaluate(() => document.activeElement?.getAttribute("role"))).toBe("row");
   });
 });
 
@@ -104,9 +104,9 @@ test("two instants of a table are compared", async () => {
     await page.keyboard.press("Enter");
     await page.keyboard.press("2");
     await page.keyboard.press("Space");
-    await expect.poll(() => announced(page), PATIENCE).toBe("Paused. Tracing goes on.");
+    await expect.poll(() => announced(page)).toBe("Paused. Tracing goes on.");
     await page.keyboard.press("t");
-    await expect.poll(async () => (await focused(page))?.name, PATIENCE).toMatch(/time/i);
+    await expect.poll(async () => (await focused(page))?.name).toMatch(/time/i);
     await page.keyboard.type("12:00:03");
     await page.keyboard.press("Enter");
     await tabTo(page, /^Compare/);
@@ -114,36 +114,33 @@ test("two instants of a table are compared", async () => {
     await tabTo(page, /^Back to now/);
     await page.keyboard.press("Enter");
     await expect
-      .poll(
-        async () => Number(await page.locator("[data-differences]").getAttribute("data-differences")),
-        PATIENCE,
-      )
+      .poll(async () => Number(await page.locator("[data-differences]").getAttribute("data-differences")))
       .toBeGreaterThan(0);
   });
 });
 
 test("a range is measured and saved as a file", async () => {
   await on(nginx().session, async ({ page }) => {
-    expect(await noted(page)).toBe("");
+    await expect.poll(() => noted(page)).toBe("");
     await tabTo(page, /process nginx 811/);
     await downTo(page, /listening on 127\.0\.0\.1:80/);
     await page.keyboard.press("Enter");
     await page.keyboard.press("r");
-    await expect.poll(() => page.locator('[aria-label="Measured range"]').count(), PATIENCE).toBe(1);
+    await expect.poll(() => page.locator('[aria-label="Measured range"]').count()).toBe(1);
     const saved = page.waitForEvent("download");
     await page.keyboard.press("x");
     expect((await saved).suggestedFilename()).toMatch(/\.html$/);
-    await expect.poll(() => noted(page), PATIENCE).toContain("The file is in your downloads.");
+    await expect.poll(() => noted(page)).toContain("The file is in your downloads.");
     await tabTo(page, /^Put away$/);
     await page.keyboard.press("Enter");
-    await expect.poll(() => noted(page), PATIENCE).toBe("");
+    await expect.poll(() => noted(page)).toBe("");
   });
 });
 
 test("a lesson, event by event", async () => {
   await on(nginx().session, async ({ page }) => {
     await page.keyboard.press("e");
-    await expect.poll(() => announced(page), PATIENCE).toBe("Lesson.");
+    await expect.poll(() => announced(page)).toBe("Lesson.");
     const sentence = () => page.locator(".sentence").first().textContent();
     await page.locator(".sentence strong").waitFor();
     await page.keyboard.press("Home");
@@ -152,14 +149,14 @@ test("a lesson, event by event", async () => {
       const before = await sentence();
       told.add(before);
       await page.keyboard.press(i === 0 ? "ArrowLeft" : "ArrowRight");
-      if (i > 0) await expect.poll(sentence, PATIENCE).not.toBe(before);
+      if (i > 0) await expect.poll(sentence).not.toBe(before);
     }
     expect(told.size).toBeGreaterThan(4);
     await tabTo(page, /accept/i);
     await page.keyboard.press("Enter");
-    await expect.poll(sentence, PATIENCE).toMatch(/accept/i);
+    await expect.poll(sentence).toMatch(/accept/i);
     await page.keyboard.press("e");
-    await expect.poll(() => announced(page), PATIENCE).toBe("Timeline.");
+    await expect.poll(() => announced(page)).toBe("Timeline.");
   });
 });
 
@@ -184,27 +181,27 @@ test("single keys can be switched off; other keys, and finding a command, go on"
     await page.locator('[role=row][data-state="listening"]').first().waitFor();
     const tab = () => page.locator("[role=tab][aria-selected=true]").textContent();
     await page.keyboard.press("5");
-    await expect.poll(tab, PATIENCE).toBe("Events");
+    await expect.poll(tab).toBe("Events");
     await page.keyboard.press("?");
     await page.getByLabel(/Single keys are commands/).press("Space");
     await page.keyboard.press("Escape");
     await page.locator("dialog.help[open]").waitFor({ state: "detached" });
     for (const key of ["3", "w", "e", "/", "?", "Space"]) await page.keyboard.press(key);
-    expect(await tab()).toBe("Events");
-    expect(await page.locator("dialog[open]").count()).toBe(0);
+    await expect.poll(() => tab()).toBe("Events");
+    await expect.poll(() => page.locator("dialog[open]").count()).toBe(0);
     await page.reload();
     await page.locator('[role=row][data-state="listening"]').first().waitFor();
     const before = await tab();
     await page.keyboard.press("5");
-    expect(await tab()).toBe(before);
+    await expect.poll(() => tab()).toBe(before);
     await page.keyboard.press("F1");
     await page.keyboard.type("single keys");
     await page.keyboard.press("Enter");
     await expect
-      .poll(() => page.locator("[role=status].unseen").textContent(), PATIENCE)
+      .poll(() => page.locator("[role=status].unseen").textContent())
       .toBe("Single keys are commands.");
     await page.keyboard.press("5");
-    await expect.poll(tab, PATIENCE).toBe("Events");
+    await expect.poll(tab).toBe("Events");
     expect(opened.errors).toEqual([]);
   } finally {
     await opened.close();
@@ -218,7 +215,7 @@ test("the strip of all kept time, as a table", async () => {
     await tabTo(page, /^All kept time as a table$/);
     await page.keyboard.press("Enter");
     const rows = page.locator("dialog.striptable tbody tr");
-    await expect.poll(() => rows.count(), PATIENCE).toBe(24);
+    await expect.poll(() => rows.count()).toBe(24);
     const sum = async (nth: number) =>
       (await rows.locator(`td:nth-of-type(${nth})`).allTextContents()).reduce((all, n) => all + Number(n), 0);
     // A call that failed, and a connection that was refused.
@@ -226,8 +223,6 @@ test("the strip of all kept time, as a table", async () => {
     expect(await sum(4)).toBe(17);
     await tabTo(page, /^12:00:0[0-9]/);
     await page.keyboard.press("Enter");
-    await expect
-      .poll(() => page.locator("[data-span]").textContent(), PATIENCE)
-      .toMatch(/^2\.\d+ s in sight$/);
+    await expect.poll(() => page.locator("[data-span]").textContent()).toMatch(/^2\.\d+ s in sight$/);
   });
 });

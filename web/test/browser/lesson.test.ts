@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { App } from "../../src/interact/app.ts";
 import { nginx } from "../fake/nginx.ts";
+import { FakeSession } from "../fake/session.ts";
 import { Browser, open, RESULTS } from "./browser.ts";
 
 let browser: Browser;
@@ -18,31 +20,60 @@ test("a server's story, event by event", async () => {
     await page.keyboard.press("e");
     const sentence = page.locator(".sentence");
     await sentence.getByText("socket() made a socket and gave it descriptor 6.").waitFor();
-    expect(await page.locator(".chain .done").count()).toBe(1);
-    expect(await page.locator(".door").textContent()).toContain("created");
+    await expect.poll(() => page.locator(".chain .done").count()).toBe(1);
+    await expect.poll(() => page.locator(".door").textContent()).toContain("created");
     await page.keyboard.press("ArrowRight");
     await sentence.getByText("bind() gave descriptor 6 the address 127.0.0.1:80.").waitFor();
     await page.keyboard.press("ArrowRight");
     await sentence.getByText("listen() made descriptor 6 wait for clients").waitFor();
-    expect(await page.locator(".chain .done").count()).toBe(3);
-    expect(await page.locator(".numbers .touched th").allTextContents()).toEqual(["6"]);
+    await expect.poll(() => page.locator(".chain .done").count()).toBe(3);
+    await expect.poll(() => page.locator(".numbers .touched th").allTextContents()).toEqual(["6"]);
 
     // The first accept, by the chain; its client stands among the served, with the number that it got.
     await page.locator(".chain button", { hasText: "accept" }).click();
-    await sentence.getByText("accept4() took the connection of 127.0.0.1:51200").waitFor();
-    expect(await page.locator(".client.served").allTextContents()).toEqual(["9 127.0.0.1:51200"]);
-    expect(await page.locator("[data-lesson-step]").textContent()).toMatch(/^Event 5 of /);
+    await sentence.getByText("accept4() took 127.0.0.1:51200").waitFor();
+    await expect.poll(() => page.locator(".client.served").allTextContents()).toEqual(["9 127.0.0.1:51200"]);
+    await expect.poll(() => page.locator("[data-lesson-step]").textContent()).toMatch(/^Event 5 of /);
 
-    expect(await page.getByText("No. All 14 accepted sockets have port 80").count()).toBe(1);
+    await expect.poll(() => page.getByText("No. All 14 accepted sockets have port 80").count()).toBe(1);
     await page.screenshot({ path: join(RESULTS, "lesson.png") });
 
     // The timeline has the time cursor that it had; the lesson goes on where it was left.
     await page.keyboard.press("e");
     await page.locator("[role=treegrid]").waitFor();
-    expect(await page.locator("[data-span]").getAttribute("data-cursor")).toBeNull();
-    expect(await page.locator("[data-instant]").getAttribute("data-instant")).toBe("now");
+    await expect.poll(() => page.locator("[data-span]").getAttribute("data-cursor")).toBeNull();
+    await expect.poll(() => page.locator("[data-instant]").getAttribute("data-instant")).toBe("now");
     await page.keyboard.press("e");
-    await sentence.getByText("accept4() took the connection of 127.0.0.1:51200").waitFor();
+    await sentence.getByText("accept4() took 127.0.0.1:51200").waitFor();
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
+
+test("in a low window the ways on stay in sight, and where they are", async () => {
+  const opened = await open(browser, nginx("lesson-low", "recording").session);
+  const { page } = opened;
+  try {
+    await page.setViewportSize({ width: 800, height: 450 });
+    await page.locator('[role=row][data-state="listening"]').first().waitFor();
+    await page.keyboard.press("e");
+    await page.locator(".sentence strong").waitFor();
+    const top = (what: string) =>
+      page.locator(what).evaluate((one) => Math.round(one.getBoundingClientRect().top));
+    const before = await top(".story");
+    for (const told of ["bind()", "listen()", "queue", "accept4()"]) {
+      await page.getByRole("button", { name: "Next event" }).click();
+      await page.locator(".sentence", { hasText: told }).waitFor();
+      expect(await top(".story")).toBe(before);
+    }
+    const [last] = await page
+      .locator(".chain li:last-child")
+      .evaluateAll((all) => all.map((one) => one.getBoundingClientRect().bottom));
+    expect(last).toBeLessThanOrEqual(450);
+    const bar = await top(".lesson .bar");
+    await page.locator(".lesson").evaluate((lesson) => lesson.scrollTo(0, lesson.scrollHeight));
+    expect(await top(".lesson .bar")).toBe(bar);
     expect(opened.errors).toEqual([]);
   } finally {
     await opened.close();
@@ -64,9 +95,55 @@ test("the last event leaves those who wait in the queue", async () => {
       sockreel.lesson.go(10_000);
     });
     await page.locator(".client.served").first().waitFor();
-    expect(await page.locator(".queuepicture figcaption").first().textContent()).toMatch(
-      /^Waiting: \d+ of 512/,
-    );
+    await expect
+      .poll(() => page.locator(".queuepicture figcaption").first().textContent())
+      .toMatch(/^Waiting: \d+ of 512/);
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
+
+test("a server with 5,000 clients, all of them there: a lesson has room for some, and says how many there are", async () => {
+  const CLIENTS = 5_000;
+  const fake = new FakeSession("lesson-crowd", "recording");
+  const server = fake.process(1, "server", { fd_limit: 2 * CLIENTS });
+  const listener = fake.listen(server, 3, "127.0.0.1:80", CLIENTS);
+  for (let i = 0; i < CLIENTS; i += 1) {
+    const peer = `127.0.${i >> 8}.${i & 255}:40000`;
+    if (i % 2 === 0) fake.queue(listener, peer);
+    else fake.accept(server, listener, fake.queue(listener, peer), 3 + (i + 1) / 2, 3);
+    fake.pass(1);
+  }
+  const opened = await open(browser, fake);
+  const { page } = opened;
+  try {
+    await page.locator('[role=row][data-state="listening"]').first().waitFor();
+    await page.keyboard.press("e");
+    await page.locator(".sentence strong").waitFor({ timeout: 20_000 });
+    await expect
+      .poll(
+        () =>
+          page.evaluate(() => {
+            const { sockreel } = globalThis as unknown as { sockreel: App };
+            sockreel.lesson?.go(10_000);
+            return sockreel.lesson?.story.value.length;
+          }),
+        { timeout: 20_000, interval: 100 },
+      )
+      .toBe(CLIENTS / 2 + 3);
+    const figures = page.locator(".queuepicture figcaption");
+    await expect
+      .poll(() => figures.allTextContents())
+      .toEqual(["Waiting: 2,500 of 5,001 places", "Served: 2,500"]);
+    await expect.poll(() => page.locator(".client.waiting").count()).toBe(8);
+    await expect.poll(() => page.locator(".client.served").count()).toBe(8);
+    await expect.poll(() => page.locator(".queuepicture").getByText("and 2,492 more").count()).toBe(2);
+    await expect.poll(() => page.locator(".numbers tr").count()).toBe(200);
+    await expect.poll(() => page.locator(".numbers").getByText("and 2,301 more").count()).toBe(1);
+    await expect.poll(() => page.locator(".story [role=row]").count()).toBeLessThan(80);
+    await expect.poll(() => page.locator(".questions li").count()).toBeLessThan(60);
+    await expect.poll(() => page.locator("#app *").count()).toBeLessThan(2_500);
     expect(opened.errors).toEqual([]);
   } finally {
     await opened.close();

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { DENSITIES } from "../../src/layout/rows.ts";
 import { busy } from "../fake/busy.ts";
 import { nginx } from "../fake/nginx.ts";
 import { FakeSession } from "../fake/session.ts";
@@ -93,7 +94,13 @@ const STATES: Readonly<
     session: () => new FakeSession("empty"),
     reach: ({ page }) => page.getByText("Nothing to see yet").waitFor(),
   },
-  busy: { session: () => busy(), reach: settled },
+  busy: {
+    session: () => busy(),
+    reach: async (opened) => {
+      await settled(opened);
+      await opened.page.keyboard.press("m");
+    },
+  },
   lossy: {
     session: () => {
       const { session, worker } = nginx("lossy");
@@ -148,7 +155,11 @@ const EVERYWHERE: Readonly<Record<string, (page: Page) => Promise<void>>> = {
     await page.keyboard.press("i");
     await page.keyboard.press("i");
   },
-  details: tab("Details"),
+  details: async (page) => {
+    await tab("Details")(page);
+    const listener = page.locator('[role=row][data-state="listening"]').first();
+    if ((await listener.count()) > 0) await listener.click();
+  },
   descriptors: tab("Descriptors"),
   cells: async (page) => {
     await tab("Descriptors")(page);
@@ -174,6 +185,21 @@ const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
     await page.locator('[role=row][aria-level="1"]', { hasText: "leaky" }).first().click();
     await page.keyboard.press("2");
     await page.getByRole("button", { name: "Cells" }).click();
+  },
+  kinds: async (page) => {
+    await page.locator('[role=row][aria-level="1"]', { hasText: "gateway" }).first().click();
+    await page.keyboard.press("2");
+    await page.locator("[data-table-fd='10']").waitFor();
+  },
+  counters: async (page) => {
+    await page.locator('[role=row][aria-level="2"][data-peer="[::1]:52001"]').first().click();
+    await page.keyboard.press("1");
+    await page.getByText("3 segments sent again").waitFor();
+  },
+  pair: async (page) => {
+    await page.locator('[role=row][aria-level="2"][data-peer="unix:"]').first().click();
+    await page.keyboard.press("1");
+    await page.getByText("fd 8 of gateway 1990").waitFor();
   },
   compare: async (page) => {
     await page.locator('[role=row][aria-level="1"]', { hasText: "leaky" }).first().click();
@@ -221,6 +247,7 @@ async function leave(page: Page, view: string): Promise<void> {
     const cells = page.getByRole("button", { name: "Cells" });
     if ((await cells.count()) > 0) await cells.click();
   }
+  if (view === "details") await page.keyboard.press("Escape");
   if (view === "lesson") await page.keyboard.press("e");
   if (view === "table") await page.keyboard.press("Escape");
 }
@@ -275,3 +302,65 @@ for (const theme of ["light", "dark"] as const) {
     });
   }
 }
+
+test("high contrast, as the system asks for it or as it is set here", { timeout: 120_000 }, async () => {
+  for (const colorScheme of ["light", "dark"] as const) {
+    for (const asks of ["system", "setting"] as const) {
+      const opened = await open(browser, busy());
+      const { page } = opened;
+      try {
+        await page.setViewportSize({ width: 1600, height: 900 });
+        await page.emulateMedia({ colorScheme, contrast: asks === "system" ? "more" : "no-preference" });
+        await settled(opened);
+        if (asks === "setting") {
+          await page.keyboard.press("?");
+          await page.getByLabel("High contrast").check();
+          await page.keyboard.press("Escape");
+          // It lasts.
+          await page.reload();
+          await settled(opened);
+        }
+        const text = () =>
+          page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue("--text"));
+        await expect.poll(text).toBe(colorScheme === "light" ? "#000000" : "#ffffff");
+        for (const [key, tab] of ["details", "descriptors", "queues", "connections", "events"].entries()) {
+          await page.keyboard.press(String(key + 1));
+          await page.waitForTimeout(SETTLE_MS);
+          await page.screenshot({ path: join(RESULTS, `contrast-${tab}-${colorScheme}.png`) });
+          expect(await findings(page, ["color-contrast-enhanced"])).toEqual([]);
+        }
+        if (asks === "setting") {
+          await page.keyboard.press("?");
+          await page.getByLabel("High contrast").uncheck();
+          await expect.poll(text).not.toMatch(/#0{6}|#f{6}/);
+        }
+        expect(opened.errors).toEqual([]);
+      } finally {
+        await opened.close();
+      }
+    }
+  }
+});
+
+test("the system's own colours, with rows of every height", { timeout: 60_000 }, async () => {
+  for (const colorScheme of ["light", "dark"] as const) {
+    const opened = await open(browser, busy());
+    const { page } = opened;
+    try {
+      await page.setViewportSize({ width: 1600, height: 900 });
+      await page.emulateMedia({ colorScheme, forcedColors: "active" });
+      await settled(opened);
+      for (const [i, density] of DENSITIES.entries()) {
+        await page.keyboard.press(`Shift+Digit${i + 1}`);
+        await page.waitForTimeout(SETTLE_MS);
+        await page.screenshot({ path: join(RESULTS, `forced-${density}-${colorScheme}.png`) });
+      }
+      await page.keyboard.press("k");
+      await page.locator("dialog.key[open] canvas").first().waitFor();
+      await page.screenshot({ path: join(RESULTS, `forced-key-${colorScheme}.png`) });
+      expect(opened.errors).toEqual([]);
+    } finally {
+      await opened.close();
+    }
+  }
+});

@@ -56,13 +56,13 @@ test("the palette finds commands, processes and listeners by the keyboard alone"
     await page.keyboard.type("marks mean");
     await page.keyboard.press("Enter");
     const meanings = page.getByRole("dialog", { name: "Colours, forms and marks" });
-    await meanings.getByText("Clients that the listener turned away").waitFor();
+    await meanings.getByText("What the listener dropped").waitFor();
     await page.keyboard.press("Escape");
     await expect.poll(() => meanings.isVisible()).toBe(false);
     await page.keyboard.press("?");
     await page.getByRole("button", { name: "Colours, forms and marks" }).click();
     await meanings.getByText("A listener and its child").waitFor();
-    expect(await page.getByRole("dialog").count()).toBe(1);
+    await expect.poll(() => page.getByRole("dialog").count()).toBe(1);
     await page.keyboard.press("Escape");
     await expect.poll(() => meanings.isVisible()).toBe(false);
 
@@ -73,6 +73,6 @@ test("the palette finds commands, processes and listeners by the keyboard alone"
     await page.keyboard.press("Escape");
     await expect.poll(() => page.locator("dialog.palette").isVisible()).toBe(false);
     await page.getByRole("treegrid").waitFor();
-    expect(await page.locator("#row-filter").inputValue()).toBe("pid:812");
+    await expect.poll(() => page.locator("#row-filter").inputValue()).toBe("pid:812");
   });
 });

@@ -3,7 +3,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { nginx } from "../fake/nginx.ts";
 import { T0_NS } from "../fake/session.ts";
-import { Browser, type Opened, open, PATIENCE, RESULTS } from "./browser.ts";
+import { Browser, type Opened, open, RESULTS } from "./browser.ts";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -49,11 +49,11 @@ test("a link brings another page to the same place, to the nanosecond", async ()
     await other.goto("about:blank");
     await other.goto(address);
     await other.locator('[role=row][aria-selected="true"][data-fd="10"]').waitFor();
-    expect(await other.locator("#row-filter").inputValue()).toBe("comm:nginx -kind:file");
-    expect(await other.locator("#tab-events").getAttribute("aria-selected")).toBe("true");
+    await expect.poll(() => other.locator("#row-filter").inputValue()).toBe("comm:nginx -kind:file");
+    await expect.poll(() => other.locator("#tab-events").getAttribute("aria-selected")).toBe("true");
     await other.bringToFront();
     await other.keyboard.press("y");
-    await expect.poll(() => copied(other), PATIENCE).toBe(address);
+    await expect.poll(() => copied(other)).toBe(address);
     await other.screenshot({ path: join(RESULTS, "linked.png") });
     await other.close();
     expect(opened.errors).toEqual([]);
@@ -106,22 +106,22 @@ test("a link of a server that went on for an hour still means the same", async (
     await other.goto("about:blank");
     await other.goto(address);
     await other.locator('[role=row][aria-selected="true"][data-fd="10"]').waitFor();
-    await expect.poll(() => seen(other), PATIENCE).toEqual(before);
+    await expect.poll(() => seen(other)).toEqual(before);
     await other.bringToFront();
     await other.keyboard.press("y");
-    await expect.poll(() => copied(other), PATIENCE).toBe(address);
+    await expect.poll(() => copied(other)).toBe(address);
     // Followed within an open page, which looks elsewhere by now.
     await other.getByText("on the clipboard").waitFor();
     // The notice, then the selection.
     await other.keyboard.press("Escape");
     await other.keyboard.press("Escape");
     await other.keyboard.press("l");
-    await expect.poll(async () => (await seen(other)).selected, PATIENCE).toBeUndefined();
+    await expect.poll(async () => (await seen(other)).selected).toBeUndefined();
     await other.evaluate((hash) => {
       location.hash = "";
       location.hash = hash;
     }, new URL(address).hash);
-    await expect.poll(() => seen(other), PATIENCE).toEqual(before);
+    await expect.poll(() => seen(other)).toEqual(before);
     await other.close();
     expect(opened.errors).toEqual([]);
   } finally {
@@ -143,13 +143,13 @@ test("a link whose time or selection is gone says so", async () => {
       .getByText(/^The link shows \d\d:\d\d:\d\d to .*; events are kept since 12:00:00\.$/)
       .waitFor();
     await opened.page.getByRole("button", { name: "Show the oldest" }).click();
-    await expect.poll(() => opened.page.locator(".notice").count(), PATIENCE).toBe(0);
+    await expect.poll(() => opened.page.locator(".notice").count()).toBe(0);
     await opened.page.keyboard.press("y");
     const shown = () => {
       const [from, to] = /t=(\d+)(?:,|%2C)(\d+)/.exec(new URL(opened.page.url()).hash)?.slice(1) ?? [];
       return [from, String(BigInt(to ?? 0) - BigInt(from ?? 0))];
     };
-    await expect.poll(shown, PATIENCE).toEqual([T0_NS, String(second)]);
+    await expect.poll(shown).toEqual([T0_NS, String(second)]);
     expect(opened.errors).toEqual([]);
   } finally {
     await opened.close();
@@ -167,22 +167,20 @@ test("a range is measured, gone into and left again", async () => {
     const measured = page.getByRole("region", { name: "Measured range" });
     await measured.waitFor();
     const told = story.session.lines.filter(({ t = 0 }) => t >= story.open.descriptor.opened).length;
-    await expect
-      .poll(() => measured.locator("[data-range-events]").textContent(), PATIENCE)
-      .toBe(`, ${told} events`);
+    await expect.poll(() => measured.locator("[data-range-events]").textContent()).toBe(`, ${told} events`);
     // The last life of number 10: from its accept to the end of the recording.
     const life = story.session.now - story.open.descriptor.opened;
-    expect(await measured.textContent()).toContain(`${(life / 1e9).toFixed(2)} s`);
+    await expect.poll(() => measured.textContent()).toContain(`${(life / 1e9).toFixed(2)} s`);
     const before = page.url();
     const span = () => page.locator("[data-span]").getAttribute("data-span");
     const whole = await span();
     await page.keyboard.press("z");
-    await expect.poll(async () => Number(await span()), PATIENCE).toBeLessThan(life * 1.2);
+    await expect.poll(async () => Number(await span())).toBeLessThan(life * 1.2);
     await page.keyboard.press("Backspace");
-    await expect.poll(span, PATIENCE).toBe(whole);
+    await expect.poll(span).toBe(whole);
     expect(page.url()).toBe(before);
     await page.keyboard.press("Escape");
-    await expect.poll(() => measured.count(), PATIENCE).toBe(0);
+    await expect.poll(() => measured.count()).toBe(0);
 
     const box = await lanes(page);
     await page.mouse.move(box.x + 300, box.y + 200);
@@ -193,7 +191,7 @@ test("a range is measured, gone into and left again", async () => {
     await page.screenshot({ path: join(RESULTS, "range.png") });
     await measured.getByRole("button", { name: "Events" }).click();
     await expect
-      .poll(() => page.getByLabel("Filter events").inputValue(), PATIENCE)
+      .poll(() => page.getByLabel("Filter events").inputValue())
       .toMatch(/^ts_ns:>=\d{19} ts_ns:<=\d{19}$/);
     expect(opened.errors).toEqual([]);
   } finally {
@@ -221,16 +219,16 @@ test("bookmarks are set, walked along and removed", async () => {
     }
     expect(new Set(moments).size).toBe(2);
     await page.keyboard.press("<");
-    await expect.poll(cursor, PATIENCE).toBe(moments[0]);
+    await expect.poll(cursor).toBe(moments[0]);
     await page.keyboard.press(">");
-    await expect.poll(cursor, PATIENCE).toBe(moments[1]);
+    await expect.poll(cursor).toBe(moments[1]);
     await page.keyboard.press("m");
     await page
       .locator("p[role=status]")
       .getByText(/removed\.$/)
       .waitFor();
     await page.keyboard.press("<");
-    await expect.poll(cursor, PATIENCE).toBe(moments[0]);
+    await expect.poll(cursor).toBe(moments[0]);
     expect(opened.errors).toEqual([]);
   } finally {
     await opened.close();
@@ -255,10 +253,10 @@ test("the strip shows the whole time and moves what is in sight", async () => {
     await page.mouse.down();
     await page.mouse.move(box.x + box.width / 2, box.y + 18, { steps: 3 });
     await page.mouse.up();
-    await expect.poll(span, PATIENCE).toBeLessThan(whole * 0.6);
+    await expect.poll(span).toBeLessThan(whole * 0.6);
     await page.screenshot({ path: join(RESULTS, "overview.png") });
     await strip.dblclick();
-    await expect.poll(span, PATIENCE).toBe(whole);
+    await expect.poll(span).toBe(whole);
     expect(opened.errors).toEqual([]);
   } finally {
     await opened.close();

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { busy } from "../fake/busy.ts";
 import { nginx } from "../fake/nginx.ts";
 import { findings } from "./axe.ts";
-import { Browser, type Opened, open, PATIENCE, RESULTS } from "./browser.ts";
+import { Browser, type Opened, open, RESULTS } from "./browser.ts";
 
 /** What reaches people with other eyes, windows and habits, and what reaches back no further. */
 
@@ -57,7 +58,7 @@ test("in 320 pixels, as at 400 %, the filter and the tables are usable", async (
     const box = await filter.boundingBox();
     expect(box && box.x >= 0 && box.x + box.width <= 320).toBe(true);
     await filter.fill("state:listening");
-    await expect.poll(() => page.locator('[role=row][aria-level="2"]').count(), PATIENCE).toBe(2);
+    await expect.poll(() => page.locator('[role=row][aria-level="2"]').count()).toBe(2);
     await filter.fill("");
     // Who listens where can be read, and whose it is.
     const cut = await page
@@ -82,6 +83,115 @@ test("in 320 pixels, as at 400 %, the filter and the tables are usable", async (
   }
 });
 
+test("in a narrow window what matters most of a table is in sight, and what is not is counted", async () => {
+  const opened = await open(browser, busy("columns"));
+  const { page } = opened;
+  try {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await begun(opened);
+    await page.locator('[role=row][aria-level="1"]', { hasText: "gateway" }).first().click();
+    for (const [key, table, inSight, beyond] of [
+      ["2", ".fds", ["fd", "Kind", "State", "Name or address", "Opened", "For", "Flags"], 0],
+      ["3", ".queuerows", ["Waiting", "Oldest waits", "Full queue", "Other drops"], 4],
+      ["4", ".connectionrows", ["Client", "Server", "State", "Waited"], 7],
+      ["5", ".eventrows", ["Time", "Process", "Call", "fd", "Result"], 2],
+    ] as const) {
+      await page.keyboard.press(key);
+      const box = page.locator(`.virtualbox:has(${table})`);
+      const more = box.locator(".beyond");
+      await expect.poll(() => more.allTextContents()).toEqual(beyond === 0 ? [] : [`${beyond} more →`]);
+      const seen = await box
+        .getByRole("columnheader")
+        .evaluateAll((heads) =>
+          heads
+            .filter(
+              (head) => head.getBoundingClientRect().right <= (head.closest(".virtual")?.clientWidth ?? 0),
+            )
+            .map((head) => head.textContent),
+        );
+      expect(seen).toEqual(expect.arrayContaining([...inSight]));
+    }
+    // A click leads towards them.
+    await page.keyboard.press("4");
+    await page.getByText("7 more →").click();
+    await expect
+      .poll(() => page.locator(".connectionrows").evaluate((box) => box.scrollLeft))
+      .toBeGreaterThan(0);
+    await page.locator(".connectionrows").evaluate((box) => box.scrollBy(1000, 0));
+    await expect.poll(() => page.locator(".beyond").count()).toBe(0);
+    // With more room all stands in one line again.
+    await page.setViewportSize({ width: 1280, height: 844 });
+    await page.locator(".connectionrows:not(.paired)").waitFor();
+    await expect.poll(() => page.locator(".beyond").count()).toBe(0);
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
+
+test("what stands at a row's end is whole or left out, and a listener's row says whose it is, in any width", async () => {
+  const opened = await open(browser, busy("ends"));
+  const { page } = opened;
+  try {
+    await begun(opened);
+    /** What is seen of each row's end, and what of it is cut. */
+    const ends = () =>
+      page.locator(".tail").evaluateAll((tails) => {
+        const seen: string[] = [];
+        const cut: string[] = [];
+        for (const tail of tails) {
+          const line = tail.getBoundingClientRect();
+          const parts = [...tail.childNodes].filter((part) => {
+            const range = document.createRange();
+            range.selectNodeContents(part);
+            const box = range.getBoundingClientRect();
+            if (box.width === 0 || box.top >= line.bottom - 0.5) return false;
+            if (box.left < line.left - 0.5 || box.right > line.right + 0.5) cut.push(part.textContent ?? "");
+            return true;
+          });
+          seen.push(parts.map((part) => part.textContent).join(""));
+        }
+        return { seen, cut };
+      });
+    for (const [width, queue] of [
+      [1600, "q 8/9"],
+      [800, "q 8/9"],
+      [390, ""],
+      [320, ""],
+    ] as const) {
+      await page.setViewportSize({ width, height: 844 });
+      for (const mode of ["slots", "instances", "listeners"]) {
+        await page.getByLabel("Rows", { exact: true }).selectOption(mode);
+        await page
+          .locator(`.head-row.${mode.slice(0, -1)}`)
+          .first()
+          .waitFor();
+        const { seen, cut } = await ends();
+        expect(cut, `${mode}, ${width}`).toEqual([]);
+        if (mode !== "listeners") continue;
+        for (const server of ["slow-server 2000", "gateway 1990"]) {
+          expect(seen.join("\n"), `${width}`).toContain(server);
+        }
+        expect(seen.join("\n")).toContain(queue);
+      }
+    }
+    // All tabs of the lower part are in sight, too.
+    for (const width of [390, 320]) {
+      await page.setViewportSize({ width, height: 844 });
+      const tabs = await page.getByRole("tab").evaluateAll((all) =>
+        all.map((tab) => {
+          const { left, right } = tab.getBoundingClientRect();
+          return left >= 0 && right <= innerWidth;
+        }),
+      );
+      expect(tabs).toEqual(Array(6).fill(true));
+    }
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
+
 test("in a low window, as at 200 %, rows and the lower part share what there is, and come back as they were", async () => {
   const story = nginx("low", "recording");
   const opened = await open(browser, story.session);
@@ -94,7 +204,7 @@ test("in a low window, as at 200 %, rows and the lower part share what there is,
     await grip.press("ArrowUp");
     const chosen = await high(".drawer");
     await page.setViewportSize({ width: 800, height: 450 });
-    await expect.poll(() => high(".drawer"), PATIENCE).toBeLessThan(chosen);
+    await expect.poll(() => high(".drawer")).toBeLessThan(chosen);
     expect(await high(".stage")).toBeGreaterThanOrEqual(148);
     const bottom = await page.locator(".drawer").evaluate((part) => part.getBoundingClientRect().bottom);
     expect(bottom).toBeLessThanOrEqual(450);
@@ -102,7 +212,7 @@ test("in a low window, as at 200 %, rows and the lower part share what there is,
     await page.keyboard.press("e");
     await page.locator(".sentence strong").waitFor();
     await page.keyboard.press("e");
-    await expect.poll(() => high(".drawer"), PATIENCE).toBe(chosen);
+    await expect.poll(() => high(".drawer")).toBe(chosen);
     expect(opened.errors).toEqual([]);
   } finally {
     await opened.close();
@@ -116,7 +226,7 @@ test("what is older than what is kept is said to be incomplete", async () => {
   const { page } = opened;
   try {
     await begun(opened);
-    expect(await page.locator("[data-counter=kept]").textContent()).toBe("kept since 12:00:20");
+    await expect.poll(() => page.locator("[data-counter=kept]").textContent()).toBe("kept since 12:00:20");
     const hint = page.getByText("Before the oldest kept event: may be incomplete.");
     for (const [time, said] of [
       ["12:00:10", 1],
@@ -124,7 +234,7 @@ test("what is older than what is kept is said to be incomplete", async () => {
     ] as const) {
       await page.locator("#go-to").fill(time);
       await page.locator("#go-to").press("Enter");
-      await expect.poll(() => hint.count(), PATIENCE).toBe(said);
+      await expect.poll(() => hint.count()).toBe(said);
     }
     expect(opened.errors).toEqual([]);
   } finally {

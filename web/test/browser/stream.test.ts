@@ -2,7 +2,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { nginx, type Story } from "../fake/nginx.ts";
 import { FakeSession } from "../fake/session.ts";
-import { Browser, begun, type Opened, on, PATIENCE, slotRow } from "./browser.ts";
+import { Browser, begun, type Opened, on, slotRow } from "./browser.ts";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -26,7 +26,7 @@ const link = (page: Page) => page.locator(".connection").getAttribute("data-link
 
 test("a broken connection is told and resumed", () =>
   cutting(async ({ page, server }, story) => {
-    await expect.poll(() => server.acks.at(-1), PATIENCE).toBe(story.session.rev);
+    await expect.poll(() => server.acks.at(-1)).toBe(story.session.rev);
     const rev = story.session.rev;
     const seq = story.session.lines.at(-1)?.seq;
     server.cut();
@@ -34,8 +34,8 @@ test("a broken connection is told and resumed", () =>
     story.session.open(story.worker, 31, "file", "/tmp/meanwhile");
     await slotRow(page, story.worker.id, 31).waitFor();
     expect(server.hellos.map(({ resume }) => resume)).toEqual([null, { session: "fake-1", rev, seq }]);
-    expect(await link(page)).toBe("open");
-    await expect.poll(() => page.locator("p[role=status]").textContent(), PATIENCE).toBe("Reconnected.");
+    await expect.poll(() => link(page)).toBe("open");
+    await expect.poll(() => page.locator("p[role=status]").textContent()).toBe("Reconnected.");
   }));
 
 test("while the server is away, the page says up to when it knows", () =>
@@ -43,24 +43,27 @@ test("while the server is away, the page says up to when it knows", () =>
     const { port } = server;
     await server.stop();
     await expect
-      .poll(() => page.locator(".connection").textContent(), PATIENCE)
+      .poll(() => page.locator(".connection").textContent())
       .toMatch(/^reconnecting, data up to 12:00:5\d$/);
+    const rate = page.locator("[data-counter=rate]");
+    await expect.poll(() => rate.textContent()).toBe("–/s");
     await server.start(port);
-    await expect.poll(() => link(page), PATIENCE).toBe("open");
+    await expect.poll(() => link(page)).toBe("open");
+    await expect.poll(() => rate.textContent()).toMatch(/^\d+\/s$/);
   }));
 
 test("while the server is away, every view is there", () =>
   cutting(async ({ page, server, requests }) => {
     // Cells are in a part of the page that another part brings.
-    await expect.poll(() => requests.some((url) => /slotgrid-.*\.js$/.test(url)), PATIENCE).toBe(true);
+    await expect.poll(() => requests.some((url) => /slotgrid-.*\.js$/.test(url))).toBe(true);
     await page.waitForLoadState("networkidle");
     await server.stop();
-    await expect.poll(() => link(page), PATIENCE).toBe("away");
+    await expect.poll(() => link(page)).toBe("away");
     await page.getByRole("tab", { name: "Descriptors" }).click();
     await page.getByRole("button", { name: "Cells" }).click();
     await page.locator(".cells canvas").waitFor();
     // What is not told any more is of the last moment that was.
-    expect(await page.locator("[data-instant]").textContent()).toMatch(/^at 12:00:5\d$/);
+    await expect.poll(() => page.locator("[data-instant]").textContent()).toMatch(/^at 12:00:5\d$/);
     await page.getByRole("tab", { name: "Findings" }).click();
     await page.getByText("The server cannot be reached; it is asked when it can.").first().waitFor();
   }));
@@ -73,7 +76,7 @@ test("another session starts anew", () =>
     server.session = next;
     server.cut();
     await page.locator(`[role=row][data-process="${redis.id}"][data-fd="5"]`).waitFor();
-    expect(await page.locator("[role=row][aria-level='1']").count()).toBe(1);
+    await expect.poll(() => page.locator("[role=row][aria-level='1']").count()).toBe(1);
   }));
 
 test("a page without access says how to get it", () =>
@@ -82,6 +85,10 @@ test("a page without access says how to get it", () =>
     server.cut();
     await page.getByText("Open the URL that").waitFor();
     // What is there already stays in sight and can be used.
-    expect(await page.locator(".empty").count()).toBe(0);
-    expect(await link(page)).toBe("refused");
+    await expect.poll(() => page.locator(".empty").count()).toBe(0);
+    await expect.poll(() => link(page)).toBe("refused");
+    // Nothing will be followed, and there is no rate to tell.
+    const live = page.getByRole("button", { name: "Live", exact: true });
+    await expect.poll(() => live.getAttribute("aria-pressed")).toBe("false");
+    await expect.poll(() => page.locator("[data-counter=rate]").textContent()).toBe("–/s");
   }));

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { busy } from "../fake/busy.ts";
 import { nginx } from "../fake/nginx.ts";
-import { FakeSession } from "../fake/session.ts";
-import { Browser, begun, on, open, PATIENCE } from "./browser.ts";
+import { FakeSession, T0_NS } from "../fake/session.ts";
+import { Browser, begun, on, open } from "./browser.ts";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -17,15 +18,15 @@ test("the row filter hides, counts, complains and is cleared", async () => {
     const note = page.locator("#row-filter-note");
     await page.keyboard.press("/");
     await page.keyboard.type("state:listening");
-    await expect.poll(() => slots.count(), PATIENCE).toBe(2);
-    expect(await note.textContent()).toMatch(/^2 of \d+$/);
+    await expect.poll(() => slots.count()).toBe(2);
+    await expect.poll(() => note.textContent()).toMatch(/^2 of \d+$/);
     await page.keyboard.type("x");
     await page.getByText(/^The filter hides all \d+ rows$/).waitFor();
     await page.getByText("The filter of rows hides every process.").waitFor();
     await page.getByRole("button", { name: "Clear the filter" }).click();
-    await expect.poll(() => slots.count(), PATIENCE).toBeGreaterThan(10);
+    await expect.poll(() => slots.count()).toBeGreaterThan(10);
     await page.locator("#row-filter").fill("prot:443");
-    await expect.poll(() => note.textContent(), PATIENCE).toMatch(/^prot:443: no field is called "prot"/);
+    await expect.poll(() => note.textContent()).toMatch(/^prot:443: no field is called "prot"/);
   });
 });
 
@@ -46,12 +47,12 @@ test("the list of events takes the server's filter, and selects", async () => {
       expect(new Set(kinds)).toEqual(new Set(["accept"]));
       await page.locator(".eventrows button.link").last().click();
       const selected = page.locator('[role=row][aria-selected="true"]');
-      await expect.poll(() => selected.getAttribute("data-socket"), PATIENCE).toBe(story.open.socket.id);
+      await expect.poll(() => selected.getAttribute("data-socket")).toBe(story.open.socket.id);
       await page.keyboard.press("5");
       await page.getByRole("searchbox", { name: "Filter events" }).fill("evnt:accept");
       await page.getByText(/no field is called "evnt"/).waitFor();
       // Neither that nothing fits nor that there is more is known.
-      expect(await page.locator(".events").textContent()).not.toMatch(/fit|Load/);
+      await expect.poll(() => page.locator(".events").textContent()).not.toMatch(/fit|Load/);
     },
     [/400/],
   );
@@ -85,14 +86,58 @@ test("the accept queues: who waits, against which limit, sorted by any column", 
     await begun(page);
     await page.keyboard.press("3");
     const row = page.locator(`[role=row]:has([data-listener="${story.listener.id}"])`);
-    expect(await row.locator("[data-waiting]").textContent()).toBe("3");
-    expect(await row.textContent()).toContain("511");
+    await expect.poll(() => row.locator("[data-waiting]").textContent()).toBe("3");
+    await expect.poll(() => row.textContent()).toContain("511");
     await page.getByRole("img", { name: "Length of the accept queue of 127.0.0.1:80" }).waitFor();
     const header = page.getByRole("columnheader", { name: "Waiting" });
     await header.getByRole("button").click();
-    expect(await header.getAttribute("aria-sort")).toBe("ascending");
+    await expect.poll(() => header.getAttribute("aria-sort")).toBe("ascending");
     await header.getByRole("button").click();
-    expect(await header.getAttribute("aria-sort")).toBe("descending");
+    await expect.poll(() => header.getAttribute("aria-sort")).toBe("descending");
+  });
+});
+
+test("the picture of a queue claims no time that nobody saw, and shows where events were lost", async () => {
+  const session = busy("seen");
+  session.lose(17);
+  session.pass(1000);
+  await on(browser, session, async ({ page }) => {
+    await begun(page);
+    await page.keyboard.press("3");
+    const chart = page.locator(".queuechart");
+    // A minute is in sight, and the record began in its midst.
+    await expect
+      .poll(() => chart.locator("figcaption").textContent())
+      .toMatch(
+        /^0\.0\.0\.0:8080: at most 9 were seen to wait from 12:00:00 to 12:00:\d\d; 17 events were lost meanwhile \(dense stripes\); 24 packets were dropped \(▼\); limit 8: the queue holds 9; wide stripes: not known$/,
+      );
+    await expect.poll(() => chart.locator("[data-over=unknown]").count()).toBe(2);
+    await expect.poll(() => chart.locator("[data-over=lost]").getAttribute("title")).toBe("17 lost");
+    const parts = await chart.locator("[data-over]").evaluateAll((all) =>
+      all.map((one) => {
+        const { left, right } = one.getBoundingClientRect();
+        return [left, right] as const;
+      }),
+    );
+    const [before, after, lost] = parts;
+    if (!before || !after || !lost) throw new Error("not all there");
+    expect(before[1]).toBeLessThan(lost[0]);
+    expect(lost[1]).toBeLessThanOrEqual(after[0]);
+    // Twelve moments at which two packets each were dropped.
+    const drops = chart.locator("[data-over=drops]");
+    const titles = await drops.evaluateAll((all) => all.map((one) => one.getAttribute("title")));
+    expect(titles.reduce((sum, title) => sum + Number.parseInt(title ?? "", 10), 0)).toBe(24);
+    // The same in words, for who does not see it.
+    await chart.getByText("As a table").click();
+    const cells = await chart
+      .locator("tbody tr")
+      .evaluateAll((rows) =>
+        rows.map((row) => [...row.querySelectorAll("td")].map((cell) => Number(cell.textContent))),
+      );
+    expect(cells.length).toBe(12);
+    const column = (at: number) => cells.map((row) => row[at] ?? 0);
+    const sum = (all: number[]) => all.reduce((a, b) => a + b, 0);
+    expect([Math.max(...column(0)), sum(column(1)), sum(column(2))]).toEqual([9, 24, 17]);
   });
 });
 
@@ -104,15 +149,184 @@ test("the connections: both ends, the rows' filter, another instant", async () =
     const rows = page.locator("[data-connection]");
     await rows.nth(3).waitFor();
     // A recording has no now.
-    expect(await page.locator(".connections .bar").textContent()).toMatch(/connections at 12:00:5\d/);
+    await expect
+      .poll(() => page.locator(".connections .bar").textContent())
+      .toMatch(/connections at 12:00:5\d/);
     await page.locator("#row-filter").fill("port:9000");
-    await expect.poll(() => rows.count(), PATIENCE).toBe(1);
+    await expect.poll(() => rows.count()).toBe(1);
     await page.locator("#row-filter").fill("peer:*:51213");
     const cells = page.locator(".connectionrows .spacer [role=row] [role=cell]");
     await expect
-      .poll(async () => (await cells.allTextContents()).slice(0, 5), PATIENCE)
+      .poll(async () => (await cells.allTextContents()).slice(0, 5))
       .toEqual(["127.0.0.1:51213", "", "127.0.0.1:80", "nginx 812 fd 10", "connected"]);
     await cells.getByRole("button", { name: "127.0.0.1:80" }).click();
     await page.locator(`[role=row][aria-selected="true"][data-socket="${story.open.socket.id}"]`).waitFor();
+  });
+});
+
+test("the connections say what was lost, and lead to where", async () => {
+  const session = busy("lost");
+  session.lose(17);
+  session.pass(1000);
+  await on(browser, session, async ({ page }) => {
+    await begun(page);
+    await page.keyboard.press("4");
+    const bar = page.locator(".connections .bar");
+    await expect
+      .poll(() => bar.innerText())
+      .toContain("17 events were lost: some connections may be missing, others over.");
+    await bar.getByRole("button", { name: "17 events were lost" }).click();
+    await page.locator(".eventrows [data-event=lost]").waitFor();
+    await page.keyboard.press("4");
+    // Before the loss nothing is missing.
+    await page.keyboard.press("Space");
+    await page.locator("#go-to").fill("12:00:10");
+    await page.locator("#go-to").press("Enter");
+    await expect.poll(() => bar.innerText()).not.toContain("lost");
+  });
+});
+
+test("connections of every kind: bytes and round trip where the kernel counts them, a pair without names, UDP", async () => {
+  const session = busy();
+  const [read] = [...session.sockets.values()].flatMap(({ tcp }) => tcp ?? []);
+  if (!read) throw new Error("no counters were read");
+  await on(browser, session, async ({ page }) => {
+    await begun(page);
+    await page.keyboard.press("4");
+    await page.locator("#row-filter").fill("comm:gateway");
+    const rows = page.locator(".connectionrows .spacer [role=row]");
+    const cells = async () =>
+      (
+        await rows.evaluateAll((all) =>
+          all.map((row) => [...row.querySelectorAll("[role=cell]")].map((cell) => cell.textContent)),
+        )
+      )
+        .map((row) => row.filter((_, i) => i !== 6))
+        .slice(0, 5);
+    const unnamed = [...session.sockets.values()].filter(({ local }) => local === "unix:");
+    const [client, one, two] = unnamed.map(({ ino }) => `* ${ino}`);
+    await expect.poll(cells).toEqual([
+      [
+        "[::1]:52000",
+        "visitor 1993 fd 3",
+        "[::1]:8443",
+        "gateway 1990 fd 4",
+        "connected",
+        "400 ms",
+        "",
+        "812",
+        "48,210,331",
+        "58.0 µs",
+        "0",
+        "",
+      ],
+      [
+        "[::1]:52001",
+        "visitor 1993 fd 4",
+        "[::1]:8443",
+        "gateway 1990 fd 5",
+        "connected",
+        "1.30 s",
+        "",
+        "902",
+        "1,210,331",
+        "98.0 µs",
+        "3",
+        "",
+      ],
+      [
+        client,
+        "gateway 1990 fd 6",
+        "unix:/run/cache.sock",
+        "cache 1991 fd 4",
+        "connected unix",
+        "50.0 µs",
+        "",
+        "",
+        "",
+        "",
+        "",
+        "",
+      ],
+      [one, "gateway 1990 fd 7", two, "gateway 1990 fd 8", "connected unix", "", "", "", "", "", "", ""],
+      [
+        "10.0.0.2:50123",
+        "gateway 1990 fd 9",
+        "10.0.0.53:53",
+        "",
+        "connected udp",
+        "",
+        "",
+        "",
+        "",
+        "",
+        "",
+        "",
+      ],
+    ]);
+    // One of them by itself, and where its other end is.
+    await rows.nth(1).getByRole("button", { name: "[::1]:8443" }).click();
+    const facts = page.locator(".details");
+    await facts.getByText("902 received, 1,210,331 acknowledged").waitFor();
+    await facts.getByText("98.0 µs, 3 segments sent again").waitFor();
+    await facts.getByRole("button", { name: "fd 4 of visitor 1993" }).click();
+    await facts.getByRole("heading", { name: "fd 4 of visitor 1993" }).waitFor();
+    await facts.getByRole("button", { name: "fd 5 of gateway 1990" }).waitFor();
+  });
+});
+
+test("a descriptor whose name is not known says so, and why; a pipe has its inode", async () => {
+  const fake = new FakeSession("unnamed", "recording");
+  const server = fake.process(1, "server");
+  const pipe = fake.open(server, 4, "pipe", "", "pipe");
+  fake.open(server, 5, "file", "");
+  fake.open(server, 6, "socket", "");
+  fake.listen(server, 7, "127.0.0.1:80");
+  fake.pass(1000);
+  await on(browser, fake, async ({ page }) => {
+    await begun(page);
+    const names = page.locator(".fds .spacer [role=row] [role=cell]:nth-child(4)");
+    await expect
+      .poll(() => names.allTextContents())
+      .toEqual([
+        `pipe:[${pipe.ino}]`,
+        "(name not known)",
+        "(address not known)",
+        "listening on 127.0.0.1:80",
+      ]);
+    await expect
+      .poll(() => names.evaluateAll((all) => all.map((one) => one.getAttribute("title"))))
+      .toEqual([
+        null,
+        "The record does not tell the name of this file.",
+        "This socket is not followed, or not kept any more.",
+        null,
+      ]);
+  });
+});
+
+test("the strip's table of a record in which nothing happened says so", async () => {
+  await on(browser, new FakeSession("nothing"), async ({ page }) => {
+    await page.getByText("Nothing to see yet").waitFor();
+    await page.keyboard.press("F1");
+    await page.keyboard.type("as a table");
+    await page.keyboard.press("Enter");
+    const table = page.locator("dialog.striptable[open]");
+    await table.getByText("Nothing has happened in this time.").waitFor();
+    await expect.poll(() => table.locator("tr").count()).toBe(0);
+  });
+});
+
+test("how far a table can be trusted is said, why, and since when", async () => {
+  const story = nginx("doubted", "recording");
+  story.session.doubt(story.worker, "records were lost");
+  const since = new Date(Number(BigInt(T0_NS) / 1_000_000n) + story.session.now / 1e6)
+    .toISOString()
+    .slice(11, 19);
+  await on(browser, story.session, async ({ page }) => {
+    await begun(page);
+    await page.locator(".descriptors select").selectOption({ label: "nginx 812" });
+    const bar = page.locator(".descriptors .bar");
+    await expect.poll(() => bar.innerText()).toContain(`doubtful: records were lost, since ${since}`);
   });
 });

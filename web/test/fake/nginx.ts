@@ -65,7 +65,7 @@ export function nginx(id?: string, source: "live" | "recording" = "live"): Story
   });
 
   const curl = session.process(990, "curl", { fd_limit: null });
-  session.open(curl, 0, "pipe", "pipe:[88120]", "snapshot");
+  session.open(curl, 0, "pipe", "", "snapshot");
   const client = session.socket(curl, 5, { peer: "127.0.0.1:80", local: "127.0.0.1:51300" });
   session.step(client, "connecting", "SYN_SENT");
   session.pass(60);

@@ -9,7 +9,7 @@ import { Clock } from "../../src/base/time.ts";
 import type { Answers } from "../../src/net/answers.ts";
 import { lineFields } from "../../src/net/linefields.ts";
 import type { ClientMessage, ServerMessage } from "../../src/protocol/types.gen.ts";
-import { isQuestion, nothingOf } from "./answers.ts";
+import { isQuestion, plainOf } from "./answers.ts";
 import { type FakeSession, T0_NS } from "./session.ts";
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -42,7 +42,7 @@ export class FakeServer {
   readonly #held: Duplex[] = [];
   /** Answers 401 to everything but the page itself. */
   refuses = false;
-  /** What is answered; without it, that nothing was found. */
+  /** What is answered; without it, what the session says of itself. */
   answers: Answers | undefined;
   /** Has no time for questions. */
   busy = false;
@@ -149,7 +149,7 @@ export class FakeServer {
     const [, question] = url.pathname.match(/^\/api\/v1\/answers\/(\w+)$/) ?? [];
     if (question !== undefined) {
       this.asked.push(question + url.search);
-      const answers = this.answers ?? nothingOf(this.session);
+      const answers = this.answers ?? plainOf(this.session, Object.fromEntries(url.searchParams));
       if (this.busy) return json(503, { error: "The session is busy; ask again." });
       if (isQuestion(question, answers)) return json(200, answers[question]);
     }

@@ -15,6 +15,17 @@ const MS = 1e6;
 
 export type Change = Extract<ServerMessage, { kind: "change" }>;
 
+/** What an address says of its socket. */
+function kindOf(address: string): Pick<Socket, "family" | "protocol"> {
+  if (address.startsWith("unix:")) return { family: "unix", protocol: null };
+  return { family: address.startsWith("[") ? "inet6" : "inet", protocol: "tcp" };
+}
+
+/** What the kernel's number for it is called (`state_name` of tracer-model). */
+function established({ family, type }: Socket): string {
+  return family === "unix" || type === "dgram" ? "ESTAB" : "ESTABLISHED";
+}
+
 /** A session told by a script: each verb changes objects as the daemon would, and `take` gives what changed. */
 export class FakeSession {
   readonly processes = new Map<string, Process>();
@@ -153,10 +164,10 @@ export class FakeSession {
   }
 
   listen(process: Process, fd: number, local: string, backlog = 511): Socket {
-    const socket = this.socket(process, fd);
+    const socket = this.socket(process, fd, kindOf(local));
     this.pass(2);
     socket.local = local;
-    this.step(socket, "bound", "CLOSE");
+    this.step(socket, "bound", socket.family === "unix" ? "UNCONN" : "CLOSE");
     this.#line(process, {
       event: "bind",
       call: "bind",
@@ -183,11 +194,14 @@ export class FakeSession {
     return socket;
   }
 
-  /** A child that waits in its listener's queue. */
-  queue(listener: Socket, peer: string): Socket {
-    const child = this.#socket("queued", "ESTABLISHED", {
+  /** A child that waits in its listener's queue. @param local Its own address, where that is not the listener's. */
+  queue(listener: Socket, peer: string, local = listener.local): Socket {
+    const { family, protocol } = listener;
+    const child = this.#socket("queued", established(listener), {
+      family,
+      protocol,
       listener: listener.id,
-      local: listener.local,
+      local,
       peer,
     });
     child.queued = this.now;
@@ -200,7 +214,8 @@ export class FakeSession {
   accept(process: Process, listener: Socket, child: Socket, fd: number, from = 6): Descriptor {
     child.accepted = this.now;
     child.wait_ns = this.now - (child.queued ?? this.now);
-    this.step(child, "connected", "ESTABLISHED");
+    child.accepted_by = process.id;
+    this.step(child, "connected", established(child));
     listener.children += 1;
     listener.queue_len = Math.max(0, (listener.queue_len ?? 0) - 1);
     this.#touch(listener.id);
@@ -219,6 +234,62 @@ export class FakeSession {
       dur_ns: 920,
     });
     return descriptor;
+  }
+
+  /** A client of a listener on the same host, on whose side it is accepted. */
+  connect(process: Process, fd: number, listener: Socket, local: string): { client: Socket; child: Socket } {
+    const unix = listener.family === "unix";
+    const { local: peer } = listener;
+    const client = this.socket(process, fd, { family: listener.family, protocol: listener.protocol });
+    if (!unix) this.step(client, "connecting", "SYN_SENT");
+    this.pass(0.08);
+    Object.assign(client, { local, peer: peer?.replace("[::]", "[::1]") ?? null });
+    const child = this.queue(listener, local, client.peer);
+    if (unix) {
+      client.other_end = child.id;
+      child.other_end = client.id;
+    }
+    this.step(client, "connected", established(client));
+    this.#line(process, {
+      event: "connect",
+      call: "connect",
+      fd,
+      ret: 0,
+      socket: client.id,
+      asked: client.peer ?? "",
+      dur_ns: 80_000,
+    });
+    return { client, child };
+  }
+
+  /** Two unix sockets that are each other's other end (socketpair(2)). */
+  pair(process: Process, first: number, second: number): readonly [Socket, Socket] {
+    const unnamed = { family: "unix", protocol: null, local: "unix:", peer: "unix:" };
+    const [one, two] = [
+      this.#socket("connected", "ESTAB", unnamed),
+      this.#socket("connected", "ESTAB", unnamed),
+    ];
+    one.other_end = two.id;
+    two.other_end = one.id;
+    this.#fill(process, first, "socket", "", "socketpair", one.id, true);
+    this.#fill(process, second, "socket", "", "socketpair", two.id, true);
+    this.#line(process, { event: "socketpair", call: "socketpair", ret: 0, fds: [first, second] });
+    return [one, two];
+  }
+
+  /** A datagram socket with an address of its own; it may have a peer, too. */
+  udp(process: Process, fd: number, local: string, peer?: string): Socket {
+    const { family } = kindOf(local);
+    const socket = this.socket(process, fd, { family, type: "dgram", protocol: "udp" });
+    Object.assign(socket, { local, peer: peer ?? null });
+    this.step(socket, peer === undefined ? "bound" : "connected", peer === undefined ? "UNCONN" : "ESTAB");
+    return socket;
+  }
+
+  /** The kernel's counters of a connection are read. */
+  read(socket: Socket, tcp: Omit<NonNullable<Socket["tcp"]>, "t">): void {
+    socket.tcp = { t: this.now, ...tcp };
+    this.#touch(socket.id);
   }
 
   step(socket: Socket, phase: string, state: string | null, error: string | null = null): void {
@@ -270,6 +341,8 @@ export class FakeSession {
 
   /** A listener turns clients away. */
   overflow(process: Process, listener: Socket, drops: number): void {
+    listener.drops = (listener.drops ?? 0) + drops;
+    this.#touch(listener.id);
     this.#line(process, {
       event: "overflow",
       via: "kernel",

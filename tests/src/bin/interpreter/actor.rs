@@ -6,10 +6,13 @@ use crate::{
     memory::{Memory, Raw, Span, Text},
 };
 use core::{cell::Cell, ffi::CStr, fmt::Write as _};
-use tracer_tests::program::{Op, Pick, Plan, Planned};
+use tracer_tests::program::{MAX_ACTORS, Op, Pick, Plan, Planned};
 
 /// How long a call may block before it is interrupted (EINTR), and how often from then on.
 const INTERRUPT_NS: i64 = 3_000_000;
+
+/// Exit status of the first actor; the others count on from there. No failure's is as high, and [`Memory`]'s is higher.
+const FIRST_STATUS: i32 = 16;
 
 /// What every actor of a program knows.
 pub(crate) struct Shared {
@@ -63,6 +66,15 @@ impl core::fmt::Write for Line {
         }
         Ok(())
     }
+}
+
+/// Whether a wait status is one that an actor ends with, or the child of a vfork.
+pub(crate) fn ends_well(status: i32) -> bool {
+    if libc::WIFSIGNALED(status) {
+        return libc::WTERMSIG(status) == libc::SIGKILL;
+    }
+    let actors = FIRST_STATUS..FIRST_STATUS + i32::try_from(MAX_ACTORS).unwrap_or(0);
+    status == 0 || actors.contains(&libc::WEXITSTATUS(status))
 }
 
 extern "C" fn interrupted(_: i32) {}
@@ -130,8 +142,7 @@ impl Actor {
             self.step(step);
             memory.step_done();
             if step.op == Op::Exit {
-                // SAFETY: as below.
-                unsafe { libc::_exit(0) }
+                self.end()
             }
         }
         memory.await_done(plan.steps.len(), self.me);
@@ -139,8 +150,16 @@ impl Actor {
             self.log_table(plan.steps.len());
             memory.finish(plan.left.len(), self.me);
         }
-        // SAFETY: it ends the process with all its threads.
-        unsafe { libc::_exit(0) }
+        self.end()
+    }
+
+    /// Ends the process with all its threads, by a signal or with a status that says who did it.
+    fn end(&self) -> ! {
+        if self.me % 2 == 1 {
+            call(libc::SYS_kill, [self.pid.into(), libc::SIGKILL.into(), 0, 0, 0, 0]);
+        }
+        // SAFETY: it ends the process.
+        unsafe { libc::_exit(FIRST_STATUS + i32::try_from(self.me).unwrap_or(0)) }
     }
 
     pub(crate) fn blank(&self, alone: bool) -> Raw {

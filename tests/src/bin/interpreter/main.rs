@@ -12,7 +12,7 @@ mod message;
 mod steps;
 
 use crate::{
-    actor::{Actor, Shared, handle_interrupts, limit},
+    actor::{Actor, Shared, ends_well, handle_interrupts, limit},
     call::call,
     memory::{Memory, Raw, RawSlot, Span},
 };
@@ -27,7 +27,7 @@ use std::{
     path::Path,
 };
 use tracer_tests::{
-    log::{Entry, Log, Slot},
+    log::{End, Entry, Log, Slot},
     program::{MAX_FDS, Program},
 };
 
@@ -78,23 +78,31 @@ fn drive(file: &Path, log: &OsString, dir: &Path, forever: bool) -> Result<()> {
     let mut out = File::create(log)?;
     loop {
         for (number, program) in all.iter().enumerate() {
-            mark(&format!("/sockreel/program/{number}"));
+            let begin = format!("/sockreel/program/{number}");
+            mark(&begin);
             memory.reset();
             let shared = shared(memory, number, program, file, &place)?;
-            if call(libc::SYS_fork, [0; 6]) == 0 {
+            let first = call(libc::SYS_fork, [0; 6]);
+            if first == 0 {
                 limit(MAX_FDS);
                 handle_interrupts();
                 Actor::new(shared, 0).run(0);
             }
-            let trouble =
-                await_all().or_else(|| memory.stuck().map(|actor| format!("actor {actor} waits in vain")));
+            let ends = await_all();
+            let bad = ends.iter().find(|end| !ends_well(end.status.cast_signed()));
+            let trouble = bad
+                .map(|end| format!("process {} ended with wait status {:#x}", end.pid, end.status))
+                .or_else(|| memory.stuck().map(|actor| format!("actor {actor} waits in vain")));
             mark(&format!("/sockreel/done/{number}"));
             for name in 0..10 {
                 let _ = fs::remove_file(format!("u{name}"));
             }
             if !forever {
-                let entries = memory.entries().iter().map(|raw| entry(raw, memory)).collect();
-                let mut line = serde_json::to_vec(&Log { number, trouble, entries })?;
+                let missing = -i64::from(libc::ENOENT);
+                let own = [own("openat", missing, Some(begin)), own("fork", first, None)];
+                let entries =
+                    own.into_iter().chain(memory.entries().iter().map(|raw| entry(raw, memory))).collect();
+                let mut line = serde_json::to_vec(&Log { number, trouble, ends, entries })?;
                 line.push(b'\n');
                 out.write_all(&line)?;
             }
@@ -122,19 +130,17 @@ fn mark(path: &str) {
     let _ = File::open(path);
 }
 
-/// Waits until nothing that we started runs; says what ended badly.
-fn await_all() -> Option<String> {
-    let mut trouble = None;
+/// Waits until nothing that we started runs.
+fn await_all() -> Vec<End> {
+    let mut ends = Vec::new();
     loop {
         let mut status = 0;
         // SAFETY: `status` is valid for writes.
         let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL) };
         if pid < 0 {
-            return trouble;
+            return ends;
         }
-        if status != 0 {
-            trouble = Some(format!("process {pid} ended with wait status {status:#x}"));
-        }
+        ends.push(End { pid: pid.unsigned_abs(), status: status.cast_unsigned() });
     }
 }
 
@@ -180,7 +186,14 @@ const NAMES: &[(i64, &str)] = &[
     (libc::SYS_clone3, "clone3"),
     (libc::SYS_execve, "execve"),
     (libc::SYS_unshare, "unshare"),
+    (libc::SYS_exit_group, "exit_group"),
 ];
+
+/// What the process does that runs the programs.
+fn own(call: &str, ret: i64, asked: Option<String>) -> Entry {
+    let pid = std::process::id();
+    Entry { pid, tid: pid, call: Some(call.to_owned()), ret, asked, ..Entry::default() }
+}
 
 fn entry(raw: &Raw, memory: Memory) -> Entry {
     let call =

@@ -118,7 +118,11 @@ impl Actor {
             Op::Fork { how } => self.fork(step, *how),
             Op::Vfork => self.vfork(),
             Op::Thread => self.thread(step),
-            Op::Exit => {}
+            Op::Exit => {
+                let entry = self.shared.memory.entry(&self.blank(true));
+                entry.number = i32::try_from(libc::SYS_exit_group).unwrap_or(-1);
+                entry.table = self.table_if(true);
+            }
             Op::Exec { missing } => self.exec(step, *missing),
             Op::Unshare => {
                 self.make(step.alone, libc::SYS_unshare, [libc::CLONE_FILES.into(), 0, 0, 0, 0, 0]);

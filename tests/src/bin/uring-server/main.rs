@@ -386,6 +386,8 @@ impl Server {
         let fields = |index: u32| json!({"event": "socket", "new_direct": index, "kind": "socket"});
         ensure!(self.run("IORING_OP_SOCKET", any, fields(0))? == 0);
         ensure!(self.run("IORING_OP_SOCKET", socket(3), fields(3))? == 0);
+        self.use_direct(3)?;
+        self.open_direct(5)?;
         if !self.binds {
             return self.close_direct(&[(3, 0), (3, -libc::EBADF)]);
         }
@@ -433,6 +435,38 @@ impl Server {
         self.add("new_direct", json!(child));
         let child = u32::try_from(child)?;
         self.close_direct(&[(child, 0), (child, -libc::EBADF), (3, 0)])
+    }
+
+    /// A socket in an entry is connected and shut down.
+    fn use_direct(&mut self, index: u32) -> Result<()> {
+        let listener = TcpListener::bind(loopback(0))?;
+        let SocketAddr::V4(to) = listener.local_addr()? else { bail!("an address of another family") };
+        let (address, len) = sockaddr(to);
+        let connect = opcode::Connect::new(Fixed(index), (&raw const address).cast(), len).build();
+        let fields = json!({"event": "connect", "direct": index, "asked": text(to), "peer": text(to)});
+        ensure!(self.run("IORING_OP_CONNECT", connect, fields)? == 0);
+        let (_child, from) = listener.accept()?;
+        self.add("local", json!(from.to_string()));
+        let shutdown = opcode::Shutdown::new(Fixed(index), libc::SHUT_WR).build();
+        let fields = json!({"event": "shutdown", "direct": index, "how": "SHUT_WR"});
+        ensure!(self.run("IORING_OP_SHUTDOWN", shutdown, fields)? == 0);
+        Ok(())
+    }
+
+    /// A file that has no number.
+    fn open_direct(&mut self, index: u32) -> Result<()> {
+        let (here, path) = (Fd(libc::AT_FDCWD), c"/dev/null");
+        let how = OpenHow::new().flags(libc::O_RDONLY.try_into()?);
+        let slot = || DestinationSlot::try_from_slot_target(index).ok();
+        let first = opcode::OpenAt::new(here, path.as_ptr()).flags(libc::O_RDONLY).file_index(slot());
+        let second = opcode::OpenAt2::new(here, path.as_ptr(), &raw const how).file_index(slot());
+        for (call, entry) in [("IORING_OP_OPENAT", first.build()), ("IORING_OP_OPENAT2", second.build())] {
+            let fields =
+                json!({"event": "open", "path": path.to_str()?, "new_direct": index, "kind": "char_device"});
+            ensure!(self.run(call, entry, fields)? == 0);
+            self.close_direct(&[(index, 0)])?;
+        }
+        Ok(())
     }
 
     fn close_direct(&mut self, closes: &[(u32, i32)]) -> Result<()> {

@@ -1,5 +1,7 @@
 //! What grows and what does not, and when a table will be full: by counting what was planted.
 
+mod workers;
+
 use crate::{
     caveat::Caveat,
     leaks::{Leaks, leaks},
@@ -34,6 +36,10 @@ struct Server {
 impl Server {
     /// Everything until `end`, in order, and then the answer.
     fn told<T>(&self, end: u64, look: impl FnOnce(&Leaks<'_>) -> T) -> T {
+        self.told_within(Limits::default(), end, look)
+    }
+
+    fn told_within<T>(&self, limits: Limits, end: u64, look: impl FnOnce(&Leaks<'_>) -> T) -> T {
         let mut inputs = vec![(T0, Body::Anchor { epoch_minus_boot_ns: 0 })];
         let begin = [Body::SnapshotBegin(Reason::Start), row(), Body::SnapshotEnd(Reason::Start)];
         inputs.extend(begin.map(|body| (T0, body)));
@@ -72,7 +78,7 @@ impl Server {
         inputs.retain(|(at, _)| *at <= end);
         inputs.push((end, Body::Anchor { epoch_minus_boot_ns: 0 }));
         inputs.sort_by_key(|(at, _)| *at);
-        let (mut session, mut tallies) = (Session::new(Limits::default()), Tallies::default());
+        let (mut session, mut tallies) = (Session::new(limits), Tallies::default());
         for (ts, body) in inputs {
             for event in session.ingest(&Input { ts: BootNs(ts), origin: None, late: false, body }) {
                 tallies.take(event);
@@ -155,14 +161,59 @@ fn one_in_a_hundred_is_told_with_its_rate_and_the_time_that_is_left() {
 }
 
 #[test]
+fn what_was_made_is_counted_as_far_as_what_was_closed_is_kept() {
+    // 1,980 are closed, 1,188 of them before the judged time begins: 792 and no fewer are its own and those of the newest part.
+    for (kept_descriptors, made, at_least) in [(1_980, 700, false), (792, 700, false), (780, 688, true)] {
+        let limits = Limits { kept_descriptors, ..Limits::default() };
+        forgetful().told_within(limits, T0 + 20 * SECOND, |told| {
+            let [growth] = told.growing.as_slice() else { panic!("{told:?}") };
+            assert_eq!((growth.left, growth.made, growth.made_at_least), (7, made, at_least));
+        });
+    }
+}
+
+#[test]
 fn nothing_is_told_before_each_part_has_shown_it() {
     // Parts of a second: eight of them are needed.
     assert!(forgetful().told(T0 + 7 * SECOND, |told| told.growing.is_empty()));
     assert!(forgetful().told(T0 + 8 * SECOND, |told| !told.growing.is_empty()));
-    // A leak that has stopped is none any more.
+    // Where requests go on and none is forgotten any more, nothing leaks.
     let mut mended = forgetful();
-    mended.files.retain(|(at, ..)| *at < T0 + 10 * SECOND);
+    mended.files.retain(|(at, _, life, _)| life.is_some() || *at < T0 + 10 * SECOND);
     assert!(mended.told(T0 + 12 * SECOND, |told| told.growing.is_empty()));
+}
+
+#[test]
+fn what_was_left_until_the_load_ended_is_told_still() {
+    let mut ended = forgetful();
+    ended.files.retain(|(at, ..)| *at < T0 + 10 * SECOND);
+    let last = T0 + 9 * SECOND + 99 * SECOND / 100 + 1_000;
+    for (at, stopped) in
+        [(last + SECOND + 1, None), (last + SECOND + 2, Some(last)), (T0 + 900 * SECOND, Some(last))]
+    {
+        ended.told(at, |told| {
+            let [growth] = told.growing.as_slice() else { panic!("{told:?}") };
+            assert_eq!((growth.left, growth.made, growth.over_ns), (7, 700, 7 * SECOND));
+            assert_eq!(growth.stopped, stopped.map(BootNs));
+            // The table does not become full by what has ended.
+            let rates: Vec<u64> = told.room.iter().map(|room| room.left_per_1000_s).collect();
+            assert_eq!(rates, if stopped.is_none() { vec![1_000] } else { vec![] });
+        });
+    }
+    // The very last is judged, too.
+    let mut forgets_last = ended;
+    if let Some((.., life, _)) = forgets_last.files.last_mut() {
+        *life = None;
+    }
+    let newest =
+        forgets_last.told(T0 + 900 * SECOND, |told| told.growing.first().map(|growth| growth.newest[0].1.ts));
+    assert_eq!(newest, Some(BootNs(last)));
+    let mut ended = forgets_last;
+    // What the load had left is closed in the end.
+    for (at, _, life, _) in &mut ended.files {
+        life.get_or_insert(T0 + 20 * SECOND - *at);
+    }
+    assert!(ended.told(T0 + 21 * SECOND, |told| told.growing.is_empty()));
 }
 
 #[test]

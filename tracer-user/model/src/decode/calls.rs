@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     address::{Address, unix_name},
-    ids::ProcessKey,
-    input::{Call, Given, Slot, Task},
+    ids::{BootNs, ProcessKey},
+    input::{Call, Given, Sleeps, Slot, Task},
     names,
     syscall::{Numbering, Syscall},
 };
@@ -62,7 +62,7 @@ pub(super) fn call_sock(record: &tracer_abi::CallSock, numbering: &Numbering) ->
         call.listener = Some(record.listener);
         call.queued = moment(record.queued);
         call.queue = Some((record.queue_len, record.queue_limit));
-        call.sleeps = Some(record.sleeps);
+        call.sleeps = Some(Sleeps { thread_start: BootNs(record.thread_start), count: record.sleeps });
     }
     Ok(call)
 }

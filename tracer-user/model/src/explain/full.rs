@@ -3,7 +3,7 @@
 use super::{Cause, Explain, Fill, Unseen};
 use crate::{
     entity::{Descriptor, Opened},
-    event::Event,
+    event::{Event, EventKind},
     session::Session,
 };
 use std::collections::BTreeMap;
@@ -18,7 +18,8 @@ struct Group<'a> {
 }
 
 impl Session {
-    /// The table of the process is full (`RLIMIT_NOFILE`, getrlimit(2)).
+    /// The table of the process is full (`RLIMIT_NOFILE`, getrlimit(2)); `None` where another limit gives the same error and
+    /// the table is not known to be full.
     pub(super) fn table_full(&self, event: &Event) -> Option<Explain> {
         let process = self.world.process(event.process)?;
         let open: Vec<&Descriptor> = self
@@ -49,6 +50,9 @@ impl Session {
         numbers.sort_unstable();
         let free = (0..).zip(&numbers).take_while(|(place, fd)| place == *fd).count() as u64;
         let known = process.fd_limit.filter(|limit| *limit <= free);
+        if known.is_none() && has_own_limit(event.kind) {
+            return None;
+        }
         let fill = Fill {
             limit: known.or((free > 0).then_some(free)),
             inferred: known.is_none() && free > 0,
@@ -58,16 +62,21 @@ impl Session {
                 .take(KINDS)
                 .map(|((_, by), group)| (group.oldest.kind, (*by).to_owned(), group.count))
                 .collect(),
-            since_ns: oldest.map(|oldest| oldest.opened.0.saturating_add_signed(self.epoch_minus_boot_ns)),
+            since_ns: oldest.map(|oldest| self.wall.epoch_ns(oldest.opened)),
         };
         let unseen = fill.limit.is_none().then_some(Unseen::Limit);
         let explain = Explain { fill: Some(fill), ..Explain::of(Cause::TableFull) };
         Some(explain.without(unseen).resting_on(told.filter(|seq| *seq != 0)))
     }
 
-    /// The machine's limit of open files is reached (`file-max`, proc_sys_fs(5)).
-    pub(super) fn system_full(&self, event: &Event) -> Explain {
+    /// The machine's limit of open files is reached (`file-max`, proc_sys_fs(5)); `None` where the machine is not known to be
+    /// full and the call has another reason to say so: `pipe` does for want of memory for pipes (pipe(2), `alloc_pipe_info`,
+    /// fs/pipe.c).
+    pub(super) fn system_full(&self, event: &Event) -> Option<Explain> {
         let files = self.looked(event).and_then(|looked| looked.files);
+        if event.kind == EventKind::Pipe && files.is_none_or(|(used, limit)| used < limit) {
+            return None;
+        }
         let fill = files.map(|(used, limit)| Fill {
             limit: Some(limit),
             inferred: false,
@@ -76,6 +85,12 @@ impl Session {
             since_ns: None,
         });
         let unseen = [files.is_none().then_some(Unseen::Limit), Some(Unseen::Unfollowed)];
-        Explain { fill, ..Explain::of(Cause::SystemFull) }.without(unseen.into_iter().flatten())
+        Some(Explain { fill, ..Explain::of(Cause::SystemFull) }.without(unseen.into_iter().flatten()))
     }
+}
+
+/// Whether `EMFILE` may be about a limit of the user's: of instances (inotify(7), fanotify(7)) or of bytes in message queues
+/// (`RLIMIT_MSGQUEUE`, mq_overview(7); `mqueue_get_inode`, ipc/mqueue.c).
+pub(super) fn has_own_limit(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Inotify | EventKind::Fanotify | EventKind::Mqueue)
 }

@@ -1,7 +1,7 @@
 //! Which errors are explained, by what, and what is remembered of each event.
 
 use super::{
-    Cause, Explain, Holder, Unseen,
+    Cause, Explain, Holder, Unseen, full,
     memory::{ClosedListener, Failure},
     search::party_of,
 };
@@ -13,23 +13,27 @@ use crate::{
 };
 
 /// errno(3).
-mod errno {
-    pub(super) const EACCES: u32 = 13;
-    pub(super) const EINVAL: u32 = 22;
-    pub(super) const ENFILE: u32 = 23;
-    pub(super) const EMFILE: u32 = 24;
-    pub(super) const EPIPE: u32 = 32;
-    pub(super) const EAFNOSUPPORT: u32 = 97;
-    pub(super) const EADDRINUSE: u32 = 98;
-    pub(super) const ECONNABORTED: u32 = 103;
-    pub(super) const ECONNRESET: u32 = 104;
-    pub(super) const ECONNREFUSED: u32 = 111;
+pub(crate) mod errno {
+    pub(crate) const EACCES: u32 = 13;
+    pub(crate) const EINVAL: u32 = 22;
+    pub(crate) const ENFILE: u32 = 23;
+    pub(crate) const EMFILE: u32 = 24;
+    pub(crate) const EPIPE: u32 = 32;
+    pub(crate) const EAFNOSUPPORT: u32 = 97;
+    pub(crate) const EADDRINUSE: u32 = 98;
+    pub(crate) const ECONNABORTED: u32 = 103;
+    pub(crate) const ECONNRESET: u32 = 104;
+    pub(crate) const ECONNREFUSED: u32 = 111;
 }
 
 impl Session {
     /// Why an event tells of an error, where that can be said.
     pub(crate) fn explain(&mut self, event: &Event) -> Option<Box<Explain>> {
         let error = event.error.filter(|error| is_explained(event.kind, *error))?;
+        if event.kind == EventKind::State && self.is_unix(event) {
+            // Told once for each socket: none comes again, and another one's reason may be another.
+            return self.broken(event, error).map(Box::new);
+        }
         let failure = Failure {
             process: event.process,
             // A refused connection is told by the state and by the call.
@@ -63,20 +67,16 @@ impl Session {
                 let found = may_search.then(|| self.address_taken(event)).flatten();
                 unless_busy(found, Cause::AddressUnknown)
             }
-            // A datagram socket of unix whose other end is gone, by a send (`unix_dgram_sendmsg`, net/unix/af_unix.c).
-            (errno::ECONNREFUSED, EventKind::State) if self.is_unix(event) => {
-                let found = may_search.then(|| self.let_down(event)).flatten();
-                unless_busy(found, Cause::PeerGone)
-            }
             (errno::ECONNREFUSED, _) => {
                 let found = may_search.then(|| self.refused(event)).flatten();
                 unless_busy(found, Cause::NobodyListens)
             }
+            (errno::EMFILE, kind) if !may_search && full::has_own_limit(kind) => None,
             (errno::EMFILE, _) => {
                 let found = may_search.then(|| self.table_full(event)).flatten();
                 unless_busy(found, Cause::TableFull)
             }
-            (errno::ENFILE, _) => Some(self.system_full(event)),
+            (errno::ENFILE, _) => self.system_full(event),
             (errno::ECONNABORTED, EventKind::Accept) => {
                 let found = may_search.then(|| self.aborted(event));
                 unless_busy(found, Cause::ResetInQueue)
@@ -100,7 +100,7 @@ impl Session {
         }
     }
 
-    fn is_unix(&self, event: &Event) -> bool {
+    pub(super) fn is_unix(&self, event: &Event) -> bool {
         let kept = event.socket.and_then(|id| self.world.sockets.get(id));
         kept.is_some_and(|kept| kept.socket.kind.family == family::UNIX)
     }
@@ -170,6 +170,7 @@ impl Session {
                 self.world.sockets.note_told(id, event.seq);
             }
             EventKind::Close => self.note_closed(event, id),
+            EventKind::Shutdown => self.note_shut(event, id),
             _ => {}
         }
     }

@@ -4,6 +4,15 @@ use super::{Slot, Sock, Task};
 use crate::{address::Address, ids::BootNs, syscall::Syscall};
 use serde::{Deserialize, Serialize};
 
+/// How often a thread had gone to sleep of its own accord.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sleeps {
+    /// When the thread began, boot clock: its number may have been another's before.
+    pub thread_start: BootNs,
+    /// How often; it wraps around.
+    pub count: u32,
+}
+
 /// A system call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
@@ -33,8 +42,8 @@ pub struct Call {
     pub queued: Option<BootNs>,
     /// For an accept: length and limit of the listener's queue after the call.
     pub queue: Option<(u32, u32)>,
-    /// For an accept: how often the thread had gone to sleep so far; it wraps around.
-    pub sleeps: Option<u32>,
+    /// For an accept: how often its thread had gone to sleep so far.
+    pub sleeps: Option<Sleeps>,
     /// The address that the caller passed.
     pub asked: Option<Address>,
     /// The value that the caller passed to `setsockopt`; for `SO_LINGER` its seconds, -1: off.

@@ -7,18 +7,18 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A socket changed its state.
+/// A socket changed its state, or a call found the other end of a unix socket gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// The socket's owner; `tid` is 0 unless the change happened in one of its calls.
     pub task: Task,
     /// State before.
     pub from: u16,
-    /// State after.
+    /// State after; the same where a unix connection stays and was found broken.
     pub to: u16,
-    /// Pending error of the socket (`sk_err`), 0 for none.
+    /// Pending error of the socket (`sk_err`), 0 for none; of a unix socket, the call's error.
     pub error: u32,
-    /// The socket.
+    /// The socket. Of a unix connection that was found broken, `peer_sk` is 0 where the other end is closed.
     pub sock: Sock,
     /// What the connection came to, where this ends it.
     pub tcp: Option<Tcp>,

@@ -44,7 +44,29 @@ fn a_listener_is_created_bound_and_listening() {
         ]
     );
     let socket = bench.socket(id);
-    assert_eq!((socket.backlog, socket.queue, socket.holders), (Some(511), Some((0, 128, BootNs(300))), 1));
+    assert_eq!((socket.backlog, socket.holders), (Some(511), 1));
+    assert_eq!(bench.queue(id), Some((0, 128, BootNs(300))));
+}
+
+#[test]
+fn a_listener_that_listens_again_has_another_limit_from_then_on() {
+    let mut bench = Bench::new();
+    let with_limit = |queue_limit| Sock { queue_limit, ..listener(1, 8080) };
+    let mut id = None;
+    for (at, limit) in [(100, 8), (200, 8), (300, 2), (400, 16)] {
+        let listen = call(at, Syscall::Listen, 0).args(&[3, limit]).subject(slot(3, socket_file(1)));
+        id = bench.call(listen.sock(with_limit(limit))).socket;
+    }
+    let queue = bench.socket(id.unwrap()).queue.as_deref().unwrap();
+    assert_eq!((queue.limit, queue.read), (16, BootNs(400)));
+    assert_eq!(queue.former, [(BootNs(300), 8), (BootNs(400), 2)]);
+    // Whoever listens again and again does not make it grow.
+    for at in 401..500 {
+        let listen = call(at, Syscall::Listen, 0).args(&[3, 5]).subject(slot(3, socket_file(1)));
+        bench.call(listen.sock(with_limit(u32::try_from(at).unwrap())));
+    }
+    let queue = bench.socket(id.unwrap()).queue.as_deref().unwrap();
+    assert_eq!((queue.former.len(), queue.former.first()), (32, Some(&(BootNs(468), 467))));
 }
 
 #[test]
@@ -95,7 +117,7 @@ fn an_accepted_child_knows_its_listener_and_its_wait() {
     let socket = bench.socket(id);
     assert_eq!((socket.queued, socket.accepted), (Some(BootNs(400)), Some(BootNs(1000))));
     assert_eq!((socket.listener, socket.inferred), (Some(from), false));
-    assert_eq!((bench.socket(from).children, bench.socket(from).queue), (1, Some((2, 128, BootNs(1000)))));
+    assert_eq!((bench.socket(from).children, bench.queue(from)), (1, Some((2, 128, BootNs(1000)))));
 }
 
 #[test]

@@ -219,6 +219,21 @@ fn a_spin_is_counted_and_told_in_full_every_tenth_of_a_second() {
 }
 
 #[test]
+fn a_limit_of_instances_or_of_memory_is_not_the_tables_or_the_machines() {
+    let mut bench = Bench::new();
+    bench.makes_tcp(100, 0, 2);
+    // inotify(7): max_user_instances; pipe(2): pipe-user-pages-hard, while 10 of 12 files are open.
+    let event = bench.call(call(200, Syscall::InotifyInit1, -24));
+    assert_eq!((event.error, event.explain), (Some(24), None));
+    looks(&mut bench, 300, &[], &[]);
+    let event = bench.call(call(300, Syscall::Pipe2, -23));
+    assert_eq!((event.error, event.explain), (Some(23), None));
+    // Whatever else can be short, these two need a number.
+    let event = bench.call(call(400, Syscall::EpollCreate1, -24));
+    assert_eq!(event.explain.map(|explain| explain.cause), Some(Cause::TableFull));
+}
+
+#[test]
 fn the_machines_limit_is_what_the_look_read() {
     let mut bench = Bench::new();
     bench.makes_tcp(100, 4, 2);

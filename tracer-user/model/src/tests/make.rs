@@ -356,6 +356,11 @@ impl Bench {
         self.session.socket(id).unwrap()
     }
 
+    /// An accept queue: length, limit, and when they were read.
+    pub(super) fn queue(&self, id: SocketId) -> Option<(u32, u32, BootNs)> {
+        self.socket(id).queue.as_ref().map(|queue| (queue.len, queue.limit, queue.read))
+    }
+
     /// A socket's life: time, phase, state.
     pub(super) fn steps(&self, id: SocketId) -> Vec<(u64, Phase, Option<u16>)> {
         self.socket(id).steps.iter().map(|step| (step.ts.0, step.phase, step.state)).collect()

@@ -10,8 +10,8 @@ use crate::{
     event::{DropCount, EventKind, Split, Via},
     ids::BootNs,
     input::{
-        Body, ListenerSample, NamespaceSample, Overflow, Queued, Retransmit, Sampled, Slept, Sock, State,
-        Task, Tcp, Waiting,
+        Body, ListenerSample, NamespaceSample, Overflow, Queued, Retransmit, Sampled, Sleeps, Slept, Sock,
+        State, Task, Tcp, Waiting,
     },
     syscall::Syscall,
 };
@@ -46,7 +46,7 @@ fn drops_are_told_as_they_grow_and_those_that_met_a_full_queue_are_bounded_by_th
     );
     let drops = DropCount { new: 5, total: 5, queue_full: Some((5, 5)), period_ns: 1_000 };
     assert_eq!(told.drops, Some(drops));
-    assert_eq!(bench.socket(id).queue, Some((2, 1, BootNs(2_200))));
+    assert_eq!(bench.queue(id), Some((2, 1, BootNs(2_200))));
     // Another listener of the namespace dropped ten, eight connections met a full queue: here or there.
     let told = bench.one(&input(3_200, sample(3_200, 15, (53, 68))));
     let drops = DropCount { new: 3, total: 8, queue_full: Some((3, 8)), period_ns: 1_000 };
@@ -218,14 +218,14 @@ fn a_connection_keeps_what_it_came_to() {
 /// An accept of connection `n`, queued at `queued`, by a thread that has gone to sleep so often.
 fn accepts(ts: u64, n: u64, queued: u64, sleeps: u32) -> Making {
     let mut making = accept(ts, 10 + i32::try_from(n).unwrap(), n, 1).accept(1, Some(queued), (0, 128));
-    making.call.sleeps = Some(sleeps);
+    making.call.sleeps = Some(Sleeps { thread_start: BootNs(50), count: sleeps });
     making
 }
 
 fn nothing(ts: u64, error: i64, sleeps: u32) -> Making {
     let mut making = call(ts, Syscall::Accept4, -error).args(&[3]).subject(slot(3, socket_file(1)));
     making = making.accept(1, None, (0, 128));
-    making.call.sleeps = Some(sleeps);
+    making.call.sleeps = Some(Sleeps { thread_start: BootNs(50), count: sleeps });
     making
 }
 
@@ -242,8 +242,14 @@ fn a_wait_is_split_into_what_its_thread_did() {
     let first = bench.call(accepts(1_000, 20, 900, 1));
     assert_eq!(first.split, None, "the thread was not seen accepting here before");
     // Asleep in epoll_wait until 2,300, runnable until 2,350; then in a call of its own until 2,700; preempted for 20.
+    // One accept had failed before it was queued.
+    bench.call(nothing(1_050, 24, 1));
+    bench.queued(2_000, 1, child(21), 1);
     bench.tell(&input(2_350, slept(1_100, Some(2_300), 1, Some("epoll_wait"))));
     bench.call(nothing(2_360, 24, 2));
+    bench.call(nothing(2_370, 11, 2));
+    bench.call(nothing(2_380, 105, 2));
+    bench.call(nothing(2_390, 24, 2));
     bench.tell(&input(2_700, slept(2_400, Some(2_690), 2, Some("fsync"))));
     bench.tell(&input(2_740, slept(2_720, None, 0, None)));
     let told = bench.call(accepts(3_000, 21, 2_000, 4));
@@ -254,7 +260,7 @@ fn a_wait_is_split_into_what_its_thread_did() {
         blocked_ns: 290,
         blocked_in: Some("fsync".to_owned()),
         unknown_ns: 0,
-        failed: vec![(24, 1)],
+        failed: vec![(24, 2), (105, 1)],
     };
     assert_eq!(told.split.as_deref(), Some(&split));
     assert_eq!(told.wait_ns, Some(1_000));
@@ -274,4 +280,33 @@ fn whoever_was_woken_for_nothing_slept_before_it_found_nothing() {
     assert!(bench.call(accepts(700, 20, 650, 7)).slept);
     assert!(!bench.call(nothing(710, 11, 7)).slept, "the end of a batch");
     assert!(bench.call(nothing(720, 11, 0)).slept, "the counter wraps around");
+}
+
+#[test]
+fn a_thread_that_has_the_number_of_one_before_an_exec_is_another() {
+    let mut bench = Bench::new();
+    bench.makes_listener(100, 3, 1);
+    bench.tell(&input(150, sample(150, 0, (0, 0))));
+    bench.call(accepts(500, 20, 450, 5));
+    bench.execs(600, 1);
+    let told = bench.call(accepts(700, 21, 550, 0));
+    assert!(!told.slept, "what was before its first accept is not known");
+    assert_eq!((told.wait_ns, told.split), (Some(150), None));
+}
+
+#[test]
+fn a_thread_that_has_the_number_of_one_that_ended_is_another() {
+    let mut bench = Bench::new();
+    bench.makes_listener(100, 3, 1);
+    bench.tell(&input(150, sample(150, 0, (0, 0))));
+    bench.call(accepts(500, 20, 450, 5));
+    let of_another = |mut making: Making| {
+        making.call.sleeps = making.call.sleeps.map(|sleeps| Sleeps { thread_start: BootNs(510), ..sleeps });
+        making
+    };
+    let told = bench.call(of_another(accepts(700, 21, 550, 9)));
+    assert!(!told.slept, "what was before its first accept is not known");
+    assert_eq!((told.wait_ns, told.split), (Some(150), None));
+    let told = bench.call(of_another(accepts(900, 22, 800, 10)));
+    assert!(told.slept && told.split.is_some(), "from then on it is known");
 }

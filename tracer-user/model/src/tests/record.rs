@@ -147,8 +147,8 @@ fn time_is_what_the_inputs_say() {
     session.ingest(&fork(800, 1, 2, false));
     session.ingest(&input(950, Body::Anchor { epoch_minus_boot_ns: -100 }));
     assert_eq!(
-        (session.t0(), session.now(), session.epoch_minus_boot_ns()),
-        (BootNs(500), BootNs(950), -100)
+        (session.t0(), session.now(), session.wall().epoch_ns(session.now())),
+        (BootNs(500), BootNs(950), 850)
     );
     let event = session.ingest(&call(1000, Syscall::Openat, 4).result(slot(4, file(8))).input());
     assert_eq!(event[0].epoch_ns, 900);

@@ -20,6 +20,32 @@ fn a_close_empties_the_slot_as_of_its_entry() {
     assert_eq!((held(99), held(100), held(189), held(190)), (0, 1, 1, 0));
 }
 
+/// The reader of one CPU may be behind those of others for longer than events wait for each other.
+#[test]
+fn what_comes_late_is_flagged_and_has_happened_when_it_did() {
+    let mut bench = Bench::new();
+    bench.opens(100, 3, 7);
+    bench.opens(500, 4, 9);
+    for call in [
+        call(200, Syscall::Close, 0).args(&[3]).subject(slot(3, file(7))),
+        call(300, Syscall::Openat, 3).result(slot(3, file(8))),
+    ] {
+        let mut input = call.input();
+        input.late = true;
+        let event = bench.one(&input);
+        assert_eq!((event.late, event.ts), (true, input.ts));
+    }
+    let table = bench.table(1);
+    let held = |at| -> Vec<(i32, u64)> {
+        let found = bench.session.table_at(table, BootNs(at));
+        found.iter().map(|one| (one.fd, one.ino)).collect()
+    };
+    assert_eq!(held(150), [(3, 7)]);
+    assert_eq!(held(250), []);
+    assert_eq!(held(400), [(3, 8)]);
+    assert_eq!(held(600), [(3, 8), (4, 9)]);
+}
+
 #[test]
 fn a_close_of_a_bad_number_changes_nothing() {
     let mut bench = Bench::new();

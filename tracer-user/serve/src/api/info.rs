@@ -20,7 +20,9 @@ pub(crate) async fn info(State(app): State<Arc<App>>) -> Result<Json<Info>, Prob
 }
 
 pub(crate) fn describe(settings: &Settings, session: &Session) -> Info {
-    let t0_ns = i128::from(session.t0().0) + i128::from(session.epoch_minus_boot_ns());
+    let (t0, now) = (session.t0(), session.now());
+    // By what the wall clock shows now.
+    let t0_ns = i128::from(session.wall().epoch_ns(now)) - i128::from(now.0) + i128::from(t0.0);
     Info {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         session: settings.session.clone(),

@@ -42,5 +42,5 @@ pub(crate) fn moment(name: &str, text: Option<&str>) -> Result<Option<Instant>, 
 
 /// The moment on the session's clock.
 pub(crate) fn on_clock_of(session: &Session, moment: Instant) -> BootNs {
-    moment.on_boot_clock(session.now(), session.epoch_minus_boot_ns())
+    moment.on_boot_clock(session.now(), session.wall())
 }

@@ -53,6 +53,13 @@ async fn who_held_it_before_and_what_was_not_yet() {
     let caveats = early["basis"]["caveats"].as_array().unwrap();
     assert_eq!(caveats.len(), 1, "{early}");
     assert!(caveats[0].as_str().unwrap().starts_with("the kernel was not asked"), "{early}");
+    assert_eq!(early["sockets"][0]["socket"]["backlog"], Value::Null);
+    // Before it has the address at all.
+    let unbound = bench.get(&format!("/api/v1/answers/who?of=80&at={}", at(110))).await.json();
+    assert_eq!(unbound["sockets"], json!([]), "{unbound}");
+    let table = bench.get(&format!("/api/v1/answers/fds?at={}", at(110))).await.json();
+    let socket = &table["tables"][0]["descriptors"][0]["socket"];
+    assert_eq!((&socket["id"], &socket["local"]), (&json!("s1"), &Value::Null), "{table}");
     let other = bench.get("/api/v1/answers/who?of=127.0.0.2:80").await.json();
     assert_eq!((&other["sockets"], &other["before"]), (&json!([]), &json!([])));
     let nothing = bench.get("/api/v1/answers/who?of=80&at=2020-01-01T00:00:00Z").await.json();

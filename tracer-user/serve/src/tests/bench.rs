@@ -257,9 +257,13 @@ pub(super) fn close(ns: u64, fd: i32, n: u64) -> Input {
 
 /// A regular file with that inode.
 pub(super) fn open(ns: u64, fd: i32, n: u64) -> Input {
+    open_named(ns, fd, n, b"/f")
+}
+
+pub(super) fn open_named(ns: u64, fd: i32, n: u64, path: &[u8]) -> Input {
     call(ns, Syscall::Openat, fd.into(), |call| {
-        call.path = Some(b"/f".to_vec());
-        call.results = vec![slot(fd, file(n, 0o100_644))];
+        call.path = Some(path.to_vec());
+        call.results = vec![Slot { name: path.to_vec(), ..slot(fd, file(n, 0o100_644)) }];
     })
 }
 

@@ -1,6 +1,6 @@
 //! The live stream, with a client of another make.
 
-use super::bench::{Engine, KEPT, TOKEN, accept, close, failure, listener, open, settings};
+use super::bench::{Engine, KEPT, TOKEN, accept, close, failure, listener, open, open_named, settings};
 use crate::{live::Pace, server};
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
@@ -334,6 +334,28 @@ async fn a_large_beginning_comes_in_portions_that_wait_for_nothing_but_the_clien
     // 3,000 descriptors and their process.
     let all = [&first, &second, &third, &fourth].map(|change| change.descriptors.len());
     assert_eq!(all.iter().sum::<usize>(), 3_000);
+}
+
+#[tokio::test]
+async fn however_long_names_are_what_waits_for_a_client_is_bounded() {
+    let running = Running::start(Pace::default()).await;
+    // Each byte of these names takes six in JSON: 1,000 events and descriptors are 24 megabytes each.
+    let long = |n: u64| open_named(1_000 + n * 10, i32::try_from(n).unwrap(), 100 + n, &[1; 4_000]);
+    running.feed((0..1_000).map(long).collect()).await;
+    let (mut client, _) = running.greet(None).await;
+    assert_eq!(client.catch_up().await, (0..1_000).collect());
+    // At the pace of what happens, too.
+    running.feed((1_000..2_000).map(long).collect()).await;
+    let mut told = BTreeSet::new();
+    while told.len() < 1_000 {
+        let change = client.substance().await;
+        told.extend(change.descriptors.iter().copied());
+        client.ack(&change).await;
+    }
+    assert_eq!(told, (1_000..2_000).collect());
+    let counters = &running.engine.handle.counters;
+    let (longest, most) = (counters.longest_message.get(), counters.most_waiting.get());
+    assert!((400_000..=900_000).contains(&longest) && most <= 1_048_576, "{longest} {most}");
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ impl Noteworthy {
                 what: "kept_alive".to_owned(),
                 processes: parties(by),
                 text: format!(
-                    "{} made it and holds it no longer{}; {} keeps it",
+                    "{} had it first and holds it no longer{}; {} keeps it",
                     list(&[*maker]),
                     terms.when(*gone).evidence(),
                     list(by)

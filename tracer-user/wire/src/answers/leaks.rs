@@ -47,14 +47,19 @@ pub struct Growing {
     pub by: String,
     /// How many were left in `over_ns`.
     pub left: u64,
-    /// How many were made in that time.
+    /// How many were made in that time, as far as those that were closed are kept.
     pub made: u64,
+    /// Of that time not all that were closed are kept: more may have been made, and one of them may have been open for longer.
+    pub made_at_least: bool,
     /// The time that was judged.
     pub over_ns: u64,
     /// Longest time that one of them was open and was then closed; absent where none was.
     pub longest_ns: Option<u64>,
     /// When the first that is left was made.
     pub since: When,
+    /// When the last of that kind was made, left or not, if that is longer ago than a seventh of `over_ns`: what is left is there,
+    /// but it grows no more. Absent: it does.
+    pub stopped: Option<When>,
     /// Which threads made them, most first; of the newest 64, as far as their events are kept.
     pub threads: Vec<Thread>,
     /// Some of them, newest first.
@@ -287,9 +292,11 @@ impl Growing {
             by: growth.by.name().to_owned(),
             left: growth.left,
             made: growth.made,
+            made_at_least: growth.made_at_least,
             over_ns: growth.over_ns,
             longest_ns: growth.longest_ns,
             since: terms.when(growth.since),
+            stopped: growth.stopped.map(|last| terms.when(Moment::bare(last))),
             threads: growth.threads.iter().map(thread).collect(),
             newest: growth
                 .newest
@@ -303,9 +310,14 @@ impl Growing {
     fn text(&self, zone: &TimeZone) -> String {
         let [comm, pid] = who(&self.process);
         let Self { left, made, .. } = self;
+        let at_least = if self.made_at_least { "at least " } else { "" };
         let kinds = one_of(&self.kind, *left);
+        let (leaves, stopped) = match &self.stopped {
+            None => ("leaves", String::new()),
+            Some(last) => ("left", format!("; none was made after {}", last.text(zone))),
+        };
         let mut text = format!(
-            "{comm} {pid} leaves {kinds} open: {left} of {made} made by {} in {}, the first at {}{}\n",
+            "{comm} {pid} {leaves} {kinds} open: {left} of {at_least}{made} made by {} in {}, the first at {}{}{stopped}\n",
             self.by,
             duration(self.over_ns),
             self.since.text(zone),
@@ -328,7 +340,7 @@ impl Growing {
                     text.push_str(&stack.text(8));
                 }
                 None => {
-                    let _ = writeln!(text, "    {left} from where is not known{by}");
+                    let _ = writeln!(text, "    {left} without a known place{by}");
                 }
             }
         }

@@ -7,6 +7,7 @@ pub mod connections;
 pub mod fds;
 pub mod handover;
 pub mod leaks;
+pub mod queue_findings;
 pub mod queues;
 pub mod slow;
 pub mod sockets;
@@ -136,9 +137,10 @@ impl<'a> Terms<'a> {
     }
 
     pub(crate) fn when(&self, moment: moment::Moment) -> When {
-        let boot = moment.ts.0.saturating_add_signed(self.session.epoch_minus_boot_ns());
         When {
-            ts_ns: moment.event.map_or(boot, |event| event.epoch_ns),
+            ts_ns: moment
+                .event
+                .map_or_else(|| self.session.wall().epoch_ns(moment.ts), |event| event.epoch_ns),
             t: offset(moment.ts, self.session.t0()),
             seq: moment.event.map(|event| event.seq),
         }

@@ -1,14 +1,14 @@
 //! Accept queues: `/api/v1/answers/queues`, `sockreel queues`.
 
-use super::{Basis, Party, Terms, When, columns::columns};
+use super::{Basis, Party, Terms, When, columns::columns, queue_findings::QueueFinding};
 use crate::{api::Socket, errno, escape::Escaped, sentence::duration};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 use std::{borrow::Cow, fmt::Write as _};
 use tracer_answers::{
-    accepting::{self, AtListener},
-    queues::{self, Finding},
+    accepting::{self, AtListener, Times},
+    queues,
     view::View,
     who::Target,
 };
@@ -46,7 +46,8 @@ pub struct Queue {
     pub len_at: Option<When>,
     /// Limit: the lesser of the backlog that was asked for and `somaxconn` (listen(2)).
     pub limit: Option<u32>,
-    /// How many connections it holds: one more than the limit; handshakes that end at the same moment may overshoot.
+    /// How many connections it holds: one more than the limit. It may have more: handshakes that end at the same moment overshoot,
+    /// and a limit that listen(2) lowered leaves those that wait.
     pub holds: Option<u64>,
     /// The backlog that `listen` was called with, where that was seen.
     pub asked: Option<u32>,
@@ -173,7 +174,7 @@ pub struct Drops {
     pub host_overflows: Option<u64>,
     /// The sample that told of the newest.
     pub noticed: Option<When>,
-    /// Refused connections whose moment and peer the kernel told; of the others both are unknown.
+    /// Dropped connections whose moment and peer the kernel told; of the others both are unknown.
     pub moments: u64,
     /// The newest of those.
     pub refused: Vec<RefusedClient>,
@@ -183,7 +184,7 @@ pub struct Drops {
     pub clients: Vec<RefusedClient>,
 }
 
-/// A connection that was refused, or a client that got no answer.
+/// A connection that was dropped, or a client that got no answer.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 #[ts(optional_fields)]
@@ -192,27 +193,6 @@ pub struct RefusedClient {
     pub when: When,
     /// Address of the client.
     pub peer: Option<String>,
-}
-
-/// What is wrong with a queue.
-#[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
-#[ts(optional_fields)]
-pub struct QueueFinding {
-    /// `stuck`: connections wait and nobody accepts; `slow`: they wait for long although somebody does; `overflown`:
-    /// connections were refused.
-    pub kind: String,
-    /// The same for people.
-    pub text: String,
-    /// Connections that wait for too long, or were refused.
-    pub count: u64,
-    /// For how long the oldest has waited, nanoseconds.
-    pub oldest_ns: Option<u64>,
-    /// `stuck`: what accepts fail with, where they are tried.
-    pub error: Option<String>,
-    /// The evidence: of `stuck` the newest accept, or the newest that failed; absent where there was none; of `slow` when the oldest was queued; of
-    /// `overflown` what told of a refusal.
-    pub evidence: Option<When>,
 }
 
 impl Queues {
@@ -281,7 +261,7 @@ impl Waits {
 impl Queue {
     fn new(view: &View<'_>, queue: &queues::Queue<'_>, terms: &Terms<'_>) -> Self {
         let tally = queue.tally;
-        let times = |times: accepting::Times| HowOften { count: times.count, last: terms.when(times.last) };
+        let times = |times: Times| HowOften { count: times.count, last: terms.when(times.last) };
         let longest = tally.and_then(|tally| tally.longest);
         let waiting = |waiting: &queues::Waiting<'_>| WaitingConnection {
             socket: waiting.socket.id.to_string(),
@@ -296,7 +276,7 @@ impl Queue {
             last: length.last,
             limit: length.limit,
         };
-        let failed = |(error, times): (&u32, &accepting::Times)| FailedAccept {
+        let failed = |(error, times): (&u32, &Times)| FailedAccept {
             error: errno::name(*error).into_owned(),
             count: times.count,
             last: terms.when(times.last),
@@ -330,7 +310,10 @@ impl Queue {
         if let (Some(len), Some(limit)) = (self.len, self.limit) {
             let asked =
                 self.asked.map(|asked| format!("; asked for {}", asked.cast_signed())).unwrap_or_default();
-            facts.push(format!("queue {len}, limit {limit} (holds {}{asked})", u64::from(limit) + 1));
+            let holds = u64::from(limit) + 1;
+            facts.push(format!("queue {len}, limit {limit} (holds {holds}{asked})"));
+            let more = u64::from(len).saturating_sub(holds);
+            facts.extend((more > 0).then(|| format!("{more} more than it holds")));
         }
         if let (Some(longest), Some(at)) = (self.longest, self.longest_at) {
             facts.push(format!("longest {longest} at {}{}", at.text(zone), at.evidence()));
@@ -438,64 +421,6 @@ impl Drops {
                 writeln!(text, "    SYNs sent again by clients on this machine: {}{newest}", self.sent_again);
         }
         text
-    }
-}
-
-impl QueueFinding {
-    fn new(finding: &Finding, terms: &Terms<'_>) -> Self {
-        let connections = |count: usize| {
-            if count == 1 { "1 connection".to_owned() } else { format!("{count} connections") }
-        };
-        let many = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        match finding {
-            Finding::Stuck { overdue, oldest_ns, accepted, failing } => {
-                let since = match accepted {
-                    Some((_, ago_ns)) => format!("for {}", duration(*ago_ns)),
-                    None => "at all".to_owned(),
-                };
-                let why = match failing {
-                    Some((error, times)) => {
-                        format!("accept fails with {}, {} times", errno::name(*error), times.count)
-                    }
-                    None => "nobody accepts".to_owned(),
-                };
-                let evidence = failing.map(|(_, times)| times.last).or(accepted.map(|(moment, _)| moment));
-                Self {
-                    kind: "stuck".to_owned(),
-                    text: format!(
-                        "{why}: {} waited for up to {}, and nothing was accepted {since}",
-                        connections(*overdue),
-                        duration(*oldest_ns)
-                    ),
-                    count: many(*overdue),
-                    oldest_ns: Some(*oldest_ns),
-                    error: failing.map(|(error, _)| errno::name(error).into_owned()),
-                    evidence: evidence.map(|moment| terms.when(moment)),
-                }
-            }
-            Finding::Slow { overdue, oldest_ns, queued } => Self {
-                kind: "slow".to_owned(),
-                text: format!(
-                    "accepting is behind: {} waited for up to {}",
-                    connections(*overdue),
-                    duration(*oldest_ns)
-                ),
-                count: many(*overdue),
-                oldest_ns: Some(*oldest_ns),
-                error: None,
-                evidence: Some(terms.when(*queued)),
-            },
-            Finding::Overflown { at_least, noticed } => Self {
-                kind: "overflown".to_owned(),
-                text: format!(
-                    "the queue was full: at least {at_least} connections or parts of handshakes were refused"
-                ),
-                count: *at_least,
-                oldest_ns: None,
-                error: None,
-                evidence: noticed.map(|moment| terms.when(moment)),
-            },
-        }
     }
 }
 

@@ -22,8 +22,12 @@ pub struct Who {
     pub target: String,
     /// Listeners, and other sockets that have the address, in the order in which they were made.
     pub sockets: Vec<Held>,
-    /// Sockets that had it and are gone, newest first.
+    /// Sockets that had it and are gone, newest first; of more than sixteen the newest.
     pub before: Vec<Held>,
+    /// How many of them are left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[ts(as = "Option<u64>", optional)]
+    pub before_left_out: u64,
     /// Sockets with this address that no process holds: the kernel brings their connections to an end.
     pub ownerless: Vec<Held>,
     /// Connections of this address that the kernel keeps after their socket is gone, and that are not among those; beyond a
@@ -84,7 +88,8 @@ pub struct Leftover {
     pub netns: u32,
     /// The socket that it was (`s41`), where that is known.
     pub socket: Option<String>,
-    /// It was concluded from how the connection ended; otherwise the kernel was asked.
+    /// It was concluded from how the connection ended, and of a peer on another host that it has closed; otherwise the kernel was
+    /// asked.
     pub inferred: bool,
     /// When it is gone at the latest, where that is known.
     pub gone: Option<When>,
@@ -159,6 +164,7 @@ impl Who {
         let who::Who {
             sockets,
             before,
+            before_left_out,
             ownerless,
             leftovers,
             leftovers_left_out,
@@ -181,6 +187,7 @@ impl Who {
             target: asked.to_owned(),
             sockets: sockets.iter().map(held).collect(),
             before: before.iter().map(held).collect(),
+            before_left_out: u64::try_from(before_left_out).unwrap_or(u64::MAX),
             ownerless: ownerless.iter().map(held).collect(),
             leftovers: leftovers.iter().map(|leftover| Leftover::new(&terms, leftover)).collect(),
             leftovers_left_out: u64::try_from(leftovers_left_out).unwrap_or(u64::MAX),
@@ -225,6 +232,9 @@ impl Who {
             for held in sockets {
                 text.push_str(&held.text(zone));
             }
+        }
+        if self.before_left_out > 0 {
+            let _ = writeln!(text, "{} earlier ones are left out", self.before_left_out);
         }
         text + &self.basis.text(zone)
     }
@@ -275,7 +285,8 @@ impl Leftover {
     }
 
     fn cells(&self, zone: &TimeZone) -> Vec<String> {
-        let gone = self.gone.map(|gone| format!("concluded; gone by {}", gone.text(zone)));
+        let concluded = if self.inferred { "concluded; " } else { "" };
+        let gone = self.gone.map(|gone| format!("{concluded}gone by {}", gone.text(zone)));
         vec![
             self.state.clone(),
             Escaped(self.local.as_bytes()).to_string(),
@@ -315,7 +326,7 @@ impl Held {
         facts.push(format!("network namespace {}", socket.netns));
         facts.extend(socket.backlog.map(|backlog| format!("backlog {}", backlog.cast_signed())));
         if let (Some(len), Some(limit)) = (socket.queue_len, socket.queue_limit) {
-            facts.push(format!("accept queue {len} of {limit}"));
+            facts.push(format!("accept queue {len}, limit {limit}"));
         }
         if !socket.options.is_empty() {
             facts.push(format!("options {}", socket.options.join(" ")));

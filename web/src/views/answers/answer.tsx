@@ -1,3 +1,4 @@
+import "../../styles/views.css";
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { visible } from "../../base/escape.ts";
@@ -42,40 +43,34 @@ export function Answer<Q extends Question>({ title, told, brief = false, childre
   return (
     <section class="card answer" aria-label={title} data-answer={title}>
       <h2>{title}</h2>
+      {answer && <AsOf basis={answer.basis} brief={brief} />}
       {shown}
       {problem !== undefined && <p class="doubt">{visible(problem)}</p>}
-      {answer ? (
-        <BasisOf basis={answer.basis} brief={brief} />
-      ) : (
-        problem === undefined && (
-          <p class="muted">
-            {app.state.link.value === "open"
-              ? "Asking …"
-              : "The server cannot be reached; it is asked when it can."}
-          </p>
-        )
+      {answer && !brief && <Caveats caveats={answer.basis.caveats} />}
+      {!answer && problem === undefined && (
+        <p class="muted">
+          {app.state.link.value === "open"
+            ? "Asking …"
+            : "The server cannot be reached; it is asked when it can."}
+        </p>
       )}
     </section>
   );
 }
 
-/** Which instant an answer is about, what was looked at, and what it cannot know. */
-function BasisOf({ basis, brief }: { readonly basis: Basis; readonly brief: boolean }) {
+/** Which instant an answer is about, before what it says: what stands beside it may be of another. And what was looked at. */
+function AsOf({ basis, brief }: { readonly basis: Basis; readonly brief: boolean }) {
   const app = useApp();
-  const { at, scope, caveats } = basis;
+  const { at, scope } = basis;
   const time = app.session.clock.timeOfDay(at.t, 1e6);
+  if (!isAboutNow(app, basis)) {
+    return <p class="basis doubt">As of {time}, which is not the instant that is shown.</p>;
+  }
   return (
-    <div class="basis">
-      {isAboutNow(app, basis) ? (
-        <p class="muted">
-          As of {time}
-          {!brief && `; looked at: ${visible(scope)}`}.
-        </p>
-      ) : (
-        <p class="doubt">As of {time}, which is not the instant that is shown.</p>
-      )}
-      {!brief && <Caveats caveats={caveats} />}
-    </div>
+    <p class="basis muted">
+      As of {time}
+      {!brief && `; looked at: ${visible(scope)}`}.
+    </p>
   );
 }
 
@@ -83,7 +78,7 @@ function BasisOf({ basis, brief }: { readonly basis: Basis; readonly brief: bool
 export function Caveats({ caveats }: { readonly caveats: readonly string[] }) {
   if (caveats.length === 0) return null;
   return (
-    <ul>
+    <ul class="caveats">
       {caveats.map((caveat) => (
         <li key={caveat}>{visible(caveat)}</li>
       ))}
@@ -91,7 +86,7 @@ export function Caveats({ caveats }: { readonly caveats: readonly string[] }) {
   );
 }
 
-/** What is wrong, in a sentence, with what it rests on. */
+/** What is wrong, in a sentence, with what it rests on and what it is about. */
 export function Finding({
   kind,
   text,
@@ -107,6 +102,7 @@ export function Finding({
     <p class="finding" data-finding={kind}>
       <b aria-hidden="true">!</b> <bdi>{visible(text)}</bdi>
       <Evidence when={evidence} />
+      {children !== undefined && " · "}
       {children}
     </p>
   );

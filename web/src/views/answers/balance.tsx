@@ -9,7 +9,11 @@ export function BalanceOf({ socket }: { readonly socket: string }) {
     <Answer title="Who accepts" told={useAnswer("balance", ALL)}>
       {({ groups }) => {
         const group = groups.find(({ members }) => members.some((member) => member.socket.id === socket));
-        return group ? <OfGroup group={group} /> : <p class="muted">Nothing is known of this listener.</p>;
+        return group ? (
+          <OfGroup group={group} />
+        ) : (
+          <p class="muted">At that instant nothing was known of this listener.</p>
+        );
       }}
     </Answer>
   );
@@ -19,8 +23,8 @@ function OfGroup({ group }: { readonly group: Group }) {
   const { members, workers, findings } = group;
   return (
     <>
-      {findings.map(({ kind, text }) => (
-        <Finding key={text} kind={kind} text={text} />
+      {findings.map(({ kind, text, evidence }) => (
+        <Finding key={text} kind={kind} text={text} evidence={evidence} />
       ))}
       <Rows columns={["Worker", "Thread", "Accepted", "Woken for nothing", "Per accept", "Last accept"]}>
         {workers.map(({ process, tid, accepted, woken_idle, woken_idle_per_accept, last }) => (

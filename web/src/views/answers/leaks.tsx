@@ -23,7 +23,10 @@ export function LeaksOf({ process }: { readonly process: string }) {
       {(leaks) => {
         const own = of(leaks, process);
         return isNothing(own) ? (
-          <p>Nothing: no kind of descriptor only grows, and no connection is forgotten.</p>
+          <p>
+            Nothing{leaks.basis.caveats.length > 0 && " was seen"}: no kind of descriptor only grows, and no
+            connection is forgotten.
+          </p>
         ) : (
           <Left leaks={own} />
         );
@@ -90,10 +93,24 @@ export function Left({ leaks }: { readonly leaks: Leaks }) {
 
 function Grows({ growing }: { readonly growing: Growing }) {
   const app = useApp();
-  const { process, kind, by, left, made, over_ns, longest_ns, since, threads, newest, stacks = [] } = growing;
+  const {
+    process,
+    kind,
+    by,
+    left,
+    made,
+    made_at_least,
+    over_ns,
+    longest_ns,
+    since,
+    stopped,
+    threads,
+    newest,
+    stacks = [],
+  } = growing;
   const name = `${visible(process.comm)} ${process.pid}`;
   const what = kind.replaceAll("_", " ");
-  const words = `${name} leaves ${what} descriptors open: ${count(left)} of ${count(made)} made by ${by} in ${duration(over_ns)}`;
+  const words = `${name} ${stopped ? "left" : "leaves"} ${what} descriptors open: ${count(left)} of ${made_at_least ? "at least " : ""}${count(made)} made by ${by} in ${duration(over_ns)}`;
   return (
     <div class="grows">
       <Finding kind="growing" text={words} />
@@ -102,6 +119,14 @@ function Grows({ growing }: { readonly growing: Growing }) {
         <dd>
           <At when={since} />
         </dd>
+        {stopped && (
+          <>
+            <dt>None was made after</dt>
+            <dd>
+              <At when={stopped} />
+            </dd>
+          </>
+        )}
         <dt>What was closed</dt>
         <dd>{longest_ns === undefined ? "none" : `was open for at most ${duration(longest_ns)}`}</dd>
         {threads.length > 0 && (

@@ -14,7 +14,7 @@ export function QueueOf({ socket }: { readonly socket: string }) {
     <Answer title="This queue" told={told}>
       {({ queues, period_ns }) => {
         const queue = queues.find((one) => one.socket.id === socket);
-        if (!queue) return <p class="muted">Nothing is known of this listener.</p>;
+        if (!queue) return <p class="muted">At that instant nothing was known of this listener.</p>;
         return (
           <>
             <Known queue={queue} period={period_ns} />
@@ -43,9 +43,12 @@ function Known({ queue, period }: { readonly queue: Queue; readonly period: numb
         </Fact>
         {limit !== undefined && (
           <Fact name="Length">
-            {len ?? "?"} of {limit} <span class="muted">(holds {holds}</span>
+            {len ?? "?"}, limit {limit} <span class="muted">(holds {holds}</span>
             {asked !== undefined && <span class="muted">, asked for {asked | 0}</span>}
             <span class="muted">)</span>
+            {holds !== undefined && len !== undefined && len > holds && (
+              <span class="bad">, {count(len - holds)} more than it holds</span>
+            )}
             {len_at && (
               <>
                 {" "}
@@ -59,7 +62,7 @@ function Known({ queue, period }: { readonly queue: Queue; readonly period: numb
             {longest} at <At when={longest_at} />
           </Fact>
         )}
-        <Fact name="Waited">
+        <Fact name="Accepted after">
           <Waited waits={queue.waits} />
         </Fact>
         <Fact name="Dropped">
@@ -154,9 +157,13 @@ function Dropped({
         {host_overflows !== undefined && (
           <li>ListenOverflows of the network namespace grew by {count(host_overflows)}</li>
         )}
+        <li>
+          moment and peer are known of {count(drops.moments)}
+          {refused.length > 0 ? ", the newest of them:" : ""}
+        </li>
         {refused.slice(-3).map(({ when, peer }) => (
           <li key={`${when.t} ${peer}`}>
-            refused <bdi>{visible(peer ?? "?")}</bdi> at <At when={when} />
+            dropped <bdi>{visible(peer ?? "?")}</bdi> at <At when={when} />
           </li>
         ))}
         {sent_again > 0 && (

@@ -23,7 +23,7 @@ function Place({ place, open }: { readonly place: MadeAt; readonly open: boolean
   if (!stack) {
     return (
       <p>
-        {count(left)} from where is not known{by && `, made by ${by}`}
+        {count(left)} without a known place{by && `, made by ${by}`}
       </p>
     );
   }

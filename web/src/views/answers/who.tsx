@@ -13,7 +13,9 @@ export function WhoHolds({ socket }: { readonly socket: Socket }) {
   const handed = useAnswer("handovers", ALL).answer?.sockets.find((one) => one.socket.id === socket.id);
   return (
     <Answer title="Who holds it" told={told}>
-      {({ sockets, before, ownerless, leftovers, connections }) => {
+      {(who) => {
+        const { sockets, before, ownerless, leftovers, connections, not_followed } = who;
+        const { before_left_out = 0, leftovers_left_out = 0 } = who;
         const own = sockets.find((one) => one.socket.id === socket.id);
         const others = sockets.filter((one) => one !== own);
         return (
@@ -42,14 +44,27 @@ export function WhoHolds({ socket }: { readonly socket: Socket }) {
                   <Sockets all={others} />
                 </Fact>
               )}
+              {not_followed.length > 0 && (
+                <Fact name="Also has it, not followed">
+                  <bdi>
+                    {not_followed
+                      .map(({ comm, pid, fd }) => `fd ${fd} of ${visible(comm)} ${pid}`)
+                      .join(", ")}
+                  </bdi>
+                </Fact>
+              )}
               {before.length > 0 && (
                 <Fact name="Had it before">
-                  <Sockets all={before} />
+                  <Sockets all={before} leftOut={before_left_out} />
                 </Fact>
               )}
               {ownerless.length + leftovers.length > 0 && (
                 <Fact name="Without an owner">
-                  {[ownerless.length > 0 ? `${count(ownerless.length)} sockets` : "", ...states(leftovers)]
+                  {[
+                    ownerless.length > 0 ? `${count(ownerless.length)} sockets` : "",
+                    ...states(leftovers),
+                    leftovers_left_out > 0 ? `${count(leftovers_left_out)} older ones` : "",
+                  ]
                     .filter((part) => part)
                     .join(", ")}
                 </Fact>
@@ -112,7 +127,8 @@ export function how({ how: by, from, inferred, kept_across }: Holder): string {
   ].join(", ");
 }
 
-function Sockets({ all }: { readonly all: readonly Held[] }) {
+function Sockets({ all, leftOut = 0 }: { readonly all: readonly Held[]; readonly leftOut?: number }) {
+  const more = Math.max(0, all.length - MOST) + leftOut;
   return (
     <>
       {all.slice(0, MOST).map(({ socket, holders, former, ended }, i) => {
@@ -136,7 +152,7 @@ function Sockets({ all }: { readonly all: readonly Held[] }) {
           </span>
         );
       })}
-      {all.length > MOST && `, and ${count(all.length - MOST)} more`}
+      {more > 0 && `, and ${count(more)} more`}
     </>
   );
 }

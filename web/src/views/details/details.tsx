@@ -46,6 +46,7 @@ export function Details() {
       {descriptor && process && !failed && (
         <Failed failures={failuresIn(app.session.failures.ofSlot(process.id, descriptor.fd), descriptor)} />
       )}
+      {socket && !failed && <Failed title="Errors" failures={app.session.failures.ofSocket(socket.id)} />}
       {socket && <OfSocket socket={socket} table={process?.table ?? ""} />}
       {listens && socket.local && <WhoHolds socket={socket} />}
       {listens && <BalanceOf socket={socket.id} />}

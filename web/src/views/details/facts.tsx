@@ -1,3 +1,4 @@
+import "../../styles/views.css";
 import type { ComponentChildren } from "preact";
 import { visible } from "../../base/escape.ts";
 import type { Party, When } from "../../protocol/types.gen.ts";

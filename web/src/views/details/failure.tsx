@@ -8,7 +8,7 @@ import { EventLink, Fact, Moment } from "./facts.tsx";
 
 const MOST_FAILED = 100;
 
-/** One failed call, with what explains it. */
+/** One failed call or broken connection, with what explains it. */
 export function OfFailure({ failure }: { readonly failure: Failure }) {
   return (
     <div class="card failure">
@@ -20,7 +20,8 @@ export function OfFailure({ failure }: { readonly failure: Failure }) {
           <Moment t={failure.t} />
         </Fact>
         <Fact name="Error">
-          <bdi>{visible(failure.error)}</bdi> <span class="muted">returned {failure.ret ?? ""}</span>
+          <bdi>{visible(failure.error)}</bdi>
+          {failure.ret !== undefined && <span class="muted"> returned {failure.ret}</span>}
         </Fact>
         {failure.asked !== undefined && (
           <Fact name="Asked for">
@@ -93,8 +94,14 @@ function Explanation({ explain }: { readonly explain: Explained }) {
   );
 }
 
-/** A table of failed calls, the newest first: each leads to what explains it. */
-export function Failed({ failures }: { readonly failures: readonly Failure[] }) {
+/** A table of failed calls, or of what the kernel told of a socket, the newest first: each leads to what explains it. */
+export function Failed({
+  title = "Failed calls",
+  failures,
+}: {
+  readonly title?: string;
+  readonly failures: readonly Failure[];
+}) {
   const app = useApp();
   if (failures.length === 0) return null;
   const shown = failures.slice(-MOST_FAILED).reverse();
@@ -102,7 +109,7 @@ export function Failed({ failures }: { readonly failures: readonly Failure[] }) 
     <div class="card">
       <table>
         <caption>
-          Failed calls ({count(failures.length)})
+          {title} ({count(failures.length)})
           {failures.length > shown.length && `, newest ${count(shown.length)}`}
         </caption>
         <thead>

@@ -1,8 +1,10 @@
 import { address, listenerName, phaseWord, processName, socketKind, stepAt } from "../../a11y/sentences.ts";
 import { spoken, spokenAt } from "../../a11y/spoken.ts";
 import { visible } from "../../base/escape.ts";
-import { duration } from "../../base/time.ts";
+import { count, duration } from "../../base/time.ts";
+import { otherEnd } from "../../layout/ends.ts";
 import { look } from "../../layout/life.ts";
+import { toldOf } from "../../layout/queue.ts";
 import type { Socket } from "../../protocol/types.gen.ts";
 import { useApp } from "../context.ts";
 import { Fact, Moment } from "./facts.tsx";
@@ -10,7 +12,13 @@ import { Fact, Moment } from "./facts.tsx";
 /** A socket's addresses, listener and queue. */
 export function OfSocket({ socket, table }: { readonly socket: Socket; readonly table: string }) {
   const app = useApp();
+  const { entities } = app.session;
   const step = stepAt(socket, app.edge);
+  const { tcp } = socket;
+  const queue = toldOf(entities, socket, app.edge);
+  const other = otherEnd(entities, socket);
+  const holder = other && entities.holders(other.id)[0];
+  const owner = holder && app.selecting.owner(holder.table);
   return (
     <div class="card">
       <h2>
@@ -29,10 +37,23 @@ export function OfSocket({ socket, table }: { readonly socket: Socket; readonly 
             <bdi>{address(socket.peer)}</bdi>
           </Fact>
         )}
+        {other && (
+          <Fact name="Other end">
+            <button type="button" class="link" onClick={() => app.selecting.jump(other.id)}>
+              {holder ? `fd ${holder.fd}` : other.id}
+              {owner && (
+                <>
+                  {" of "}
+                  <bdi>{processName(owner)}</bdi>
+                </>
+              )}
+            </button>
+          </Fact>
+        )}
         {socket.listener !== null && (
           <Fact name="Listener">
             <button type="button" class="link" onClick={() => app.selecting.parent()}>
-              from {listenerName(app.session.entities, socket, table)}
+              from {listenerName(entities, socket, table)}
             </button>
             {socket.inferred && <span class="muted"> inferred: accepted before tracing began</span>}
           </Fact>
@@ -49,13 +70,33 @@ export function OfSocket({ socket, table }: { readonly socket: Socket; readonly 
           </Fact>
         )}
         {spokenAt(socket, app.edge) && <Fact name="Protocol">{spoken(socket, app.edge)}</Fact>}
+        {tcp && (
+          <>
+            <Fact name="Bytes">
+              <span title="As the kernel counts them: a SYN and a FIN are one each">
+                {count(tcp.bytes_received)} received, {count(tcp.bytes_acked)} acknowledged
+              </span>
+            </Fact>
+            <Fact name="Round trip">
+              {tcp.rtt_us > 0 ? duration(tcp.rtt_us * 1e3) : "not measured"}
+              {tcp.retransmits > 0 && (
+                <span class="bad">
+                  , {count(tcp.retransmits)} {tcp.retransmits === 1 ? "segment" : "segments"} sent again
+                </span>
+              )}
+            </Fact>
+            <Fact name="Counted at">
+              <Moment t={tcp.t} />
+            </Fact>
+          </>
+        )}
         {socket.closed_first !== null && (
           <Fact name="Closed first by">{socket.closed_first === "peer" ? "the peer" : "this side"}</Fact>
         )}
         {socket.backlog !== null && <Fact name="Backlog asked">{socket.backlog}</Fact>}
-        {socket.queue_limit !== null && (
+        {queue.limit !== undefined && (
           <Fact name="Accept queue">
-            {socket.queue_len ?? 0} of {socket.queue_limit}
+            {queue.waiting}, limit {queue.limit}
           </Fact>
         )}
         <Fact name="Network namespace">{socket.netns}</Fact>
@@ -134,7 +175,7 @@ export function Holders({ socket }: { readonly socket: Socket }) {
                   <bdi>{process ? processName(process) : holder.table}</bdi>
                 </td>
                 <td>{holder.opened_by}</td>
-                <td>{holder.closed_by ?? <span class="muted">open</span>}</td>
+                <td>{holder.closed_by ?? <span class="muted">still open</span>}</td>
               </tr>
             );
           })}
