@@ -1,7 +1,7 @@
 //! What the kernel itself says, through `/proc`: the source that the model is compared with.
 
 use anyhow::{Context as _, Result};
-use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, path::Path};
+use std::{collections::BTreeMap, fs, io::ErrorKind, os::unix::fs::MetadataExt as _, path::Path};
 
 /// A descriptor table: number to kind and inode.
 pub(crate) type Table = BTreeMap<i64, (String, u64)>;
@@ -12,14 +12,19 @@ pub(crate) fn table(pid: u32) -> Result<Table> {
 }
 
 /// The table that such a directory shows; a thread has one of its own (`/proc/PID/task/TID/fd`).
+///
+/// A descriptor that is closed between the listing and the look at it is in no table any more.
 pub(crate) fn table_in(dir: &Path) -> Result<Table> {
     let mut table = Table::new();
     for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
         let entry = entry?;
         let number = entry.file_name().to_string_lossy().parse()?;
-        let text = fs::read_link(entry.path())?;
         // The link is followed to the very file, whatever its text says.
-        let meta = fs::metadata(entry.path())?;
+        let seen = fs::read_link(entry.path()).and_then(|text| Ok((text, fs::metadata(entry.path())?)));
+        let (text, meta) = match seen {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            seen => seen.with_context(|| format!("cannot look at {}", entry.path().display()))?,
+        };
         table.insert(number, (kind(&text.to_string_lossy(), meta.mode()).to_owned(), meta.ino()));
     }
     Ok(table)
