@@ -3,6 +3,7 @@
 
 use crate::{
     caveat::Caveat,
+    far_ends::FarEnds,
     growth::{Growth, Judged, SHORTEST_NS, growth},
     handover::takes,
     holders::Holder,
@@ -17,7 +18,6 @@ use tracer_model::{
     address::family,
     entity::{Descriptor, Process, Socket, Step},
     event::{Event, EventKind},
-    facing::Ends,
     ids::{BootNs, ProcessKey, SocketId},
     names::state,
 };
@@ -202,7 +202,8 @@ fn unread<'a>(view: &View<'a>, open: &BTreeMap<ProcessKey, Vec<&'a Descriptor>>)
         }
     }
     if !found.is_empty() {
-        let holders = view.holders(|id| found.iter().any(|unread| unread.socket.id == id));
+        let ids: BTreeSet<SocketId> = found.iter().map(|unread| unread.socket.id).collect();
+        let holders = view.holders(|id| ids.contains(&id));
         for unread in &mut found {
             unread.holders = holders.of(view, unread.socket.id).0;
         }
@@ -224,8 +225,10 @@ fn hung_up<'a>(view: &View<'a>, open: &BTreeMap<ProcessKey, Vec<&'a Descriptor>>
     if waiting.is_empty() {
         return Vec::new();
     }
-    let others: Vec<Option<SocketId>> = waiting.iter().map(|(socket, _)| other_end(view, socket)).collect();
-    let ids: Vec<SocketId> =
+    let far = FarEnds::among(view.session().sockets());
+    let others: Vec<Option<SocketId>> =
+        waiting.iter().map(|(socket, _)| far.of(socket).map(|other| other.id)).collect();
+    let ids: BTreeSet<SocketId> =
         waiting.iter().map(|(socket, _)| socket.id).chain(others.iter().copied().flatten()).collect();
     let holders = view.holders(|id| ids.contains(&id));
     let mut hung_up: Vec<HungUp<'a>> = waiting
@@ -254,12 +257,6 @@ fn hung_up<'a>(view: &View<'a>, open: &BTreeMap<ProcessKey, Vec<&'a Descriptor>>
         .collect();
     hung_up.sort_by_key(|hung_up| std::cmp::Reverse(hung_up.age_ns));
     hung_up
-}
-
-/// The other end of a connection on this host, where its process is followed: the newest with these addresses.
-fn other_end(view: &View<'_>, socket: &Socket) -> Option<SocketId> {
-    let facing = Ends::of(socket)?.facing();
-    view.session().sockets().filter(|other| Ends::of(other) == Some(facing)).map(|other| other.id).last()
 }
 
 fn survived<'a>(view: &View<'a>, key: ProcessKey, open: &[&'a Descriptor]) -> Vec<Survived<'a>> {

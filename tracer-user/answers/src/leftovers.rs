@@ -1,12 +1,11 @@
 //! Connections that no process holds and that the kernel still keeps an address for: on their way out, and in `TIME_WAIT`.
 
-use crate::{connections::overlap, view::View};
+use crate::{connections::overlap, far_ends::FarEnds, view::View};
 use std::collections::HashMap;
 use tracer_model::{
     address::Address,
     entity::Socket,
     event::{Side, SocketKind},
-    facing::Ends,
     ids::{BootNs, SocketId},
     input::Sock,
     names::state,
@@ -42,8 +41,7 @@ const TIME_WAIT_NS: u64 = 60_000_000_000;
 pub(crate) fn leftovers(view: &View<'_>, fits: impl Fn(&Address, bool) -> bool) -> Vec<Leftover> {
     let here: Vec<_> =
         view.session().sockets().filter(|socket| fits(&socket.local, socket.options.v6only)).collect();
-    let far = view.session().sockets().filter(|socket| fits(&socket.peer, false));
-    let far = FarEnds(far.filter_map(|socket| Some((Ends::of(socket)?, socket))).collect());
+    let far = FarEnds::among(view.session().sockets().filter(|socket| fits(&socket.peer, false)));
     let not_asked = here.iter().filter(|socket| !view.asked_in(socket.netns));
     let concluded = not_asked.filter_map(|socket| concluded(view, socket, &far));
     let Some(kernel) = view.kernel() else { return concluded.collect() };
@@ -61,9 +59,6 @@ pub(crate) fn leftovers(view: &View<'_>, fits: impl Fn(&Address, bool) -> bool) 
     });
     loose.chain(concluded).collect()
 }
-
-/// Sockets of this host at the other ends of connections; of several with the same addresses the newest.
-struct FarEnds<'a>(HashMap<Ends, &'a Socket>);
 
 /// Closed by its process. Other states without an owner wait in an accept queue.
 fn is_leaving(state: u16) -> bool {
@@ -150,8 +145,7 @@ impl Last {
 
 impl Peer {
     fn of(view: &View<'_>, socket: &Socket, far: &FarEnds<'_>) -> Self {
-        let other = Ends::of(socket).and_then(|ends| far.0.get(&ends.facing())).copied();
-        let Some(other) = other.filter(|other| overlap(other, socket)) else { return Self::Unknown };
+        let Some(other) = far.of(socket).filter(|other| overlap(other, socket)) else { return Self::Unknown };
         let sent = |state| matches!(state, Some(state::FIN_WAIT1 | state::CLOSING | state::LAST_ACK));
         let closed = other.steps.iter().find(|step| sent(step.state)).map(|step| step.ts).or(other.ended);
         closed.filter(|by| *by <= view.at()).map_or(Self::Open, Self::Closed)

@@ -11,6 +11,7 @@ pub mod accepting;
 pub mod balance;
 pub mod caveat;
 pub mod connections;
+mod far_ends;
 pub mod fds;
 pub mod growth;
 pub mod handover;
