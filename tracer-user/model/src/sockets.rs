@@ -41,8 +41,8 @@ pub(crate) struct Kept {
     pub(crate) broken: Broken,
     /// Whose changes of state these are, as last told.
     pub(crate) owner: ProcessKey,
-    /// Of a listener: accepts that failed.
-    pub(crate) wanting: Wanting,
+    /// Of a listener: accepts that failed; in a box, since most sockets are none.
+    pub(crate) wanting: Option<Box<Wanting>>,
     /// Of a connection in its queue, while the scheduler is traced: those that had failed when it was queued.
     pub(crate) wanting_before: Option<Box<Wanting>>,
 }
@@ -210,7 +210,7 @@ impl Sockets {
             closed: None,
             shut: [None, None],
             broken: Broken::default(),
-            wanting: Wanting::default(),
+            wanting: None,
             wanting_before: None,
             owner,
         };
@@ -345,22 +345,22 @@ impl Sockets {
     /// An accept of this listener failed.
     pub(crate) fn accept_failed(&mut self, listener: SocketId, error: u32) {
         if let Some(kept) = self.kept.get_mut(&listener) {
-            kept.wanting.count(error);
+            kept.wanting.get_or_insert_default().count(error);
         }
     }
 
     /// From here on, accepts of the listener that fail do so while the connection waits.
     pub(crate) fn waits_from_here(&mut self, child: SocketId, listener: SocketId) {
-        let Some(before) = self.get(listener).map(|kept| kept.wanting) else { return };
+        let Some(before) = self.get(listener).map(|kept| kept.wanting.clone().unwrap_or_default()) else { return };
         if let Some(kept) = self.kept.get_mut(&child) {
-            kept.wanting_before = Some(Box::new(before));
+            kept.wanting_before = Some(before);
         }
     }
 
     /// Which accepts failed while a connection waited, that has been accepted; none where it is not known when it was queued.
     pub(crate) fn failed_meanwhile(&mut self, child: SocketId, listener: SocketId) -> Vec<(u32, u64)> {
         let before = self.kept.get_mut(&child).and_then(|kept| kept.wanting_before.take());
-        let now = self.get(listener).map(|kept| kept.wanting);
+        let now = self.get(listener).and_then(|kept| kept.wanting.as_deref());
         now.zip(before).map_or_else(Vec::new, |(now, before)| now.since(&before))
     }
 
