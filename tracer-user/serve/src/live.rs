@@ -2,7 +2,7 @@
 //!
 //! One change is under way for each client: the next is made only when the client has acknowledged the last, out of
 //! what the model holds by then. A slow page gets staler, never wrong, and nothing piles up here: what a client costs
-//! is one change in memory, of 900,000 bytes at most. While it is told what there was before it came, two changes of half
+//! is one change in memory, of 1,000,000 bytes at most. While it is told what there was before it came, two changes of half
 //! the size are under way, so that the page reads one while the next is made. A client that is so far behind that evictions
 //! it was not told of are forgotten is told what is kept instead, and goes on. One that acknowledges nothing for 30 s is
 //! disconnected with code 4008.
@@ -36,7 +36,7 @@ use tracer_wire::{
 
 /// Bytes of one change with its evictions: that is what a client that does not read costs here. What comes out longer is made
 /// again of half as much, down to one object and one event.
-const CHANGE_BYTES: usize = 900_000;
+const CHANGE_BYTES: usize = 1_000_000;
 /// Objects in one change.
 const CHANGE_OBJECTS: usize = 1_800;
 /// Events in one change.
