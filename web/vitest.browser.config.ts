@@ -4,10 +4,10 @@ export default defineConfig({
   test: {
     include: ["test/browser/**/*.test.ts"],
     fileParallelism: false,
-    testTimeout: 30_000,
+    testTimeout: 120_000,
     hookTimeout: 60_000,
     // What a page shows comes when it comes: nothing that may still change is read once.
-    expect: { poll: { timeout: 10_000, interval: 30 } },
+    expect: { poll: { timeout: 30_000, interval: 30 } },
     reporters: ["default", "./test/browser/count.ts"],
   },
 });

@@ -47,7 +47,7 @@ pub(crate) fn skipped(why: &str) -> Result<()> {
 }
 
 /// Longer than anything here takes on a slow and busy machine.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Looks again and again until what is waited for is there; what was seen last is the error at the deadline.
 pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Result<T>) -> Result<T> {

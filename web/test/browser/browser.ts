@@ -67,7 +67,7 @@ export async function open(
   await server.start();
   const page = await browser.context.newPage();
   // Nothing here takes longer, and what is not there is told by its own name, before a test ends.
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   const requests: string[] = [];
   const errors: string[] = [];
   page.on("request", (request) => requests.push(request.url()));
