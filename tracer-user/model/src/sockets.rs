@@ -351,7 +351,9 @@ impl Sockets {
 
     /// From here on, accepts of the listener that fail do so while the connection waits.
     pub(crate) fn waits_from_here(&mut self, child: SocketId, listener: SocketId) {
-        let Some(before) = self.get(listener).map(|kept| kept.wanting.clone().unwrap_or_default()) else { return };
+        let Some(before) = self.get(listener).map(|kept| kept.wanting.clone().unwrap_or_default()) else {
+            return;
+        };
         if let Some(kept) = self.kept.get_mut(&child) {
             kept.wanting_before = Some(before);
         }
