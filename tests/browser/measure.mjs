@@ -2,8 +2,11 @@
 // usage: node measure.mjs URL recording|live SECONDS [SOAK_SECONDS]
 import { setTimeout as sleep } from "node:timers/promises";
 import { launch, paced, percentile, probes } from "./probes.mjs";
+import { profiled } from "./profile.mjs";
 
 const [url, kind, seconds, soak = "0"] = process.argv.slice(2);
+/** How long it is looked at where the time goes. */
+const PROFILED_MS = 5000;
 
 const browser = await launch();
 const page = await browser.newPage({ viewport: { width: 1600, height: 900 } });
@@ -86,6 +89,7 @@ await frame();
 report.moving = await paced(page, async () => {
   for (const end = Date.now() + Number(seconds) * 1000; Date.now() < end; ) await move();
 });
+report.profiles = { "while moving": await profiled(browser, page, move) };
 
 // The same again, looking at what is drawn: no frame may show nothing where there is something. Reading pixels takes time, so
 // these frames are not measured.
@@ -146,6 +150,7 @@ if (kind === "recording") {
   report.rate = await page.evaluate(() => sockreel.rate);
   report.age_p95_ms = percentile(await page.evaluate(() => measured.ages), 0.95);
   report.apply_p99_ms = percentile(await page.evaluate(() => measured.applied), 0.99);
+  report.profiles["while following"] = await profiled(browser, page, () => sleep(PROFILED_MS));
   // As time goes on, it takes no more than what is kept needs.
   report.soak = [];
   const sample = async () => {
@@ -174,21 +179,28 @@ if (kind === "recording") {
     document.dispatchEvent(new Event("visibilitychange"));
   });
 
-  // Cut off, and back.
-  await page.evaluate(() => {
-    measured.streams.closed = true;
-    for (const socket of measured.streams.all) socket.close();
-  });
-  await until("sockreel.state.link.value === 'away'");
-  await sleep(Math.min(30, Number(seconds)) * 1000);
-  await page.evaluate(() => (measured.streams.closed = false));
+  const cut = async (ms) => {
+    await page.evaluate(() => {
+      measured.streams.closed = true;
+      for (const socket of measured.streams.all) socket.close();
+    });
+    await until("sockreel.state.link.value === 'away'");
+    await sleep(ms);
+    await page.evaluate(() => (measured.streams.closed = false));
+  };
+  const goOn = async () => {
+    await until("sockreel.state.link.value === 'open'");
+    // Events go on: it is there once it has what the daemon had when it came back.
+    const told = await page.evaluate("sockreel.session.status.rev");
+    await until(`sockreel.session.resume?.rev >= ${told}`);
+  };
+  await cut(Math.min(30, Number(seconds)) * 1000);
   const back = Date.now();
-  await until("sockreel.state.link.value === 'open'");
-  // Events go on: it is there once it has what the daemon had when it came back.
-  const told = await page.evaluate("sockreel.session.status.rev");
-  await until(`sockreel.session.resume?.rev >= ${told}`);
+  await goOn();
   report.resumed_ms = Date.now() - back;
   report.resumed = await page.evaluate(() => sockreel.state.said.value);
+  await cut(PROFILED_MS);
+  report.profiles["going on after another cut"] = await profiled(browser, page, goOn);
   console.log(JSON.stringify({ quiet: true }));
   // Whoever runs this stops the events now, and says so.
   await new Promise((told) => process.stdin.once("data", told));

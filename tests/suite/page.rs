@@ -51,6 +51,17 @@ impl Budgets {
         Ok(())
     }
 
+    /// Where the time went that was missed.
+    fn profiles(&mut self, report: &Value) -> Result<()> {
+        let profiles = report["profiles"].as_object().context("no profiles")?;
+        for (of, lines) in profiles {
+            let lines: Vec<&str> = lines.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            ensure!(lines.len() == 3, "no profile {of}: {report:#}");
+            self.lines.push(format!("where the time goes {of}: {}", lines.join("; ")));
+        }
+        Ok(())
+    }
+
     fn gate(&mut self, name: &str, measured: f64, goal: f64, unit: &str) {
         self.line(name, measured, goal, unit, true);
     }
@@ -122,6 +133,7 @@ fn a_large_recording() -> Result<()> {
     // The page has what happened whole and asks for no tiles: what it asks for is a page of the list of events.
     budgets.time("P16 500 events from the server, p99", &report, "/page_of_events_ms/p99", 4.0)?;
     budgets.gate("P13 frames with nothing to tell", number(&report, "/idle_frames")?, 0.0, "");
+    budgets.profiles(&report)?;
     budgets.hold()?;
     let (processes, connections): (f64, f64) = (processes.parse()?, connections.parse()?);
     ensure!((size("processes")? - processes - 1.0).abs() < 0.5, "{report}");
@@ -188,6 +200,7 @@ fn a_busy_daemon() -> Result<()> {
     budgets.gate("P13 frames while hidden", number(&report, "/hidden_frames")?, 0.0, "");
     budgets.time("P14 on again after a cut", &report, "/resumed_ms", 1000.0)?;
     budgets.gate("P15 bytes that a client had waiting", waiting, CLIENT_BYTES, "bytes");
+    budgets.profiles(&report)?;
     budgets.hold()?;
     ensure!(!full() || number(&report, "/rate")? >= 10_000.0, "only {} events a second", report["rate"]);
     ensure!(report["resumed"] == "Reconnected.", "the stream did not go on: {}", report["resumed"]);
