@@ -21,7 +21,7 @@ const watched = async () => {
 };
 const complete = async (page) => {
   const end = Date.now() + 60_000;
-  while (!(await page.evaluate("globalThis.sockreel?.session.resume?.rev >= sockreel.session.status.rev"))) {
+  while (!(await page.evaluate("globalThis.sockreel !== undefined && sockreel.session.resume?.rev >= sockreel.session.status.rev"))) {
     if (Date.now() > end) throw new Error(`${page.url()} is not told everything`);
     await sleep(50);
   }
