@@ -58,7 +58,7 @@ pub(crate) static IN_FLIGHT: HashMap<u32, InFlight> = HashMap::with_max_entries(
 pub(crate) static ASKED: HashMap<u32, Asked> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
 
 /// Followed sockets, by kernel address. A socket enters when it can first change its state (listen, connect, queued,
-/// accepted, found by the snapshot) and leaves when it reaches `TCP_CLOSE`.
+/// accepted, found by the snapshot) and leaves when it reaches `TCP_CLOSE`, or when another one changes its state at its address.
 #[map]
 pub(crate) static SOCKETS: HashMap<u64, Tracked> = HashMap::with_max_entries(1 << 18, BPF_F_NO_PREALLOC);
 

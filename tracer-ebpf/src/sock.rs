@@ -307,6 +307,15 @@ pub(crate) fn has_file(sk: u64) -> bool {
     pointer(sk, offset!(sk_socket)).is_some()
 }
 
+/// Inode number of a socket (`SOCK_INODE`, include/net/sock.h), which no other has while it lives or soon after it; 0 of one
+/// that no file has.
+#[inline(always)]
+pub(crate) fn inode(sk: u64) -> u64 {
+    pointer(sk, offset!(sk_socket))
+        .and_then(|socket| field(socket, offset!(socket_inode) + offset!(inode_ino)))
+        .unwrap_or(0)
+}
+
 /// Whether a family is one of the internet protocols'.
 #[inline(always)]
 pub(crate) fn is_internet(family: u16) -> bool {
@@ -361,6 +370,7 @@ pub(crate) fn track(sock: &Sock, pid: u32, start: u64, queued: u64) {
         (*place).told = u32::from(sock.state);
         (*place).start = start;
         (*place).queued = queued;
+        (*place).ino = if sock.state == TCP_CLOSE { inode(sock.sk) } else { 0 };
         clear(&raw mut (*place).waits);
         copy(&raw mut (*place).sock, sock);
         tracked.assume_init_ref()
@@ -370,10 +380,18 @@ pub(crate) fn track(sock: &Sock, pid: u32, start: u64, queued: u64) {
     }
 }
 
+/// Whether the socket at `sk` is followed, and not one that was there before it.
+#[inline(always)]
+pub(crate) fn is_followed(sk: u64) -> bool {
+    // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period.
+    let ino = SOCKETS.get_ptr(sk).map(|tracked| unsafe { (*tracked).ino });
+    ino.is_some_and(|ino| ino == 0 || ino == inode(sk))
+}
+
 /// Follows a socket that the current process got with states that change by themselves, unless it is followed.
 #[inline(never)]
 pub(crate) fn track_received(sock: &Sock) {
-    if has_states(sock) && sock.state != TCP_CLOSE && SOCKETS.get_ptr(sock.sk).is_none() {
+    if has_states(sock) && sock.state != TCP_CLOSE && !is_followed(sock.sk) {
         track(sock, (bpf_get_current_pid_tgid() >> 32) as u32, Current::read().start, 0);
     }
 }

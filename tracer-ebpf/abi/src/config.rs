@@ -171,6 +171,8 @@ offsets! {
     sb_magic: "super_block" . "s_magic",
     /// Protocol's socket behind the file's.
     socket_sk: "socket" . "sk",
+    /// Inode that a file's socket comes with.
+    socket_inode: "socket_alloc" . "vfs_inode",
     /// Type of a file's socket.
     socket_type: "socket" . "type",
     /// File's socket behind the protocol's.

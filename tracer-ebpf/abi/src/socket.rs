@@ -67,6 +67,9 @@ record! {
         pub start: u64,
         /// When it entered an accept queue; 0 where it did not or that was not seen.
         pub queued: u64,
+        /// Inode number, where it was in `TCP_CLOSE` when it came to be followed, and may stay so until it is gone: nothing tells
+        /// when another socket is at its address. Otherwise 0.
+        pub ino: u64,
         /// A change that waits to be told with the next one; its time is 0 where there is none.
         pub waits: Change,
         /// The socket as it was last read: the addresses of a connection do not change.

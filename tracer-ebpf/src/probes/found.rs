@@ -4,7 +4,6 @@ use crate::{
     emit, file,
     globals::offset,
     kread::{copy, field},
-    maps::SOCKETS,
     sock, task,
 };
 use tracer_abi::{Found, InFlight, Kind, Sock};
@@ -13,7 +12,7 @@ use tracer_abi::{Found, InFlight, Kind, Sock};
 /// that is followed already is not told again.
 #[inline(always)]
 pub(crate) fn tell(call: &InFlight, sock: &Sock) {
-    if SOCKETS.get_ptr(call.sk).is_some() {
+    if sock::is_followed(call.sk) {
         return;
     }
     let header = &call.call.header;

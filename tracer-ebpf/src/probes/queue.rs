@@ -55,6 +55,11 @@ fn tell_state(ctx: &BtfTracePointContext) -> i32 {
     // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period. The
     // socket's lock keeps its changes of state apart.
     let tracked = unsafe { *place };
+    if from as u16 == sock::TCP_CLOSE && sock::inode(sk) != tracked.ino {
+        // Likewise: its connect(2) or listen(2) failed before it changed its state. This one may be anybody's.
+        let _ = SOCKETS.remove(sk);
+        return 0;
+    }
     if from == to || tracked.told == to {
         return 0;
     }
