@@ -355,13 +355,13 @@ pub(crate) fn adopt(sk: u64, to: &mut Sock, acceptor: &Header) -> Option<u64> {
 /// Follows the states of a socket that is in no queue. A function of its own, for programs that call others which need the
 /// stack.
 #[inline(never)]
-pub(crate) fn follow_states(sock: &Sock, pid: u32, start: u64) {
-    track(sock, pid, start, 0);
+pub(crate) fn follow_states(sock: &Sock, pid: u32, start: u64, ino: u64) {
+    track(sock, pid, start, 0, ino);
 }
 
-/// Follows a socket's states from now on.
+/// Follows a socket's states from now on. One in `TCP_CLOSE` has an inode number.
 #[inline(always)]
-pub(crate) fn track(sock: &Sock, pid: u32, start: u64, queued: u64) {
+pub(crate) fn track(sock: &Sock, pid: u32, start: u64, queued: u64, ino: u64) {
     let mut tracked = core::mem::MaybeUninit::<Tracked>::uninit();
     let place = tracked.as_mut_ptr();
     // SAFETY: every field is written before the value is taken for one.
@@ -370,7 +370,7 @@ pub(crate) fn track(sock: &Sock, pid: u32, start: u64, queued: u64) {
         (*place).told = u32::from(sock.state);
         (*place).start = start;
         (*place).queued = queued;
-        (*place).ino = if sock.state == TCP_CLOSE { inode(sock.sk) } else { 0 };
+        (*place).ino = ino;
         clear(&raw mut (*place).waits);
         copy(&raw mut (*place).sock, sock);
         tracked.assume_init_ref()
@@ -380,19 +380,11 @@ pub(crate) fn track(sock: &Sock, pid: u32, start: u64, queued: u64) {
     }
 }
 
-/// Whether the socket at `sk` is followed, and not one that was there before it.
-#[inline(always)]
-pub(crate) fn is_followed(sk: u64) -> bool {
-    // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period.
-    let ino = SOCKETS.get_ptr(sk).map(|tracked| unsafe { (*tracked).ino });
-    ino.is_some_and(|ino| ino == 0 || ino == inode(sk))
-}
-
 /// Follows a socket that the current process got with states that change by themselves, unless it is followed.
 #[inline(never)]
 pub(crate) fn track_received(sock: &Sock) {
-    if has_states(sock) && sock.state != TCP_CLOSE && !is_followed(sock.sk) {
-        track(sock, (bpf_get_current_pid_tgid() >> 32) as u32, Current::read().start, 0);
+    if has_states(sock) && sock.state != TCP_CLOSE && SOCKETS.get_ptr(sock.sk).is_none() {
+        track(sock, (bpf_get_current_pid_tgid() >> 32) as u32, Current::read().start, 0, 0);
     }
 }
 

@@ -67,7 +67,7 @@ record! {
         pub start: u64,
         /// When it entered an accept queue; 0 where it did not or that was not seen.
         pub queued: u64,
-        /// Inode number, where it was in `TCP_CLOSE` when it came to be followed, and may stay so until it is gone: nothing tells
+        /// Inode number, where it came to be followed before its first change of state, and may never change it: nothing tells
         /// when another socket is at its address. Otherwise 0.
         pub ino: u64,
         /// A change that waits to be told with the next one; its time is 0 where there is none.

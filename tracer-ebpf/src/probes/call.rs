@@ -327,7 +327,8 @@ fn follow_states(call: &InFlight, sock: &mut Sock, entry: Entry) {
     }
     sock::read(call.sk, sock);
     if sock::has_states(sock) {
-        sock::track(sock, call.call.header.pid, call.call.header.start, 0);
+        let header = &call.call.header;
+        sock::track(sock, header.pid, header.start, 0, call.call.subject.file.ino);
     }
 }
 

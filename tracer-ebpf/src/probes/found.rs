@@ -4,6 +4,7 @@ use crate::{
     emit, file,
     globals::offset,
     kread::{copy, field},
+    probes::queue,
     sock, task,
 };
 use tracer_abi::{Found, InFlight, Kind, Sock};
@@ -12,12 +13,13 @@ use tracer_abi::{Found, InFlight, Kind, Sock};
 /// that is followed already is not told again.
 #[inline(always)]
 pub(crate) fn tell(call: &InFlight, sock: &Sock) {
-    if sock::is_followed(call.sk) {
+    let ino = call.call.subject.file.ino;
+    if queue::tracked(call.sk).is_some_and(|tracked| tracked.ino == 0 || tracked.ino == ino) {
         return;
     }
     let header = &call.call.header;
     if sock::has_states(sock) {
-        sock::track(sock, header.pid, header.start, 0);
+        sock::track(sock, header.pid, header.start, 0, ino);
     }
     task::follow(header.pid, true);
     let task = task::current();

@@ -219,7 +219,7 @@ extern "C" fn waiting(_index: u32, walk: *mut Walk) -> i64 {
         return 0;
     }
     if !walk.is_unix && row.sock.state != sock::TCP_CLOSE {
-        sock::track(&row.sock, row.pid, row.start, 0);
+        sock::track(&row.sock, row.pid, row.start, 0, 0);
     }
     if write(walk.seq, row) != 0 {
         walk.failed = true;

@@ -128,7 +128,7 @@ fn tell_socket(work: &mut Work, tid: u32, scope: Scope, sk: u64, listener: u64) 
     }
     let new = known.is_none() && (listener != 0 || scope == Scope::Sockets);
     if new && call.ret >= 0 && sock::has_states(sock) && sock.state != sock::TCP_CLOSE {
-        sock::track(sock, call.header.pid, call.header.start, 0);
+        sock::follow_states(sock, call.header.pid, call.header.start, 0);
     }
     if call.class == u32::from(Class::ANON.0) {
         // `pidfd_getfd`.

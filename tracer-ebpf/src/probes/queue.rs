@@ -127,7 +127,7 @@ fn tell_queued(child: *const u8) {
     };
     // The tracepoint comes before the change.
     sock.state = sock::TCP_ESTABLISHED;
-    sock::track(sock, tracked.pid, tracked.start, header.ts);
+    sock::track(sock, tracked.pid, tracked.start, header.ts, 0);
     let (queue_len, queue_limit) = sock::queue(listener);
     emit::record::<Queued>(Kind::QUEUED, &header, |record| {
         // SAFETY: the ring buffer gave room for a whole record.

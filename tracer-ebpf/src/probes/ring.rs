@@ -67,7 +67,8 @@ fn submitted(request: *const u8, refused: bool) -> i32 {
     if scope == Scope::Whole && flight.sk != 0 && (class == Class::LISTEN || class == Class::CONNECT) {
         sock::read(flight.sk, &mut work.sock);
         if sock::has_states(&work.sock) {
-            sock::follow_states(&work.sock, flight.call.header.pid, flight.call.header.start);
+            let (header, ino) = (&flight.call.header, flight.call.subject.file.ino);
+            sock::follow_states(&work.sock, header.pid, header.start, ino);
         }
     }
     if passes(class) {

@@ -80,7 +80,7 @@ pub(super) fn tell(work: &mut RingWork, scope: Scope, request: u64) {
     }
     let new = !is_known && (listener != 0 || scope == Scope::Sockets);
     if new && flight.call.ret >= 0 && sock::has_states(sock) && sock.state != sock::TCP_CLOSE {
-        sock::follow_states(sock, flight.call.header.pid, flight.call.header.start);
+        sock::follow_states(sock, flight.call.header.pid, flight.call.header.start, 0);
     }
     let is_unix = sock.family == sock::AF_UNIX;
     if !is_unix && class != Class::BIND && class != Class::CONNECT {

@@ -73,7 +73,7 @@ extern "C" fn snapshot(ctx: *const TaskFile) -> i32 {
     sock::unix_name(unix, &mut row.local);
     sock::unix_name(sock::unix_peer(unix), &mut row.peer);
     if sk != 0 && sock::has_states(&row.sock) && row.sock.state != sock::TCP_CLOSE {
-        sock::follow_states(&row.sock, pid, start);
+        sock::follow_states(&row.sock, pid, start, 0);
         if row.sock.state == sock::TCP_LISTEN {
             // SAFETY: the file is the context's.
             unsafe { know_children(file) };
