@@ -3,6 +3,9 @@ import { count } from "../base/time.ts";
 import { chooseTheme } from "../interact/theme.ts";
 import { OVERFLOWED } from "../store/overflows.ts";
 import { useApp } from "./context.ts";
+import { lazy } from "./lazy.tsx";
+
+const Ways = lazy(async () => (await import("./share.tsx")).Ways);
 
 const NEXT_THEME = { system: "light", light: "dark", dark: "system" } as const;
 
@@ -61,8 +64,8 @@ function Connection() {
         : link === "connecting" || !info
           ? (["idle", "connecting"] as const)
           : info.source === "recording"
-            ? (["idle", "recording"] as const)
-            : (["good", "live"] as const);
+            ? (["idle", "recorded"] as const)
+            : (["good", app.state.paused.value ? "capturing" : "live"] as const);
   return (
     <span class={`connection ${mood}`} data-link={link} data-source={info?.source}>
       <span class="dot" aria-hidden="true" />
@@ -103,7 +106,7 @@ function Counters() {
           title="Of failed calls and overflows the newest are marked in the lanes; the list of events has all of them."
           onClick={() => app.listEvents(app.session.failures.partial ? "error:*" : OVERFLOWED)}
         >
-          errors marked since {app.session.clock.timeOfDay(marked, 1e9)}
+          errors shown since {app.session.clock.timeOfDay(marked, 1e9)}
         </button>
       )}
       <span data-counter="doubtful" class={status.doubtful > 0 ? "doubt" : ""}>
@@ -153,12 +156,8 @@ function RowFilter() {
 
 /** Ways to show someone else what is here. */
 function Share() {
-  const app = useApp();
   const [open, setOpen] = useState(false);
   const box = useRef<HTMLSpanElement>(null);
-  const range = app.state.range.value !== undefined;
-  const what = range ? "the measured range" : "everything that is kept";
-  const events = range ? "the events of the measured range" : "all kept events";
   useEffect(() => {
     if (!open) return undefined;
     const outside = (event: Event) => {
@@ -171,10 +170,6 @@ function Share() {
       removeEventListener("focusin", outside);
     };
   }, [open]);
-  const choose = (run: () => Promise<void>) => () => {
-    setOpen(false);
-    void run();
-  };
   return (
     <span
       class="share"
@@ -191,19 +186,7 @@ function Share() {
       <button type="button" aria-expanded={open} onClick={() => setOpen(!open)}>
         Share
       </button>
-      {open && (
-        <div class="choices">
-          <button type="button" onClick={choose(() => app.sharing.copy())}>
-            Copy a link to what is in sight <kbd>Y</kbd>
-          </button>
-          <button type="button" onClick={choose(() => app.exporting.page())}>
-            Save {what} as one HTML file <kbd>X</kbd>
-          </button>
-          <button type="button" onClick={choose(() => app.exporting.lines())}>
-            Save {events} as JSON Lines
-          </button>
-        </div>
-      )}
+      {open && <Ways chosen={() => setOpen(false)} />}
     </span>
   );
 }
@@ -237,6 +220,7 @@ function GoTo() {
 function ViewButtons() {
   const app = useApp();
   app.state.version.value;
+  const { link, lesson } = app.state;
   const paused = app.state.paused.value;
   const following = app.state.following.value;
   const since = paused ? app.events - paused.events : 0;
@@ -247,7 +231,7 @@ function ViewButtons() {
         <>
           <button
             type="button"
-            aria-pressed={following && app.state.link.value === "open"}
+            aria-pressed={following && link.value === "open" && !lesson.value}
             title="Follow the newest moment (L)"
             onClick={() => app.follow()}
           >
