@@ -242,7 +242,7 @@ export class App {
       this.#edge = told;
       return;
     }
-    const guessed = told + Math.min(GUESS_MS, this.now() - this.#toldAt) * 1e6;
+    const guessed = told + Math.round(Math.min(GUESS_MS, this.now() - this.#toldAt) * 1e6);
     this.#edge = Math.max(this.#edge, guessed);
   }
 
@@ -348,7 +348,8 @@ export class App {
   }
 
   setCursor(t: number | undefined): void {
-    this.state.cursor.value = t === undefined ? undefined : Math.min(t, this.edge);
+    // The kernel tells whole nanoseconds: between two of them there is no moment.
+    this.state.cursor.value = t === undefined ? undefined : Math.min(Math.round(t), this.edge);
     this.changed();
   }
 

@@ -15,7 +15,11 @@ export class Ranging {
 
   set(from: number, to: number): void {
     const [first, last] = from < to ? [from, to] : [to, from];
-    this.app.state.range.value = { from: Math.max(first, 0), to: Math.min(last, this.app.edge) };
+    // Whole nanoseconds, as everything that is counted in it has them.
+    this.app.state.range.value = {
+      from: Math.max(Math.round(first), 0),
+      to: Math.min(Math.round(last), this.app.edge),
+    };
     this.app.frames.request();
   }
 
