@@ -94,6 +94,11 @@ export function Help() {
             numbers. A word without a key is looked for everywhere. Keys of rows: {FILTER_KEYS.join(", ")}.
             The list of events takes the keys of <code>sockreel dump --filter</code>.
           </p>
+          <p>
+            <code>error:EMFILE</code> finds what a call with that error was about: descriptors, sockets that
+            met it, and processes whose call was about none, as of a socket that could not be made.{" "}
+            <code>error:*</code> finds any error.
+          </p>
           {info && (
             <>
               <h3>Session</h3>
