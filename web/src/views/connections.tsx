@@ -1,5 +1,5 @@
 import { useMemo, useState } from "preact/hooks";
-import { phaseWord, processName, stepAt } from "../a11y/sentences.ts";
+import { acceptedBy, phaseWord, processName, stepAt } from "../a11y/sentences.ts";
 import { spoken, spokenAt } from "../a11y/spoken.ts";
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
@@ -35,8 +35,8 @@ export function Connections() {
     <div class="connections">
       <div class="bar">
         <span>
-          <b>{count(found.length)}</b> {found.length === 1 ? "connection" : "connections"}{" "}
-          {ended ? `until ${when.replace("at ", "")}` : when}
+          <b>{count(found.length)}</b> {found.length === 1 ? "connection" : "connections"} {when}
+          {ended && ", ended ones among them"}
         </span>
         <button
           type="button"
@@ -44,7 +44,7 @@ export function Connections() {
           title="Also connections that have ended and are kept"
           onClick={() => setEnded(!ended)}
         >
-          Ended too
+          Show ended
         </button>
         {state.filter.value.trim() !== "" && <span class="muted">that fit the filter of rows</span>}
         {lost > 0 && (
@@ -59,13 +59,13 @@ export function Connections() {
           <span class="doubt">Before the oldest kept event: may be incomplete.</span>
         )}
         <span class="muted">
-          Bytes as the kernel counts them: a SYN and a FIN are one each
+          Bytes (a SYN and a FIN are one each)
           {read !== undefined && (
             <>
-              ; of what is open read at <Moment t={read} />
+              {" "}
+              of open ones as of <Moment t={read} />
             </>
           )}
-          .
         </span>
       </div>
       {found.length === 0 ? (
@@ -104,7 +104,21 @@ const resent = ({ client, server }: Connection, at: number) => {
   const both = [countersAt(client, at)?.retransmits, countersAt(server, at)?.retransmits];
   return both.some((one) => one !== undefined) ? (both[0] ?? 0) + (both[1] ?? 0) : undefined;
 };
-const waited = ({ server }: Connection) => server?.socket.wait_ns ?? undefined;
+
+/** How long a connection was, or is, in a queue (nanoseconds), and the same in words; none where no listener made it. */
+function waitOf(
+  { server }: Connection,
+  at: number,
+): { readonly ns: number; readonly words: string } | undefined {
+  if (!server || server.socket.listener === null) return undefined;
+  const { queued, accepted, wait_ns, ended } = server.socket;
+  // Who was accepted before tracing began has a holder and no such moment.
+  if (acceptedBy(server.socket, at) || (accepted === null && server.holder)) {
+    return wait_ns === null ? { ns: -1, words: "unknown" } : { ns: wait_ns, words: duration(wait_ns) };
+  }
+  const gone = ended !== null && ended <= at;
+  return { ns: (gone ? ended : at) - (queued ?? at), words: gone ? "not accepted" : "still waits" };
+}
 
 /** Either end's address: its own, or as the other end sees it. */
 function addressOf(end: End | undefined, other: End | undefined): string {
@@ -118,19 +132,25 @@ function columnsAt(at: number): Column<Connection>[] {
     { title: "Server", key: ({ client, server }) => addressOf(server, client) },
     { title: "Server's process", key: ({ server }) => pidOf(server) },
     { title: "State", key: ({ client, server }) => stateOf(client, at) + stateOf(server, at) },
-    { title: "Waited", key: (connection) => waited(connection) ?? -1 },
+    { title: "Waited", key: (connection) => waitOf(connection, at)?.ns ?? -1 },
     { title: "Age", key: ({ since }) => -since },
     { title: "Closed first", key: (connection) => closedFirst(connection, at)?.who ?? "" },
     { title: "To server", key: (connection) => bytesAt(connection, at).up ?? -1 },
     { title: "To client", key: (connection) => bytesAt(connection, at).down ?? -1 },
     { title: "Round trip", key: (connection) => rttOf(connection, at) ?? -1 },
     { title: "Sent again", key: (connection) => resent(connection, at) ?? -1 },
-    { title: "Protocol", key: (connection) => spokenOf(connection, at) },
+    { title: "Protocol", key: (connection) => protocolOf(connection, at) },
   ];
 }
 
 function stateOf(end: End | undefined, at: number): string {
   return (end && stepAt(end.socket, at)?.phase) ?? "";
+}
+
+/** `unix`, `tcp, http/1`: what carries the connection, and what is spoken on it where that was looked at. */
+function protocolOf(connection: Connection, at: number): string {
+  const { protocol, family } = (connection.client ?? connection.server)?.socket ?? {};
+  return [protocol ?? family, spokenOf(connection, at)].filter((part) => part).join(", ");
 }
 
 /** What the server's end saw counts more: who connects may have written what never arrived. */
@@ -148,7 +168,6 @@ function Line({ connection, at }: { readonly connection: Connection; readonly at
   const rtt = rttOf(connection, at);
   const first = closedFirst(connection, at);
   const again = resent(connection, at);
-  const wait = waited(connection);
   const number = (n: number | undefined) => (n === undefined ? "" : count(n));
   return (
     <>
@@ -160,7 +179,7 @@ function Line({ connection, at }: { readonly connection: Connection; readonly at
         <States connection={connection} at={at} />
       </span>
       <span role="cell" class="num">
-        {wait === undefined ? "" : duration(wait)}
+        {waitOf(connection, at)?.words}
       </span>
       <span role="cell" class="num">
         {duration((ended ?? at) - since)}
@@ -190,7 +209,7 @@ function Line({ connection, at }: { readonly connection: Connection; readonly at
         {number(again)}
       </span>
       <span role="cell">
-        <bdi>{spokenOf(connection, at)}</bdi>
+        <bdi>{protocolOf(connection, at)}</bdi>
       </span>
     </>
   );
@@ -232,7 +251,7 @@ function Owner({ end }: { readonly end: End | undefined }) {
   );
 }
 
-/** The state of both ends, once where it is the same; and what kind of connection it is, where not TCP. */
+/** The state of both ends, once where it is the same. */
 function States({
   connection: { client, server },
   at,
@@ -240,7 +259,6 @@ function States({
   readonly connection: Connection;
   readonly at: number;
 }) {
-  const known = (client ?? server)?.socket;
   const steps = [client, server]
     .map((end) => end && stepAt(end.socket, at))
     .filter((step) => step !== undefined);
@@ -252,7 +270,6 @@ function States({
           {phaseWord(step.phase)}
         </span>
       ))}
-      {known && known.protocol !== "tcp" && <span class="muted"> {known.protocol ?? known.family}</span>}
     </>
   );
 }

@@ -129,7 +129,7 @@ function Bar({
   );
 }
 
-const COLUMNS = ["fd", "Kind", "State", "Name or address", "Opened", "For", "Flags"];
+const COLUMNS = ["fd", "Kind", "State", "Name or address", "Opened by", "Open for", "Flags"];
 
 function Table({
   process,
@@ -258,7 +258,7 @@ function Line({ descriptor, at }: { readonly descriptor: Descriptor; readonly at
         <bdi>{nameOf(app, descriptor, at)}</bdi>
       </span>
       <span role="cell" title={before ? "Open before tracing began" : undefined}>
-        {before ? "before" : descriptor.opened_by}
+        {before ? "not seen" : descriptor.opened_by}
       </span>
       <span role="cell" class="num">
         {before && "≥ "}
@@ -301,7 +301,7 @@ function Differences({
   if (found.length === 0) {
     return (
       <p class="hint">
-        No number of {processName(process)} differs between {words}. Move the time cursor, or wait.
+        No descriptor of {processName(process)} differs between {words}. Move the time cursor, or wait.
       </p>
     );
   }
@@ -314,7 +314,8 @@ function Differences({
   return (
     <>
       <p class="hint" style={{ padding: "0 12px 6px" }} data-differences={found.length}>
-        {count(found.length)} {found.length === 1 ? "number differs" : "numbers differ"} between {words}.
+        {count(found.length)} {found.length === 1 ? "descriptor differs" : "descriptors differ"} between{" "}
+        {words}.
       </p>
       <SortedTable
         label={`Differences of ${processName(process)}`}

@@ -248,11 +248,17 @@ function Failed({ row }: { readonly row: EventRow }) {
   const app = useApp();
   const failure = app.session.failures.find(row.seq);
   const name = visible(row.text("error"));
-  if (!failure) return <>{name}</>;
   return (
-    <button type="button" class="link" onClick={() => app.selecting.failure(failure)}>
-      {name}
-    </button>
+    <>
+      <b aria-hidden="true">✕</b>{" "}
+      {failure ? (
+        <button type="button" class="link" onClick={() => app.selecting.failure(failure)}>
+          {name}
+        </button>
+      ) : (
+        name
+      )}
+    </>
   );
 }
 

@@ -265,7 +265,7 @@ class Head extends Component<HeadProps> {
                 app.togglePin(row.process);
               }}
             >
-              ⤒
+              {pinned ? "▲" : "△"}
             </span>
           )}
           {first && (

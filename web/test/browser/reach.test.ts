@@ -91,7 +91,7 @@ test("in a narrow window what matters most of a table is in sight, and what is n
     await begun(opened);
     await page.locator('[role=row][aria-level="1"]', { hasText: "gateway" }).first().click();
     for (const [key, table, inSight, beyond] of [
-      ["2", ".fds", ["fd", "Kind", "State", "Name or address", "Opened", "For", "Flags"], 0],
+      ["2", ".fds", ["fd", "Kind", "State", "Name or address", "Opened by", "Open for", "Flags"], 0],
       ["3", ".queuerows", ["Waiting", "Oldest waits", "Full queue", "Other drops"], 4],
       ["4", ".connectionrows", ["Client", "Server", "State", "Waited"], 7],
       ["5", ".eventrows", ["Time", "Process", "Call", "fd", "Result"], 2],
@@ -154,8 +154,8 @@ test("what stands at a row's end is whole or left out, and a listener's row says
         return { seen, cut };
       });
     for (const [width, queue] of [
-      [1600, "q 8/9"],
-      [800, "q 8/9"],
+      [1600, "q 8, limit 8"],
+      [800, "q 8"],
       [390, ""],
       [320, ""],
     ] as const) {

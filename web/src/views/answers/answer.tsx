@@ -86,7 +86,7 @@ export function Caveats({ caveats }: { readonly caveats: readonly string[] }) {
   );
 }
 
-/** What is wrong, in a sentence, with what it rests on and what it is about. */
+/** What is wrong: what it is about, where that is not told by its place, a sentence, and what it rests on. */
 export function Finding({
   kind,
   text,
@@ -100,10 +100,10 @@ export function Finding({
 }) {
   return (
     <p class="finding" data-finding={kind}>
-      <b aria-hidden="true">!</b> <bdi>{visible(text)}</bdi>
+      <b aria-hidden="true">!</b> {children}
+      {children !== undefined && ": "}
+      <bdi>{visible(text)}</bdi>
       <Evidence when={evidence} />
-      {children !== undefined && " · "}
-      {children}
     </p>
   );
 }

@@ -32,10 +32,10 @@ function OfGroup({ group }: { readonly group: Group }) {
             <td>
               <PartyLink party={process} />
             </td>
-            <td class="num">{tid ?? ""}</td>
+            <td class="num">{tid ?? <span class="muted">none</span>}</td>
             <td class="num">{count(accepted)}</td>
             <td class="num">{count(woken_idle)}</td>
-            <td class="num">{woken_idle_per_accept?.toFixed(2) ?? ""}</td>
+            <td class="num">{woken_idle_per_accept?.toFixed(2) ?? <span class="muted">no accepts</span>}</td>
             <td>{last ? <At when={last} /> : <span class="muted">never</span>}</td>
           </tr>
         ))}
@@ -56,7 +56,9 @@ function OfGroup({ group }: { readonly group: Group }) {
               <td class="num">{count(assigned)}</td>
               <td class="num">{count(accepted)}</td>
               <td class="num">{count(waiting)}</td>
-              <td class="num">{oldest_ns === undefined ? "" : duration(oldest_ns)}</td>
+              <td class="num">
+                {oldest_ns === undefined ? <span class="muted">nobody waits</span> : duration(oldest_ns)}
+              </td>
             </tr>
           ))}
         </Rows>

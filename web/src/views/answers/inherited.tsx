@@ -3,7 +3,7 @@ import type { Row } from "../../protocol/types.gen.ts";
 import { useApp } from "../context.ts";
 import { At } from "../details/facts.tsx";
 import { Answer, Rows, useAnswer } from "./answer.tsx";
-import { how } from "./who.tsx";
+import { how, Until } from "./who.tsx";
 
 /** What a process has from others: inherited or passed, what it gave up of that included. */
 export function Inherited({ pid, process }: { readonly pid: number; readonly process: string }) {
@@ -34,11 +34,7 @@ export function Inherited({ pid, process }: { readonly pid: number; readonly pro
                 </td>
                 <td>{row.how === "snapshot" ? "before tracing began" : <At when={row.since} />}</td>
                 <td>
-                  {row.until && (
-                    <>
-                      <At when={row.until} /> by {row.until_by}
-                    </>
-                  )}
+                  <Until holder={row} />
                 </td>
               </tr>
             ))}

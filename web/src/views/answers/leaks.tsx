@@ -63,7 +63,7 @@ export function Left({ leaks }: { readonly leaks: Leaks }) {
       ))}
       <Rows
         title="The peer hung up, and nobody closes (CLOSE_WAIT)"
-        columns={["Connection", "Held by", "For", "Hung up"]}
+        columns={["Connection", "Held by", "CLOSE_WAIT for", "Hung up by"]}
       >
         {hung_up.map((one) => (
           <Hung key={one.socket.id} hung={one} />
@@ -71,7 +71,7 @@ export function Left({ leaks }: { readonly leaks: Leaks }) {
       </Rows>
       <Rows
         title="Accepted, and never read"
-        columns={["Connection", "Held by", "For at least", "Bytes waiting"]}
+        columns={["Connection", "Held by", "Unread for at least", "Bytes unread"]}
       >
         {unread.map((one) => (
           <NeverRead key={one.socket.id} unread={one} />

@@ -81,8 +81,10 @@ function Holders({ held, owners }: { readonly held: Held; readonly owners: reado
   const all = [...held.holders, ...held.former];
   const accepted = ({ process, fd, since }: Holder) =>
     owners.find((one) => one.process === process && one.fd === fd && one.since.t === since.t)?.accepted;
+  // They are counted by holder where there were several; what a single one accepted, "Who accepts" tells.
+  const counted = owners.length > 0;
   return (
-    <Rows columns={["Process", "fd", "How", "Since", "Until", "Accepted"]}>
+    <Rows columns={["Process", "fd", "How", "Since", "Until", ...(counted ? ["Accepted"] : [])]}>
       {all.map((holder) => (
         <tr key={`${holder.process} ${holder.fd} ${holder.since.t}`} class={holder.until ? "muted" : ""}>
           <td>
@@ -94,16 +96,22 @@ function Holders({ held, owners }: { readonly held: Held; readonly owners: reado
           </td>
           <td>{holder.how === "snapshot" ? "before tracing began" : <At when={holder.since} />}</td>
           <td>
-            {holder.until && (
-              <>
-                <At when={holder.until} /> by {holder.until_by}
-              </>
-            )}
+            <Until holder={holder} />
           </td>
-          <td class="num">{owners.length > 0 ? count(accepted(holder) ?? 0) : ""}</td>
+          {counted && <td class="num">{count(accepted(holder) ?? 0)}</td>}
         </tr>
       ))}
     </Rows>
+  );
+}
+
+/** When and by what a process gave up a descriptor. */
+export function Until({ holder: { until, until_by } }: { readonly holder: Holder }) {
+  if (!until) return <span class="muted">still</span>;
+  return (
+    <>
+      <At when={until} /> by {until_by}
+    </>
   );
 }
 
