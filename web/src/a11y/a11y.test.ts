@@ -40,7 +40,7 @@ describe("sentences", () => {
   });
 
   test("at a row's end, what waits and what is doubtful come first, since the end is what is left out", () => {
-    expect(tails).toContain("q 3/512|  ·  14 children");
+    expect(tails).toContain("q 3|, limit 511|  ·  14 children");
     expect(tails).toContain("doubtful|  ·  1/1,024| fds");
     expect(tails[0]).toBe("5/1,024| fds");
     expect(tails).toContain("18.0 µs queued");
@@ -164,12 +164,12 @@ describe("rows of a paused view", () => {
     };
     expect(at(edge)).toEqual([
       "fd 3, tcp socket listening on [::1]:80, 100 children, queue 1, limit 511",
-      "q 1/512|  ·  100 children",
+      "q 1|, limit 511|  ·  100 children",
       "100",
     ]);
     expect(at(fake.now)).toEqual([
       "fd 3, tcp socket listening on [::1]:80, 103 children, queue 3, limit 1",
-      "q 3/2|  ·  103 children",
+      "q 3|, limit 1|  ·  103 children",
       "103",
     ]);
   });

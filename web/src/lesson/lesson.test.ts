@@ -133,7 +133,7 @@ describe("sentences", () => {
     // As many as there are places in the picture of the queue.
     const listens = { event: "listen", call: "listen", fd: 5, local: "127.0.0.1:80", backlog: 4096 };
     expect(tell(line({ ...listens, queue_limit: 8 })).what).toBe(
-      "listen() made descriptor 5 wait for clients on 127.0.0.1:80; 9 may queue.",
+      "listen() made descriptor 5 wait for clients on 127.0.0.1:80; queue limit 8.",
     );
     expect(tell(line(listens)).what).toBe("listen() made descriptor 5 wait for clients on 127.0.0.1:80.");
     const accepted = {

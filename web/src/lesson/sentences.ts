@@ -51,7 +51,7 @@ const TELL: Readonly<Record<string, (line: Line) => Told>> = {
     ),
   listen: (line) =>
     told(
-      `listen() made descriptor ${line.fd} wait for clients on ${address(line.local)}${line.queue_limit === undefined ? "" : `; ${count(line.queue_limit + 1)} may queue`}.`,
+      `listen() made descriptor ${line.fd} wait for clients on ${address(line.local)}${line.queue_limit === undefined ? "" : `; queue limit ${count(line.queue_limit)}`}.`,
       "From now on the kernel answers clients by itself and queues those that are connected. The limit is the smaller of the backlog and net.core.somaxconn (listen(2)); the queue holds one more (include/net/sock.h, sk_acceptq_is_full; net/unix/af_unix.c, unix_recvq_full).",
     ),
   queued: (line) =>

@@ -255,7 +255,7 @@ function Queue({ listener, at }: { readonly listener: Socket; readonly at: numbe
       <figure>
         <figcaption>
           Waiting: {count(waiting.length)}
-          {limit === undefined || !listens ? "" : ` of ${count(limit + 1)} places`}
+          {limit !== undefined && listens && `, limit ${count(limit)} (holds ${count(limit + 1)})`}
         </figcaption>
         <ul>
           {waiting.slice(0, SHOWN).map((child) => (

@@ -82,7 +82,7 @@ export function QueueChart({ listener }: { readonly listener: Socket }) {
       : `at most ${count(longest)} ${lost > 0 ? "were seen to wait" : "waited"} from ${clock.timeOfDay(from, 1e9)} to ${clock.timeOfDay(until, 1e9)}`,
     lost > 0 && `${count(lost)} events were lost meanwhile (dense stripes)`,
     drops > 0 && `${count(drops)} packets were dropped (▼)`,
-    limit !== undefined && `limit ${count(limit)}: the queue holds ${count(roomOf(limit))}`,
+    limit !== undefined && `limit ${count(limit)} (holds ${count(roomOf(limit))})`,
     limits.length > 1 &&
       `before: ${limits
         .slice(0, -1)

@@ -3,7 +3,7 @@ import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
 import type { RowFilter } from "../layout/filter.ts";
-import { limitAt, percentile, type QueueState, queueAt } from "../layout/queue.ts";
+import { limitAt, percentile, type QueueState, queueAt, toldOf } from "../layout/queue.ts";
 import type {
   Descriptor,
   Queue as Known,
@@ -25,9 +25,16 @@ interface Queue {
   /** What holds the listener at the instant: one descriptor of each table that does, the first one's first. */
   readonly holders: readonly Descriptor[];
   readonly state: QueueState;
-  /** What the server knows of it at that instant. */
+  /** What the server knows of it at that instant, or at one shortly before. */
   readonly known: Known | undefined;
+  /** How many wait, whether they were told of one by one or not. */
+  readonly waiting: number;
+  /** For how long the oldest of them waits. */
+  readonly oldest: { readonly ns: number; readonly atLeast: boolean } | undefined;
 }
+
+/** An answer that is older is no reason any more to show its instant and not the newest (nanoseconds). */
+const OLD_NS = 5e9;
 
 /** Accept queues: who waits, for how long, against which limit. */
 export function Queues() {
@@ -35,9 +42,13 @@ export function Queues() {
   const { state, session } = app;
   state.version.value;
   state.cursor.value;
-  const at = app.instant;
-  const { answer } = useAnswer("queues", ALL);
-  const all = listeners(app, at, answer && isAboutNow(app, answer.basis) ? answer : undefined);
+  const { answer, problem } = useAnswer("queues", ALL);
+  const known = answer && isAboutNow(app, answer.basis) ? answer : undefined;
+  // One instant for the table and the answer beside it: a wait has one age.
+  const told = known?.basis.at.t ?? Number.NEGATIVE_INFINITY;
+  const same = problem === undefined && app.instant - told < OLD_NS;
+  const at = same ? told : app.instant;
+  const all = listeners(app, at, known, same);
   const queues = all.filter((queue) => fits(app, app.filtering.filter, queue));
   const chosen = state.selection.value?.socket;
   const parent =
@@ -54,7 +65,10 @@ export function Queues() {
   return (
     <div class="queues">
       <div class="all">
-        {hidden > 0 && <p class="hint">{note}</p>}
+        <div class="bar muted">
+          <span>As of {session.clock.timeOfDay(at, 1e6)}.</span>
+          {hidden > 0 && <span>{note}</span>}
+        </div>
         <QueueChart listener={shown.listener} />
         <SortedTable
           label="Accept queues"
@@ -64,15 +78,15 @@ export function Queues() {
           columns={[
             { title: "Listener", key: ({ listener }) => listener.local ?? "" },
             { title: "Process", key: ({ process }) => process?.pid ?? 0 },
-            { title: "Waiting", key: ({ state }) => state.waiting.length },
-            { title: "Oldest waits", key: (queue) => oldest(queue, at) ?? -1 },
+            { title: "Waiting", key: ({ waiting }) => waiting },
+            { title: "Oldest waits", key: ({ oldest }) => oldest?.ns ?? -1 },
             { title: "Full queue", key: ({ known }) => known?.drops?.queue_full_max ?? -1 },
             { title: "Other drops", key: ({ known }) => known?.drops?.other_max ?? -1 },
             { title: "Limit", key: ({ listener }) => limitAt(listener, at) ?? -1 },
-            { title: "Accepted", key: ({ state }) => state.accepted },
+            { title: "Accepted", key: (queue) => acceptedOf(queue) },
             ...PARTS.map(([part, words]) => ({
-              title: `${words} within`,
-              says: `Accepted, ${words} within`,
+              title: `${words} wait`,
+              says: `${words} wait of those accepted`,
               key: (queue: Queue) => wait(queue, part) ?? -1,
             })),
             { title: "Backlog", key: ({ listener }) => listener.backlog ?? -1 },
@@ -85,7 +99,8 @@ export function Queues() {
   );
 }
 
-function listeners(app: App, at: number, known: KnownQueues | undefined): Queue[] {
+/** @param same Whether what the server knows is of that very instant. */
+function listeners(app: App, at: number, known: KnownQueues | undefined, same: boolean): Queue[] {
   const told = new Map(known?.queues.map((queue) => [queue.socket.id, queue]));
   const { entities } = app.session;
   const found: Queue[] = [];
@@ -96,12 +111,25 @@ function listeners(app: App, at: number, known: KnownQueues | undefined): Queue[
       .holders(listener.id)
       .filter(({ opened, closed }) => opened <= at && (closed === null || closed > at))
       .filter(({ table }, i, all) => all.findIndex((one) => one.table === table) === i);
+    const state = queueAt(entities.children(listener.id), at);
+    const queue = told.get(listener.id);
+    const [first] = queue?.waiting ?? [];
+    const since = state.waiting[0]?.queued ?? undefined;
     found.push({
       listener,
       holders,
       process: holders[0] && app.selecting.owner(holders[0].table),
-      state: queueAt(entities.children(listener.id), at),
-      known: told.get(listener.id),
+      state,
+      known: queue,
+      ...(same && queue
+        ? {
+            waiting: queue.waiting.length + queue.others,
+            oldest: first && { ns: first.age_ns, atLeast: first.at_least },
+          }
+        : {
+            waiting: toldOf(entities, listener, at).waiting,
+            oldest: since === undefined ? undefined : { ns: at - since, atLeast: false },
+          }),
     });
   }
   return found;
@@ -120,16 +148,15 @@ function fits(
   return state.waiting.some((socket) => filter({ process, descriptor: undefined, socket }));
 }
 
-function oldest({ state }: Queue, at: number): number | undefined {
-  const first = state.waiting[0]?.queued;
-  return first === undefined || first === null ? undefined : at - first;
+function acceptedOf({ known, state }: Queue): number {
+  return known?.accepted ?? state.accepted;
 }
 
 /** Parts of the connections that were accepted, beside whose number they stand: who waits still may wait for longer. */
 const PARTS = [
-  [0.5, "half"],
-  [0.99, "99 %"],
-  [1, "all"],
+  [0.5, "Median"],
+  [0.99, "p99"],
+  [1, "Max"],
 ] as const;
 
 /** The wait that a part of those accepted did not exceed; where the server does not say, of those that are kept here. */
@@ -140,11 +167,11 @@ function wait({ known, state }: Queue, part: (typeof PARTS)[number][0]): number 
 
 function Line({ queue, at }: { readonly queue: Queue; readonly at: number }) {
   const app = useApp();
-  const { listener, process, holders, state, known } = queue;
+  const { listener, process, holders, known, waiting, oldest } = queue;
   const others = Math.max(0, holders.length - 1);
   const { drops } = known ?? {};
   const limit = limitAt(listener, at);
-  const full = limit !== undefined && state.waiting.length > limit;
+  const full = limit !== undefined && waiting > limit;
   const long = (ns: number | undefined) => (ns === undefined ? "" : duration(ns));
   return (
     <>
@@ -157,11 +184,12 @@ function Line({ queue, at }: { readonly queue: Queue; readonly at: number }) {
         <bdi>{process ? processName(process) : ""}</bdi>
         {others > 0 && <span class="muted"> +{others}</span>}
       </span>
-      <span role="cell" class={full ? "num bad" : "num"} data-waiting={state.waiting.length}>
-        {count(state.waiting.length)}
+      <span role="cell" class={full ? "num bad" : "num"} data-waiting={waiting}>
+        {count(waiting)}
       </span>
       <span role="cell" class="num">
-        {long(oldest(queue, at))}
+        {oldest?.atLeast && "≥ "}
+        {long(oldest?.ns)}
       </span>
       <span role="cell" class={drops?.queue_full_max ? "num bad" : "num"}>
         {drops && between(drops.queue_full_min, drops.queue_full_max)}
@@ -173,7 +201,7 @@ function Line({ queue, at }: { readonly queue: Queue; readonly at: number }) {
         {limit}
       </span>
       <span role="cell" class="num">
-        {count(state.accepted)}
+        {count(acceptedOf(queue))}
       </span>
       {PARTS.map(([part]) => (
         <span role="cell" class="num" key={part}>

@@ -18,7 +18,7 @@ import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import { ownerOf } from "../layout/find.ts";
 import { look } from "../layout/life.ts";
-import { roomOf, type Told, toldOf } from "../layout/queue.ts";
+import { type Told, toldOf } from "../layout/queue.ts";
 import {
   type InstanceRow,
   isOpen,
@@ -234,15 +234,15 @@ function ofDescriptor(entities: Entities, row: SlotRow | InstanceRow | ListenerR
   };
 }
 
-/** Each but the first has the dot before it, which is left out with it. */
+/** Each but the first has the dot before it, which is left out with it; one with a comma goes on what stands before. */
 function dotted(parts: readonly string[]): string[] {
-  return parts.map((part, i) => (i === 0 ? part : `  ·  ${part}`));
+  return parts.map((part, i) => (i === 0 || part.startsWith(",") ? part : `  ·  ${part}`));
 }
 
-/** `q 0/512`: who waits, and how many it holds; and how many children there were where they are not listed. */
+/** `q 0, limit 511`: who waits, against which limit; and how many children there were where they are not listed. */
 function waits({ waiting, limit, children: all }: Told, listed: boolean | undefined): string[] {
   return [
-    ...(limit === undefined ? [] : [`q ${waiting}/${roomOf(limit)}`]),
+    ...(limit === undefined ? [] : [`q ${waiting}`, `, limit ${limit}`]),
     ...(listed ? [] : [children(all)]),
   ];
 }

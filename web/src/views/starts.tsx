@@ -1,7 +1,6 @@
 import { useMemo } from "preact/hooks";
 import { visible } from "../base/escape.ts";
 import { count } from "../base/time.ts";
-import { roomOf } from "../layout/queue.ts";
 import { startsAt } from "../layout/starts.ts";
 import type { Process } from "../protocol/types.gen.ts";
 import { WRONG } from "../store/failures.ts";
@@ -30,17 +29,17 @@ export function Starts() {
         <button
           type="button"
           data-start="queue"
-          title={`${queue.past ? "The fullest that an accept queue was" : "The fullest accept queue"}, and how many it holds${doubt(lost)}`}
+          title={`${queue.past ? "The fullest that an accept queue was" : "The fullest accept queue"}, and its limit: it holds one more${doubt(lost)}`}
           onClick={() => app.selecting.jump(queue.listener.id)}
         >
           <span>
             {queue.past && "most: "}
-            <b>
-              {count(queue.waiting)}/{queue.limit === undefined ? "?" : count(roomOf(queue.limit))}
-            </b>
-            {mark(lost)} queued on{" "}
+            <b>{count(queue.waiting)}</b>
+            {mark(lost)} queued{queue.limit !== undefined && `, limit ${count(queue.limit)}`}{" "}
           </span>
-          <bdi>{visible(queue.listener.local ?? queue.listener.id)}</bdi>
+          <span>
+            on <bdi>{visible(queue.listener.local ?? queue.listener.id)}</bdi>
+          </span>
         </button>
       )}
       {limit && (

@@ -158,6 +158,8 @@ test("pause holds the view, not the capture", async () => {
     await page.keyboard.press("Space");
     const paused = page.getByRole("button", { name: /^Paused/ });
     await paused.waitFor();
+    await expect.poll(() => page.locator(".connection").textContent()).toBe("capturing");
+    await expect.poll(() => page.locator("[aria-pressed=true]").allTextContents()).toEqual(["Paused"]);
     const before = story.session.lines.length;
     story.session.pass(100_000);
     story.session.open(story.worker, 30, "file", "/tmp/new");
@@ -186,6 +188,11 @@ test("keys zoom, pan and follow", async () => {
     await page.keyboard.press("a");
     await expect.poll(() => live.getAttribute("aria-pressed")).toBe("false");
     await page.keyboard.press("l");
+    await expect.poll(() => live.getAttribute("aria-pressed")).toBe("true");
+    // A lesson stands at an event of the past.
+    await page.keyboard.press("e");
+    await expect.poll(() => live.getAttribute("aria-pressed")).toBe("false");
+    await page.keyboard.press("e");
     await expect.poll(() => live.getAttribute("aria-pressed")).toBe("true");
     await page.mouse.move(1000, 300);
     await page.keyboard.down("Control");
@@ -272,7 +279,7 @@ test("a recording does not follow", async () => {
   const story = nginx("recorded", "recording");
   await on(browser, story.session, async ({ page }) => {
     await begun(page);
-    await expect.poll(() => page.locator(".connection").textContent()).toBe("recording");
+    await expect.poll(() => page.locator(".connection").textContent()).toBe("recorded");
     await expect.poll(() => page.getByRole("button", { name: "Live" }).count()).toBe(0);
   });
 });
@@ -384,11 +391,11 @@ test("the places to start from say that records were lost, and which table is do
   session.doubt(worker, "records were lost");
   await on(browser, session, async ({ page }) => {
     await expect.poll(() => start(page, "limit").textContent()).toBe("12/1,024? fds of nginx 812");
-    await expect.poll(() => start(page, "queue").textContent()).toBe("3/512 queued on 127.0.0.1:80");
+    await expect.poll(() => start(page, "queue").textContent()).toBe("3 queued, limit 511 on 127.0.0.1:80");
   });
   session.lose(17);
   await on(browser, session, async ({ page }) => {
-    await expect.poll(() => start(page, "queue").textContent()).toBe("3/512? queued on 127.0.0.1:80");
+    await expect.poll(() => start(page, "queue").textContent()).toBe("3? queued, limit 511 on 127.0.0.1:80");
     await expect.poll(() => start(page, "errors").textContent()).toBe("1? failed in nginx 811");
     await expect
       .poll(() => start(page, "errors").getAttribute("title"))
@@ -401,7 +408,7 @@ test("three places to start: the fullest queue, the fullest table, the most erro
   await on(browser, story.session, async ({ page }) => {
     await begun(page);
     const start = (name: string) => page.locator(`[data-start=${name}]`);
-    await expect.poll(() => start("queue").textContent()).toBe("3/512 queued on 127.0.0.1:80");
+    await expect.poll(() => start("queue").textContent()).toBe("3 queued, limit 511 on 127.0.0.1:80");
     await expect.poll(() => start("limit").textContent()).toBe("12/1,024 fds of nginx 812");
     await expect.poll(() => start("errors").textContent()).toBe("1 failed in nginx 811");
     // They tell what the rows' heads tell, wherever the time cursor is.

@@ -97,7 +97,7 @@ test("the last event leaves those who wait in the queue", async () => {
     await page.locator(".client.served").first().waitFor();
     await expect
       .poll(() => page.locator(".queuepicture figcaption").first().textContent())
-      .toMatch(/^Waiting: \d+ of 512/);
+      .toMatch(/^Waiting: \d+, limit 511/);
     expect(opened.errors).toEqual([]);
   } finally {
     await opened.close();
@@ -135,7 +135,7 @@ test("a server with 5,000 clients, all of them there: a lesson has room for some
     const figures = page.locator(".queuepicture figcaption");
     await expect
       .poll(() => figures.allTextContents())
-      .toEqual(["Waiting: 2,500 of 5,001 places", "Served: 2,500"]);
+      .toEqual(["Waiting: 2,500, limit 5,000 (holds 5,001)", "Served: 2,500"]);
     await expect.poll(() => page.locator(".client.waiting").count()).toBe(8);
     await expect.poll(() => page.locator(".client.served").count()).toBe(8);
     await expect.poll(() => page.locator(".queuepicture").getByText("and 2,492 more").count()).toBe(2);

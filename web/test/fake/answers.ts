@@ -4,6 +4,7 @@ import type {
   Basis,
   Group,
   Holder,
+  Line,
   Party,
   Process,
   Queue,
@@ -11,7 +12,7 @@ import type {
   Socket,
   When,
 } from "../../src/protocol/types.gen.ts";
-import type { Story } from "./nginx.ts";
+import { HOSTILE, type Story } from "./nginx.ts";
 import { type FakeSession, T0_NS } from "./session.ts";
 
 /** What a daemon answers of a told session: of its listeners what they are; of everything else that it found nothing. */
@@ -48,7 +49,7 @@ export function plainOf(session: FakeSession, about: Readonly<Record<string, str
       leftovers: [],
       not_followed: [],
       connections: [...session.sockets.values()].filter(
-        ({ listener, ended }) => ended === null && session.sockets.get(listener ?? "")?.local === about["of"],
+        ({ listener, holders }) => holders > 0 && session.sockets.get(listener ?? "")?.local === about["of"],
       ).length,
       basis,
     },
@@ -208,68 +209,100 @@ function queueOf(session: FakeSession, listener: Socket): Queue {
   };
 }
 
-/** Answers about the told story, as a daemon gives them; a queue that is stuck, a worker that leaks. */
+/** What goes wrong after the told story: the peer of the open connection hangs up, accepts fail, and 17 events are lost. */
+export function trouble({ session, worker, listener, open }: Story): void {
+  session.lose(17);
+  session.step(open.socket, "half_closed", "CLOSE_WAIT");
+  for (let i = 0; i < 12; i += 1) {
+    session.pass(500);
+    session.fail(worker, {
+      event: "accept",
+      call: "accept4",
+      fd: 6,
+      ret: -24,
+      error: "EMFILE",
+      socket: listener.id,
+      local: listener.local ?? "",
+      dur_ns: 4_100,
+    });
+  }
+  session.pass(2000);
+}
+
+/** Answers about the told story and its trouble, as a daemon gives them: a queue that is stuck, a worker that leaks. */
 export function answersOf({ session, master, worker, listener, open }: Story): Answers {
+  /** The newest event of a kind that fits. */
+  const told = (event: string, fits: (line: Line) => boolean = () => true): When => {
+    const line = session.lines.findLast((one) => one.event === event && fits(one));
+    return when(line?.t ?? 0, line?.seq);
+  };
   const basis: Basis = {
     at: when(session.now),
     scope: session.info.selection,
     caveats: ["17 events were lost: what they would have told may be missing."],
   };
-  const holder = (
-    process: Process,
-    fd: number,
-    how: string,
-    since: number,
-    more: Partial<Holder>,
-  ): Holder => ({
+  const holder = (process: Process, fd: number, how: string, since: When, more: Partial<Holder>): Holder => ({
     ...party(process),
     fd,
     cloexec: false,
-    since: when(since, 7),
+    since,
     how,
     ...more,
   });
   const waiting = [...session.sockets.values()].filter(
     (socket) => socket.listener === listener.id && socket.accepted === null && socket.ended === null,
   );
-  const evil = [...session.processes.values()].find(({ pid }) => pid === 1313) ?? worker;
+  const oldest_ns = session.now - (waiting[0]?.queued ?? 0);
+  const accepted = told("accept", ({ error }) => error === undefined);
+  const failed = told("accept", ({ error }) => error !== undefined);
+  const slowest = told("accept", ({ wait_ns }) => (wait_ns ?? 0) >= 0.9e9);
   const holders = [
-    holder(master, 6, "socket", 1.5e9, {}),
-    holder(worker, 6, "fork", 1.8e9, { from: party(master) }),
+    holder(
+      master,
+      6,
+      "socket",
+      told("socket", ({ new_fd }) => new_fd === 6),
+      {},
+    ),
+    holder(worker, 6, "fork", told("fork"), { from: party(master) }),
   ];
+  const used = [...session.descriptors.values()].filter(
+    ({ table, closed }) => table === worker.table && closed === null,
+  ).length;
+  const left = [...session.sockets.values()].filter(({ accepted_by, holders: n }) => accepted_by && n > 0);
   return {
     queues: {
       queues: [
         {
           socket: listener,
           owners: [party(master), party(worker)],
-          len: 600,
-          len_at: when(session.now - 1e9, 60),
+          len: waiting.length,
+          len_at: when(session.now - 1e9),
           limit: 511,
           holds: 512,
           asked: 511,
-          longest: 4,
-          longest_at: when(session.now - 2e9, 58),
+          longest: waiting.length,
+          longest_at: when(waiting.at(-1)?.queued ?? 0),
           queued: 17,
           accepted: 14,
           waits: {
             count: 14,
-            without_start: 2,
+            without_start: 0,
             p50_ns: 144_000,
             p90_ns: 250_000,
             p99_ns: 900_000_000,
             p999_ns: 900_000_000,
             max_ns: 900_000_000,
-            max_at: when(30e9, 40),
+            max_at: slowest,
           },
           waiting: waiting.map(({ id, peer, queued }) => ({
             socket: id,
             ...(peer === null ? {} : { peer }),
-            since: when(queued ?? 0, 61),
+            since: when(queued ?? 0),
             at_least: false,
             age_ns: session.now - (queued ?? 0),
           })),
-          others: 597,
+          others: 0,
           lengths: [],
           drops: {
             total: 9,
@@ -281,18 +314,19 @@ export function answersOf({ session, master, worker, listener, open }: Story): A
             host_overflows: 6,
             noticed: when(session.now - 1e9),
             moments: 1,
-            refused: [{ when: when(session.now - 2e9, 59), peer: "127.0.0.1:51499" }],
+            refused: [{ when: when(session.now - 2e9), peer: "127.0.0.1:51499" }],
             sent_again: 0,
             clients: [],
           },
-          failed: [{ error: "EMFILE", count: 12, last: when(session.now - 3e9, 57) }],
+          failed: [{ error: "EMFILE", count: 12, last: failed }],
           findings: [
             {
               kind: "stuck",
-              text: "3 wait and nobody accepts: the oldest for 1.50 s",
+              text: `accept fails with EMFILE, 12 times: 3 connections waited for up to ${duration(oldest_ns)}, and nothing was accepted for ${duration(session.now - accepted.t)}`,
               count: 3,
-              oldest_ns: 1.5e9,
-              evidence: when(session.now - 1.6e9, 56),
+              oldest_ns,
+              error: "EMFILE",
+              evidence: failed,
             },
           ],
         },
@@ -311,7 +345,8 @@ export function answersOf({ session, master, worker, listener, open }: Story): A
               owners: [party(master), party(worker)],
               assigned: 17,
               accepted: 14,
-              waiting: 3,
+              waiting: waiting.length,
+              oldest_ns,
             },
           ],
           workers: [
@@ -321,16 +356,17 @@ export function answersOf({ session, master, worker, listener, open }: Story): A
               accepted: 14,
               woken_idle: 7,
               woken_idle_per_accept: 0.5,
-              last: when(40e9, 55),
+              last: failed,
             },
-            { process: party(evil), accepted: 0, woken_idle: 0 },
+            { process: party(master), accepted: 0, woken_idle: 0 },
           ],
           findings: [
             {
               kind: "idle",
-              text: `${evil.comm} 1313 accepted nothing, the others 14`,
-              processes: [party(evil)],
+              text: "nginx/811 accepted nothing, the others 14",
+              processes: [party(master)],
               count: 14,
+              evidence: accepted,
             },
           ],
         },
@@ -342,14 +378,14 @@ export function answersOf({ session, master, worker, listener, open }: Story): A
       sockets: [
         {
           socket: listener,
-          bound: when(1.5e9, 5),
-          listening: when(1.5e9, 6),
+          bound: told("bind", ({ socket }) => socket === listener.id),
+          listening: told("listen"),
           holders,
           others: [
             {
               process: "77@1",
               pid: 77,
-              comm: "elsewhere",
+              comm: HOSTILE,
               fd: 3,
               how: "unknown",
               ino: "9",
@@ -372,7 +408,7 @@ export function answersOf({ session, master, worker, listener, open }: Story): A
           inferred: false,
         },
       ],
-      connections: 4,
+      connections: left.length,
       basis,
     },
     handovers: {
@@ -384,7 +420,7 @@ export function answersOf({ session, master, worker, listener, open }: Story): A
             {
               what: "left_behind",
               processes: [party(worker)],
-              text: "nginx 812 still holds it, though nginx 813 of its generation gave it up for nginx 814",
+              text: "812 nginx still holds it, though 813 nginx of its generation gave it up (#12) for 814 nginx",
               since: when(0, 12),
             },
           ],
@@ -398,18 +434,18 @@ export function answersOf({ session, master, worker, listener, open }: Story): A
           process: party(worker),
           kind: "socket",
           by: "accept",
-          left: 21,
-          made: 2_100,
+          left: left.length,
+          made: 14,
           made_at_least: false,
-          over_ns: 60e9,
-          longest_ns: 3e9,
-          since: when(5e9, 20),
-          threads: [{ tid: 812, left: 21 }],
-          newest: [{ fd: open.descriptor.fd, made: when(open.descriptor.opened, 50) }],
+          over_ns: 50e9,
+          longest_ns: 12e9,
+          since: when(left[0]?.accepted ?? 0),
+          threads: [{ tid: 812, left: left.length }],
+          newest: [{ fd: open.descriptor.fd, made: accepted }],
           stacks: [
             {
-              left: 20,
-              threads: [{ tid: 812, left: 20 }],
+              left: left.length - 1,
+              threads: [{ tid: 812, left: left.length - 1 }],
               stack: {
                 frames: [
                   { file: "/usr/lib/libc.so.6", offset: "0x10e2a4", symbol: "accept4", symbol_offset: 20 },
@@ -430,15 +466,23 @@ export function answersOf({ session, master, worker, listener, open }: Story): A
       hung_up: [
         {
           socket: open.socket,
-          holders: [holder(worker, open.descriptor.fd, "accept", open.descriptor.opened, {})],
-          since: when(session.now - 8e9, 52),
+          holders: [holder(worker, open.descriptor.fd, "accept", accepted, {})],
+          since: when(open.socket.steps.at(-1)?.t ?? 0),
           found: false,
-          age_ns: 8e9,
+          age_ns: session.now - (open.socket.steps.at(-1)?.t ?? 0),
         },
       ],
       unread: [],
       survived_exec: [],
-      room: [{ process: party(worker), limit: 1024, used: 900, left_per_1000_s: 350, reached_in_ns: 354e9 }],
+      room: [
+        {
+          process: party(worker),
+          limit: 1024,
+          used,
+          left_per_1000_s: 60,
+          reached_in_ns: ((1024 - used) / 60) * 1e12,
+        },
+      ],
       basis,
     },
     fds: {
@@ -450,7 +494,7 @@ export function answersOf({ session, master, worker, listener, open }: Story): A
           fd_limit: 1024,
           descriptors: [
             {
-              ...holder(worker, 6, "fork", 1.8e9, { from: party(master) }),
+              ...holder(worker, 6, "fork", told("fork"), { from: party(master) }),
               kind: "socket",
               name: "",
               ino: "0",

@@ -32,6 +32,7 @@ export function QueueOf({ socket }: { readonly socket: string }) {
 
 function Known({ queue, period }: { readonly queue: Queue; readonly period: number | undefined }) {
   const { findings, owners, len, len_at, limit, holds, asked, longest, longest_at } = queue;
+  const { without_start } = queue.waits;
   return (
     <>
       {findings.map(({ kind, text, evidence }) => (
@@ -42,10 +43,12 @@ function Known({ queue, period }: { readonly queue: Queue; readonly period: numb
           <Parties parties={owners} />
         </Fact>
         {limit !== undefined && (
-          <Fact name="Length">
-            {len ?? "?"}, limit {limit} <span class="muted">(holds {holds}</span>
-            {asked !== undefined && <span class="muted">, asked for {asked | 0}</span>}
-            <span class="muted">)</span>
+          <Fact name="Accept queue">
+            {len === undefined ? "length unknown" : count(len)}, limit {count(limit)}{" "}
+            <span class="muted">
+              (holds {holds === undefined ? "?" : count(holds)}
+              {asked !== undefined && `; asked for ${asked | 0}`})
+            </span>
             {holds !== undefined && len !== undefined && len > holds && (
               <span class="bad">, {count(len - holds)} more than it holds</span>
             )}
@@ -59,10 +62,17 @@ function Known({ queue, period }: { readonly queue: Queue; readonly period: numb
         )}
         {longest !== undefined && longest_at && (
           <Fact name="Longest">
-            {longest} at <At when={longest_at} />
+            {count(longest)} at <At when={longest_at} />
           </Fact>
         )}
-        <Fact name="Accepted after">
+        <Fact name="Accepted">
+          {count(queue.accepted)}{" "}
+          <span class="muted">
+            of {count(queue.queued)} queued
+            {without_start > 0 && `; of ${count(without_start)} it is not known when they were queued`}
+          </span>
+        </Fact>
+        <Fact name="Waited">
           <Waited waits={queue.waits} />
         </Fact>
         <Fact name="Dropped">
@@ -85,26 +95,20 @@ function Known({ queue, period }: { readonly queue: Queue; readonly period: numb
 }
 
 function Waited({ waits }: { readonly waits: Waits }) {
-  const { p50_ns, p90_ns, p99_ns, p999_ns, max_ns, max_at, without_start } = waits;
+  const { p50_ns, p90_ns, p99_ns, p999_ns, max_ns, max_at } = waits;
   const parts = [
     ["p50", p50_ns],
     ["p90", p90_ns],
     ["p99", p99_ns],
     ["p99.9", p999_ns],
   ] as const;
+  if (max_ns === undefined) return <span class="muted">nobody whose wait is known</span>;
   return (
-    <>
-      {max_ns === undefined ? (
-        <span class="muted">nobody whose wait is known</span>
-      ) : (
-        <span data-waits={waits.count}>
-          {parts.map(([name, ns]) => (ns === undefined ? "" : `${name} ${duration(ns)}, `))}
-          max {duration(max_ns)}
-          <Evidence when={max_at} /> of {count(waits.count)}
-        </span>
-      )}
-      {without_start > 0 && <span class="muted">; {count(without_start)} were queued unseen</span>}
-    </>
+    <span data-waits={waits.count}>
+      {parts.map(([name, ns]) => (ns === undefined ? "" : `${name} ${duration(ns)}, `))}
+      max {duration(max_ns)}
+      <Evidence when={max_at} />
+    </span>
   );
 }
 
@@ -193,7 +197,7 @@ function Waiting({ queue }: { readonly queue: Queue }) {
     <>
       <Rows
         title={`Waiting to be accepted (${count(waiting.length + others)})`}
-        columns={["Peer", "For", "Since"]}
+        columns={["Peer", "Waits for", "Since"]}
       >
         {waiting.map(({ socket, peer, since, at_least, age_ns }) => (
           <tr key={socket} data-waits-for={age_ns}>
@@ -210,7 +214,7 @@ function Waiting({ queue }: { readonly queue: Queue }) {
           </tr>
         ))}
       </Rows>
-      {others > 0 && <p class="muted">and {count(others)} that were not told of one by one</p>}
+      {others > 0 && <p class="muted">and {count(others)} more in the queue</p>}
     </>
   );
 }
