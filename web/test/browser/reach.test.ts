@@ -83,6 +83,35 @@ test("in 320 pixels, as at 400 %, the filter and the tables are usable", async (
   }
 });
 
+test("at a laptop's width the tools stand in one line, also while the view is paused and events were lost", async () => {
+  const { session } = nginx("laptop");
+  const opened = await open(browser, session);
+  const { page, server } = opened;
+  try {
+    await begun(opened);
+    await page.keyboard.press("Space");
+    session.lose(17);
+    server.push();
+    await page.getByRole("button", { name: "Paused+1" }).waitFor();
+    for (const width of [1280, 1366, 1600]) {
+      await page.setViewportSize({ width, height: 720 });
+      const boxes = await page
+        .locator(".toolbar > *")
+        .evaluateAll((all) =>
+          all.map((one) => one.getBoundingClientRect()).map((box) => [box.top, box.bottom]),
+        );
+      // Each begins above where any other ends.
+      expect(Math.max(...boxes.map(([top = 0]) => top)), `${width}`).toBeLessThan(
+        Math.min(...boxes.map(([, bottom = 0]) => bottom)),
+      );
+      expect((await page.locator("#row-filter").boundingBox())?.width).toBeGreaterThanOrEqual(96);
+    }
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
+
 test("in a narrow window what matters most of a table is in sight, and what is not is counted", async () => {
   const opened = await open(browser, busy("columns"));
   const { page } = opened;
