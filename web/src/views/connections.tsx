@@ -111,13 +111,12 @@ function waitOf(
   at: number,
 ): { readonly ns: number; readonly words: string } | undefined {
   if (!server || server.socket.listener === null) return undefined;
-  const { queued, accepted, wait_ns, ended } = server.socket;
+  const { queued, accepted, wait_ns } = server.socket;
   // Who was accepted before tracing began has a holder and no such moment.
   if (acceptedBy(server.socket, at) || (accepted === null && server.holder)) {
     return wait_ns === null ? { ns: -1, words: "unknown" } : { ns: wait_ns, words: duration(wait_ns) };
   }
-  const gone = ended !== null && ended <= at;
-  return { ns: (gone ? ended : at) - (queued ?? at), words: gone ? "not accepted" : "still waits" };
+  return { ns: at - (queued ?? at), words: "still waits" };
 }
 
 /** Either end's address: its own, or as the other end sees it. */

@@ -247,18 +247,16 @@ function Line({ row, at }: { readonly row: EventRow | Gap | undefined; readonly 
 function Failed({ row }: { readonly row: EventRow }) {
   const app = useApp();
   const failure = app.session.failures.find(row.seq);
-  const name = visible(row.text("error"));
-  return (
+  const name = (
     <>
-      <b aria-hidden="true">✕</b>{" "}
-      {failure ? (
-        <button type="button" class="link" onClick={() => app.selecting.failure(failure)}>
-          {name}
-        </button>
-      ) : (
-        name
-      )}
+      <b aria-hidden="true">!</b> {visible(row.text("error"))}
     </>
+  );
+  if (!failure) return name;
+  return (
+    <button type="button" class="link" onClick={() => app.selecting.failure(failure)}>
+      {name}
+    </button>
   );
 }
 

@@ -45,6 +45,12 @@ test("the list of events takes the server's filter, and selects", async () => {
         all.map((one) => (one as HTMLElement).dataset["event"]),
       );
       expect(new Set(kinds)).toEqual(new Set(["accept"]));
+      // A failure has a form beside its colour.
+      await page.getByRole("searchbox", { name: "Filter events" }).fill("error:*");
+      const result = page.locator(".eventrows .spacer [role=cell].bad");
+      await expect.poll(() => result.allTextContents()).toEqual(["! EADDRINUSE"]);
+      await page.getByRole("searchbox", { name: "Filter events" }).fill("event:accept pid:812");
+      await page.getByText("14 that fit").waitFor();
       await page.locator(".eventrows button.link").last().click();
       const selected = page.locator('[role=row][aria-selected="true"]');
       await expect.poll(() => selected.getAttribute("data-socket")).toBe(story.open.socket.id);
@@ -143,6 +149,9 @@ test("the picture of a queue claims no time that nobody saw, and shows where eve
 
 test("the connections: both ends, the rows' filter, another instant", async () => {
   const story = nginx("connected", "recording");
+  const { session, worker, listener } = story;
+  const early = { listener: listener.id, inferred: true, local: "127.0.0.1:80", peer: "127.0.0.1:51999" };
+  session.step(session.socket(worker, 20, early), "connected", "ESTABLISHED");
   await on(browser, story.session, async ({ page }) => {
     await begun(page);
     await page.keyboard.press("4");
@@ -159,6 +168,14 @@ test("the connections: both ends, the rows' filter, another instant", async () =
     await expect
       .poll(async () => (await cells.allTextContents()).slice(0, 5))
       .toEqual(["127.0.0.1:51213", "", "127.0.0.1:80", "nginx 812 fd 10", "connected"]);
+    // How long it waited; still; and not known of one that was accepted before tracing began.
+    const waited = async () => (await cells.allTextContents())[5];
+    await expect.poll(waited).toBe("252 µs");
+    await page.locator("#row-filter").fill("peer:*:51500");
+    await expect.poll(waited).toBe("still waits");
+    await page.locator("#row-filter").fill("peer:*:51999");
+    await expect.poll(waited).toBe("unknown");
+    await page.locator("#row-filter").fill("peer:*:51213");
     await cells.getByRole("button", { name: "127.0.0.1:80" }).click();
     await page.locator(`[role=row][aria-selected="true"][data-socket="${story.open.socket.id}"]`).waitFor();
   });
