@@ -65,6 +65,15 @@ describe("questions are answered from the record", () => {
     expect(early?.answer).not.toContain("accepted later");
   });
 
+  test("the state of one that waits is called as its family's is", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "unix:/run/x.sock");
+    fake.queue(listener, "unix:");
+    const [, asks] = asked(fake, listener, server);
+    expect(asks?.answer).toContain("1 client was ESTAB in the queue");
+  });
+
   test("what is not in the record is not answered", () => {
     expect(seek?.known).toBe(false);
     expect(seek?.answer).toContain("No program in this record tried.");

@@ -81,8 +81,10 @@ function beforeAccept({ entities, listener, edge }: Subject): Answer {
       `${count(waiting.length)} still ${waiting.length === 1 ? "waits" : "wait"}, for up to ${duration(waits(waiting[0]))} so far`,
     gone > 0 && `${count(gone)} ended in the queue`,
   ];
+  // As the kernel's number for it is called: `ESTAB` of a unix socket (ss(8)).
+  const state = queued[0]?.steps.find(({ phase }) => phase === "queued")?.state ?? "connected";
   const answer =
-    `The kernel connects it and lets it wait: ${count(queued.length)} ${queued.length === 1 ? "client" : "clients"} ${were(queued.length)} ESTABLISHED in the queue, not accepted yet. ` +
+    `The kernel connects it and lets it wait: ${count(queued.length)} ${queued.length === 1 ? "client" : "clients"} ${were(queued.length)} ${state} in the queue, not accepted yet. ` +
     `${became.filter((one) => one).join("; ")}.`;
   const evidence = [
     ...taken.slice(0, waiting.length > 0 ? MOST - 1 : MOST).map((child) => ({

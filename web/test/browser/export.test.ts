@@ -68,7 +68,7 @@ test("one HTML file shows the same without a server", async () => {
 
     const { page, requests, errors } = await reopened(path);
     await begun(page);
-    await expect.poll(() => page.locator(".connection").textContent()).toBe("recording");
+    await expect.poll(() => page.locator(".connection").textContent()).toBe("recorded");
     await expect.poll(() => rows(page)).toEqual(before);
     await expect.poll(() => page.locator("[role=tab][aria-selected=true]").textContent()).toBe("Queues");
     const looked = () =>
