@@ -6,7 +6,6 @@ import "./styles/base.css";
 import "./styles/toolbar.css";
 import "./styles/stage.css";
 import "./styles/drawer.css";
-import "./styles/palette.css";
 import "./styles/media.css";
 import { AppContext } from "./views/context.ts";
 import { Page } from "./views/page.tsx";

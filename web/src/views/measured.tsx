@@ -1,3 +1,4 @@
+import "../styles/views.css";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { count, duration } from "../base/time.ts";
 import type { Range } from "../interact/range.ts";

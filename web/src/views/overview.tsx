@@ -6,7 +6,9 @@ import { palette } from "../interact/theme.ts";
 import { type Summary, summarizing } from "../layout/overview.ts";
 import { drawOverview } from "../render/overview.ts";
 import { useApp } from "./context.ts";
-import { Starts } from "./starts.tsx";
+import { lazy } from "./lazy.tsx";
+
+const Starts = lazy(async () => (await import("./starts.tsx")).Starts);
 
 const HEIGHT = 36;
 /** Pixels of a bucket. */

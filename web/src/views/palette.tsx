@@ -1,3 +1,4 @@
+import "../styles/palette.css";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { choices, found } from "../interact/choices.ts";
 import { useApp } from "./context.ts";
