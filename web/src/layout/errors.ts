@@ -4,11 +4,9 @@ import { type Entities, holding, joined, type Slot } from "../store/entities.ts"
 import type { Failure, Failures } from "../store/failures.ts";
 import { failedOn } from "./failed.ts";
 import type { Strip } from "./life.ts";
+import { MARK_PX, merged, mergedFrom, numbered } from "./merge.ts";
 import type { ProcessRow, Row } from "./rows.ts";
 import type { TimeScale } from "./timescale.ts";
-
-/** Errors within so many pixels of each other are one mark: none of them vanishes, however far one zooms out. */
-const FOLD_PX = 4;
 
 /** When sockets of a row met errors, and which calls on it failed. */
 export interface Errors {
@@ -94,27 +92,28 @@ function inSight(children: readonly Socket[], { start, end }: TimeScale): readon
 
 const at = ({ t }: Failure) => t;
 
-/** Marks errors on a row; what lies close together is one mark. */
+/** Marks errors on a row. */
 export function drawErrors(strip: Strip, { times, failed }: Errors): void {
-  const drawn = new Set<number>();
-  for (const list of times) marks(strip, list, (t) => t, drawn);
-  for (const list of failed) marks(strip, list, at, drawn);
+  const { scene, scale, edge, y, height, bare } = strip;
+  const until = Math.min(edge, scale.t(scale.width + MARK_PX));
+  const lists = [
+    ...times.map((list) => within(list, (t) => t, scale, until)),
+    ...failed.map((list) => within(list, at, scale, until)),
+  ].filter((list) => list.length > 0);
+  // What a failed call and its socket tell of one moment is one error.
+  const all = lists.length > 1 ? [...new Set(lists.flat())].sort((a, b) => a - b) : (lists[0] ?? []);
+  for (const { x, many } of merged(all, (t) => t, scale, until)) {
+    scene.marks.push({ x, y, height, shape: "cross", role: "error", ...numbered(many, bare) });
+  }
 }
 
-function marks<T>(strip: Strip, list: readonly T[], time: (one: T) => number, drawn: Set<number>): void {
-  const { scene, scale, edge, y, height } = strip;
-  const last = Math.min(edge, scale.t(scale.width + 6));
-  for (let i = lowerBound(list, scale.t(-6), time); i < list.length; ) {
-    const t = time(list[i] as T);
-    if (t > last) return;
-    const x = scale.x(t);
-    const bucket = Math.floor(x / FOLD_PX);
-    if (!drawn.has(bucket)) {
-      drawn.add(bucket);
-      scene.marks.push({ x, y, height, shape: "cross", role: "error" });
-    }
-    i = Math.max(i + 1, lowerBound(list, scale.t((bucket + 1) * FOLD_PX), time));
-  }
+function within<T>(
+  list: readonly T[],
+  time: (one: T) => number,
+  scale: TimeScale,
+  until: number,
+): readonly number[] {
+  return list.slice(lowerBound(list, mergedFrom(scale), time), upperBound(list, until, time)).map(time);
 }
 
 /** The failed call of a row that is nearest to a place, if one is near enough. */

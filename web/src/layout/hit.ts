@@ -39,8 +39,8 @@ export function hit(lanes: Lanes, x: number, y: number): Hit | undefined {
   const row = lanes.rows[rowAt(lanes.rows, y)];
   const found = row && inRow(lanes, row, x, y);
   if (!found || y > row.y + MARKS) return found;
-  const { overflows, scale } = lanes;
-  return { ...found, overflow: overflowAt(overflowsOf(overflows, row), scale.t(x), NEAR * scale.nsPerPx) };
+  const { overflows, scale, edge } = lanes;
+  return { ...found, overflow: overflowAt(overflowsOf(overflows, row), scale, edge, x) };
 }
 
 function inRow({ entities, failures, scale, edge }: Lanes, row: Row, x: number, y: number): Hit {

@@ -41,18 +41,18 @@ const PHASES: readonly (readonly [Step, string])[] = [
 ];
 
 /** Every other form of a bar, and the bar that it stands on. */
-const FORMS: Readonly<Record<"fold" | "level" | "limit", readonly [Role, words: string]>> = {
+const FORMS: Readonly<Record<"fold" | "level" | "limit" | "full", readonly [Role, words: string]>> = {
   fold: ["connected", "Lives too short to be told apart, with their number where there is room"],
-  level: ["connecting", "On a listener: how many wait; a full queue fills the height"],
+  level: ["connecting", "On a listener: how many wait; a full queue fills the height, if its limit is known"],
   limit: ["error", "The queue's limit, where it was at least half full"],
+  full: ["error", "The queue was full"],
 };
 
 /** Every mark: where on its bar, with what role, and what it means. */
 const SHAPES: Readonly<Record<Shape, readonly [x: number, on: Form, Role, words: string]>> = {
   accept: [36, "double", "connected", "A child that was accepted; hollow: by another process"],
-  accepts: [36, "double", "connected", "Several of them"],
-  full: [36, "double", "error", "The accept queue was full"],
-  overflow: [36, "double", "error", "What the listener dropped"],
+  accepts: [24, "double", "connected", "Several of them, and how many; so with other marks"],
+  overflow: [24, "double", "error", "What the listener dropped, in packets"],
   notch: [FROM, "solid", "connected", "Begins with an accept"],
   inherited: [FROM, "solid", "connected", "Shares an open file: by a fork or a duplication"],
   passed: [FROM, "solid", "connected", "Sent by another process"],
@@ -96,7 +96,7 @@ function phases(): Entry[] {
 }
 
 function forms(): Entry[] {
-  const [fold, level, limit] = [FORMS.fold, FORMS.level, FORMS.limit];
+  const { fold, level, limit, full } = FORMS;
   return [
     piece(fold[1], ({ bars, labels }) => {
       bars.push(FROM, TO, 0, HEIGHT, fold[0], "fold");
@@ -121,6 +121,11 @@ function forms(): Entry[] {
       bars.push(FROM, TO, HEIGHT - 14, 10, level[0], "level");
       bars.push(FROM, TO, 3, 1, limit[0], "limit");
     }),
+    piece(full[1], ({ bars }) => {
+      bars.push(FROM, TO, 0, HEIGHT, "listening", "double");
+      bars.push(FROM + 12, TO - 12, 4, HEIGHT - 8, level[0], "level");
+      bars.push(FROM + 12, TO - 12, 4, 3, full[0], "full");
+    }),
   ];
 }
 
@@ -129,7 +134,8 @@ function marks(): Entry[] {
     const shape = name as Shape;
     return piece(words, ({ bars, marks }) => {
       bars.push(FROM, TO, 0, HEIGHT, on === "double" ? "listening" : "connected", on);
-      marks.push({ x, y: 0, height: HEIGHT, shape, role });
+      const many = shape === "accepts" || shape === "overflow" ? { many: 12 } : {};
+      marks.push({ x, y: 0, height: HEIGHT, shape, role, ...many });
       if (shape === "accept") marks.push({ x: x + 14, y: 0, height: HEIGHT, shape, role: "idle" });
     });
   });

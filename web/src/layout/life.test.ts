@@ -159,7 +159,7 @@ describe("what stands on a row beside its bars", () => {
   const shapes = (drawn: RecordingRenderer, ...wanted: string[]) =>
     drawn.scene?.marks
       .filter(({ shape }) => wanted.includes(shape))
-      .map(({ shape, x, y }) => `${shape} ${Math.round(x)} @${y}`);
+      .map(({ shape, x, y, many }) => `${shape} ${Math.round(x)} @${y}${many ? ` ×${many}` : ""}`);
 
   test("what a listener's row tells is of the moment that is shown", () => {
     const fake = new FakeSession();
@@ -195,11 +195,18 @@ describe("what stands on a row beside its bars", () => {
     // Two of four places, and after listen(2) with a backlog of one, of two.
     Object.assign(listener, { queue_limit: 1, former_limits: [{ until: 2000e6, limit: 3 }] });
     const drawn = draw(fake);
-    expect(drawn.bars().filter((bar) => / level /.test(bar))).toEqual([
+    expect(drawn.bars().filter((bar) => / (level|full) /.test(bar))).toEqual([
       "connecting level 100..200 @76+8",
       "connecting level 200..300 @68+16",
+      "error full 200..300 @68+3",
     ]);
-    expect(shapes(drawn, "full")).toEqual(["full 250 @64"]);
+    // Where no limit is known, nothing passes for a full queue.
+    Object.assign(listener, { queue_limit: null, former_limits: [] });
+    expect(
+      draw(fake)
+        .bars()
+        .filter((bar) => / (level|full) /.test(bar)),
+    ).toEqual(["connecting level 100..300 @81+3"]);
   });
 
   test("a queue's length with its limit, and where it was full", () => {
@@ -216,13 +223,13 @@ describe("what stands on a row beside its bars", () => {
     fake.pass(1000);
     const drawn = draw(fake);
     // One of two, which is half of 16 pixels; both, which is all of them; one again.
-    expect(drawn.bars().filter((bar) => / (level|limit) /.test(bar))).toEqual([
+    expect(drawn.bars().filter((bar) => / (level|limit|full) /.test(bar))).toEqual([
       "connecting level 100..200 @76+8",
       "connecting level 200..300 @68+16",
       "connecting level 300..400 @76+8",
       "error limit 100..400 @67+1",
+      "error full 200..300 @68+3",
     ]);
-    expect(shapes(drawn, "full")).toEqual(["full 250 @64"]);
   });
 
   test("in a row of a few pixels: its whole height is a full queue, what was dropped is told, a child has no notch", () => {
@@ -239,10 +246,11 @@ describe("what stands on a row beside its bars", () => {
     fake.pass(1000);
     const dense = draw(fake, 10e9, 0, "dense", true);
     // Rows of 6 pixels, of which the last parts them from the next one: the process's own 18 below the ruler, then 3.
-    expect(dense.bars().filter((bar) => / (level|limit) /.test(bar))).toEqual([
+    expect(dense.bars().filter((bar) => / (level|limit|full) /.test(bar))).toEqual([
       "connecting level 100..200 @53+3",
       "connecting level 200..300 @50+5",
       "connecting level 300..400 @53+3",
+      "error full 200..300 @50+2",
     ]);
     expect(shapes(dense, "overflow", "notch")).toEqual(["overflow 200 @50"]);
     expect(shapes(draw(fake, 10e9, 0, "normal", true), "notch")).not.toEqual([]);
@@ -259,8 +267,8 @@ describe("what stands on a row beside its bars", () => {
     fake.pass(990);
     fake.overflow(server, listener, 1);
     fake.pass(3000);
-    expect(shapes(draw(fake), "overflow")).toEqual(["overflow 100 @64", "overflow 200 @64"]);
-    expect(shapes(draw(fake, 1.5e9), "overflow")).toEqual(["overflow 100 @64"]);
+    expect(shapes(draw(fake), "overflow")).toEqual(["overflow 100 @64 ×7", "overflow 200 @64"]);
+    expect(shapes(draw(fake, 1.001e9), "overflow")).toEqual(["overflow 100 @64 ×3"]);
   });
 
   test("in another process's row from when that had the listener, and an accept that is not its own as another's", () => {
@@ -292,6 +300,25 @@ describe("what stands on a row beside its bars", () => {
     ]);
   });
 
+  test("those who came together and were accepted one by one are marked where they were accepted", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    fake.pass(996);
+    const children = [0, 1, 2, 3].map((i) => fake.queue(listener, `127.0.0.1:${1000 + i}`));
+    for (const [i, child] of children.entries()) {
+      fake.pass(1000);
+      fake.accept(server, listener, child, 4 + i, 3);
+    }
+    fake.pass(1000);
+    expect(shapes(draw(fake), "accept", "accepts")).toEqual([
+      "accept 200 @64",
+      "accept 300 @64",
+      "accept 400 @64",
+      "accept 500 @64",
+    ]);
+  });
+
   test("accepts that are close are one mark", () => {
     const fake = new FakeSession();
     const server = fake.process(1, "server");
@@ -303,7 +330,7 @@ describe("what stands on a row beside its bars", () => {
       fake.accept(server, listener, child, 4 + i, 3);
     }
     fake.pass(3000);
-    expect(shapes(draw(fake), "accept", "accepts")).toEqual(["accepts 100 @64"]);
+    expect(shapes(draw(fake), "accept", "accepts")).toEqual(["accepts 100 @64 ×5"]);
   });
 
   test("how a descriptor came: accepted, inherited, duplicated or passed", () => {

@@ -1,13 +1,14 @@
 import { lowerBound, upperBound } from "../base/search.ts";
 import type { Socket } from "../protocol/types.gen.ts";
-import { acceptedAt, type Entities, joined } from "../store/entities.ts";
+import type { Entities } from "../store/entities.ts";
 import type { Overflow } from "../store/overflows.ts";
 import type { Strip } from "./life.ts";
+import { MARK_PX, merged, mergedFrom, numbered, widthOf } from "./merge.ts";
 import { type Levels, levels, limitsOf, peaks, roomOf } from "./queue.ts";
 import type { TimeScale } from "./timescale.ts";
 
-/** Accepts within so many pixels of each other are one mark. */
-const FOLD_PX = 4;
+/** Of accepts that are one mark, so many are looked at for one of the row's own. */
+const LOOKED = 32;
 /** Space of a row that its queue does not take (pixels), above and below together; a row without text has none to spare. */
 const INSET = 8;
 /** A queue that is not empty is at least so high (pixels). */
@@ -23,56 +24,42 @@ export interface Held {
   readonly to: number;
 }
 
-/** The marks of a listener's row: a child taken out of the queue each, and what waits in it. */
+/** What stands on a listener's row: marks of children that were taken out of the queue, and what waits in it. */
 export function drawListener(
   strip: Strip,
   listener: Socket,
   held: Held,
   own: (child: Socket) => boolean,
 ): void {
-  const children = strip.entities.children(listener.id);
-  const edge = Math.min(strip.edge, held.to);
-  drawQueue({ ...strip, edge }, listener, held.from, children);
-  drawAccepts({ ...strip, edge }, held.from, children, own);
+  const within = { ...strip, edge: Math.min(strip.edge, held.to) };
+  drawQueue(within, listener, held.from);
+  drawAccepts(within, listener, held.from, own);
 }
 
 function drawAccepts(
-  { scene, scale, edge, y, height }: Strip,
+  { scene, entities, scale, edge, y, height, bare }: Strip,
+  listener: Socket,
   from: number,
-  children: readonly Socket[],
   own: (child: Socket) => boolean,
 ): void {
-  const end = upperBound(children, Math.min(scale.end, edge), joined);
-  // A child that was queued before the visible time may be accepted within it: look back over a few.
-  for (let i = Math.max(0, lowerBound(children, scale.start, joined) - 256); i < end; ) {
-    const child = children[i] as Socket;
-    const at = acceptedAt(child);
-    if (at === undefined || at < from || at > edge) {
-      i += 1;
-      continue;
-    }
-    const x = scale.x(at);
-    const next = Math.min(end, lowerBound(children, scale.t(Math.max(x, 0) + FOLD_PX), joined));
-    const many = next - i > 2;
-    if (x >= -4 && x <= scale.width + 4) {
-      const role = own(child) ? "connected" : "idle";
-      scene.marks.push({ x, y, height, shape: many ? "accepts" : "accept", role });
-    }
-    i = many ? Math.max(i + 1, next) : i + 1;
+  const { accepts } = remembered(entities, listener, scale);
+  const held = accepts.slice(lowerBound(accepts, from, accepted));
+  for (const { x, first, end, many } of merged(held, accepted, scale, edge)) {
+    const mine = held.slice(first, Math.min(end, first + LOOKED)).some(own);
+    const shape = many > 1 ? "accepts" : "accept";
+    scene.marks.push({ x, y, height, shape, role: mine ? "connected" : "idle", ...numbered(many, bare) });
   }
 }
 
-/** Marks what was dropped; what lies close together is one mark. */
+const accepted = (child: Socket) => child.accepted ?? Number.POSITIVE_INFINITY;
+
+/** Marks what was dropped, with how many packets that were. */
 export function drawOverflows(
-  { scene, scale, edge, y, height }: Strip,
+  { scene, scale, edge, y, height, bare }: Strip,
   overflows: readonly Overflow[],
 ): void {
-  for (let i = lowerBound(overflows, scale.t(-6), time); i < overflows.length; ) {
-    const { t } = overflows[i] as Overflow;
-    const x = scale.x(t);
-    if (t > edge || x > scale.width + 6) return;
-    scene.marks.push({ x, y, height, shape: "overflow", role: "error" });
-    i = Math.max(i + 1, lowerBound(overflows, scale.t(x + FOLD_PX), time));
+  for (const { x, many } of merged(overflows, time, scale, edge, drops)) {
+    scene.marks.push({ x, y, height, shape: "overflow", role: "error", ...numbered(many, bare) });
   }
 }
 
@@ -82,45 +69,54 @@ export function overflowsWhile(overflows: readonly Overflow[], { from, to }: Hel
   return end - first === overflows.length ? overflows : overflows.slice(first, end);
 }
 
-/** What was dropped near a place: all that one mark may stand for. */
-export function overflowAt(overflows: readonly Overflow[], t: number, near: number): Overflow | undefined {
-  const found = overflows.slice(lowerBound(overflows, t - near, time), upperBound(overflows, t + near, time));
-  const [first] = found;
-  return first && { ...first, drops: found.reduce((sum, { drops }) => sum + drops, 0) };
+/** What was dropped where a mark stands: all that it stands for. */
+export function overflowAt(
+  overflows: readonly Overflow[],
+  scale: TimeScale,
+  edge: number,
+  x: number,
+): Overflow | undefined {
+  for (const { x: at, first, many } of merged(overflows, time, scale, edge, drops)) {
+    const found = overflows[first];
+    if (found && x >= at - MARK_PX / 2 && x < at - MARK_PX / 2 + widthOf(many))
+      return { ...found, drops: many };
+  }
+  return undefined;
 }
 
 const time = ({ t }: Overflow) => t;
+const drops = (one: Overflow) => one.drops;
 
-/** The queue's length as an area whose full height is a full queue. */
-function drawQueue(strip: Strip, listener: Socket, from: number, children: readonly Socket[]): void {
+/** The queue's length as an area whose full height is a full queue; where its limit is not known, that some wait. */
+function drawQueue(strip: Strip, listener: Socket, from: number): void {
   const { scene, entities, scale, edge, y, height, bare } = strip;
   const until = Math.min(edge, listener.ended ?? edge);
   if (until <= scale.start) return;
-  const lengths = peaks(remembered(entities, listener, children, scale), scale, until);
+  const lengths = peaks(remembered(entities, listener, scale).levels, scale, until);
   const limits = limitsOf(listener);
   const room = bare ? height - 1 : height - INSET;
   const bottom = y + height - (bare ? 1 : INSET / 2);
   let near: { x0: number; x1: number } | undefined;
+  const full: [x0: number, x1: number][] = [];
   for (let px = Math.max(0, Math.floor(scale.x(from))); px < lengths.length; ) {
     const length = lengths[px] as number;
     const { limit, until: changes } = limits.find(({ until }) => scale.x(until) >= px + 1) ?? NONE;
-    const most = roomOf(limit ?? 0);
+    const most = limit === undefined ? Number.POSITIVE_INFINITY : roomOf(limit);
     const same = Math.min(lengths.length, scale.x(changes));
     let end = px + 1;
     while (end < same && lengths[end] === length) end += 1;
     if (length > 0) {
       const tall = Math.max(bare ? 2 : LEAST_PX, Math.min(1, length / most) * room);
       scene.bars.push(px, end, bottom - tall, tall, "connecting", "level");
-      if (!bare && limit !== undefined && length >= most * NEAR) {
-        near = near ? { x0: near.x0, x1: end } : { x0: px, x1: end };
-      }
-      if (limit !== undefined && length >= most) {
-        scene.marks.push({ x: (px + end) / 2, y, height, shape: "full", role: "error" });
-      }
+      if (!bare && length >= most * NEAR) near = near ? { x0: near.x0, x1: end } : { x0: px, x1: end };
+      if (length >= most) full.push([px, end]);
     }
     px = end;
   }
   if (near) scene.bars.push(near.x0, near.x1, bottom - room - 1, 1, "error", "limit");
+  for (const [x0, x1] of full) {
+    scene.bars.push(x0, Math.max(x1, x0 + LEAST_PX), bottom - room, bare ? 2 : 3, "error", "full");
+  }
 }
 
 interface Remembered {
@@ -128,23 +124,24 @@ interface Remembered {
   readonly from: number;
   readonly to: number;
   readonly levels: Levels;
+  /** Children that were accepted meanwhile, in that order. */
+  readonly accepts: readonly Socket[];
 }
 
 const known = new WeakMap<Socket, Remembered>();
 
-/** Lengths around the time in sight: counted anew only when something came or the view left what was counted. */
-function remembered(
-  { revision }: Entities,
-  listener: Socket,
-  children: readonly Socket[],
-  scale: TimeScale,
-): Levels {
+/** What there was around the time in sight: looked for anew only when something came or the view left that. */
+function remembered(entities: Entities, listener: Socket, scale: TimeScale): Remembered {
+  const { revision } = entities;
+  const since = mergedFrom(scale);
   const before = known.get(listener);
-  if (before?.revision === revision && before.from <= scale.start && before.to >= scale.end)
-    return before.levels;
+  if (before?.revision === revision && before.from <= since && before.to >= scale.end) return before;
   const span = scale.end - scale.start;
-  const [from, to] = [scale.start - span, scale.end + span];
-  const counted = levels(children, from, to);
-  known.set(listener, { revision, from, to, levels: counted });
-  return counted;
+  const [from, to] = [since - span, scale.end + span];
+  const children = entities.children(listener.id);
+  const accepts = children.filter((child) => accepted(child) >= from && accepted(child) <= to);
+  accepts.sort((a, b) => accepted(a) - accepted(b));
+  const found = { revision, from, to, levels: levels(children, from, to), accepts };
+  known.set(listener, found);
+  return found;
 }

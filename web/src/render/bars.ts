@@ -31,15 +31,16 @@ export function drawBars(patterns: Patterns, bars: Bars, palette: Palette): void
     const role = ROLES[bars.role[i] ?? 0] as Role;
     const form = FORMS[bars.form[i] ?? 0] as Form;
     const full = bars.height[i] ?? 0;
-    // A queue's level says how high it is itself.
-    const inset = form === "level" || full < 12 ? 0 : full < 20 ? INSET / 2 : INSET;
+    // A queue's level and its top say how high they are themselves.
+    const queue = form === "level" || form === "full";
+    const inset = queue || full < 12 ? 0 : full < 20 ? INSET / 2 : INSET;
     drawBar(
       patterns,
       {
         x: bars.x0[i] ?? 0,
         y: (bars.y[i] ?? 0) + inset,
         width: Math.max(1, (bars.x1[i] ?? 0) - (bars.x0[i] ?? 0)),
-        height: full - 2 * inset - (full >= 5 && form !== "level" ? 1 : 0),
+        height: full - 2 * inset - (full >= 5 && !queue ? 1 : 0),
       },
       palette.roles[role],
       form,
@@ -76,6 +77,13 @@ export function drawBar(patterns: Patterns, box: Box, colour: string, form: Form
   }
   if (form === "limit") {
     for (let at = x; at < x + width; at += 8) to.fillRect(at, y, Math.min(5, x + width - at), 1.5);
+    return;
+  }
+  if (form === "full") {
+    to.fillRect(x, y, width, height);
+    // What it lies on may have its colour.
+    to.fillStyle = palette.ground;
+    to.fillRect(x, y + height, width, 1);
     return;
   }
   if (height < LOW_PX) {
@@ -187,8 +195,11 @@ function drawLow(patterns: Patterns, box: Box, colour: string, form: Form, palet
         Math.min(1, height),
       );
       return;
-    default:
-      to.fillRect(x, y, width, height);
+    default: {
+      // Lower than a listener's, which fills its row.
+      const inset = height < 5 ? 0 : 1;
+      to.fillRect(x, y + inset, width, height - 2 * inset);
+    }
   }
 }
 

@@ -1,11 +1,10 @@
 import { drawBars, Patterns } from "./bars.ts";
-import { drawMark, flag, INSET, ring } from "./marks.ts";
+import { drawMark, flag, INSET, ring, SMALL } from "./marks.ts";
 import { isSystem, type Palette, textOn } from "./palette.ts";
 import type { Renderer } from "./renderer.ts";
 import type { Label, Link, Overlay, Scene, Tie } from "./scene.ts";
 
 const FONT = "11px system-ui, sans-serif";
-const SMALL = "10px system-ui, sans-serif";
 /** What ties two rows together, in the curve between them. */
 const DASHES: Readonly<Record<Tie, number[]>> = { accept: [], pair: [7, 4], shared: [2, 3] };
 

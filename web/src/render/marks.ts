@@ -1,5 +1,9 @@
+import { count } from "../base/time.ts";
+import { MARK_PX, widthOf } from "../layout/merge.ts";
 import type { Palette } from "./palette.ts";
 import type { Mark, Overlay } from "./scene.ts";
+
+export const SMALL = "10px system-ui, sans-serif";
 
 /** Space above and below a bar in its row. */
 export const INSET = 4;
@@ -29,6 +33,21 @@ export function ring(to: CanvasRenderingContext2D, x: number, y: number, palette
 }
 
 export function drawMark(to: CanvasRenderingContext2D, mark: Mark, palette: Palette): void {
+  drawShape(to, mark, palette);
+  if (mark.many === undefined) return;
+  // Accepts stand in the lower part of a row, what was dropped in the upper, errors between them.
+  const { x, y, height, shape, many } = mark;
+  const top = shape === "overflow" ? y + 1 : shape === "accepts" ? y + height - 12 : y + height / 2 - 6;
+  to.fillStyle = palette.ground;
+  to.fillRect(x + MARK_PX / 2, top, widthOf(many) - MARK_PX, 11);
+  to.fillStyle = palette.text;
+  to.font = SMALL;
+  to.textAlign = "left";
+  to.textBaseline = "middle";
+  to.fillText(count(many), x + MARK_PX / 2 + 1, top + 6);
+}
+
+function drawShape(to: CanvasRenderingContext2D, mark: Mark, palette: Palette): void {
   const { x, y, height, shape } = mark;
   const top = y + INSET;
   const bottom = y + height - INSET - 1;
@@ -38,7 +57,7 @@ export function drawMark(to: CanvasRenderingContext2D, mark: Mark, palette: Pale
   switch (shape) {
     case "accept":
     case "accepts": {
-      const wide = shape === "accepts" ? 6 : 4;
+      const wide = shape === "accepts" ? 5 : 4;
       const base = Math.min(bottom + 3, y + height - 1);
       const tall = Math.min(7, height - 2);
       // A frame in the ground's colour lifts the mark off the listener's bar.
@@ -77,34 +96,17 @@ export function drawMark(to: CanvasRenderingContext2D, mark: Mark, palette: Pale
         to.fill();
       }
       return;
-    case "full":
-      to.fillStyle = palette.ground;
-      to.beginPath();
-      to.moveTo(x - 6.5, y);
-      to.lineTo(x + 6.5, y);
-      to.lineTo(x, y + 10.5 * small);
-      to.fill();
-      to.fillStyle = palette.roles.error;
-      to.beginPath();
-      to.moveTo(x - 5, y + small);
-      to.lineTo(x + 5, y + small);
-      to.lineTo(x, y + 9 * small);
-      to.fill();
-      return;
     case "overflow":
-      // An arrow that a bar keeps out.
-      for (const [frame, colour] of [
-        [1.5 * small, palette.ground],
-        [0, palette.roles.error],
-      ] as const) {
-        to.fillStyle = colour;
-        to.fillRect(x - 5 - frame, y + 8 * small - frame, 10 + 2 * frame, 2.5 * small + 2 * frame);
-        to.beginPath();
-        to.moveTo(x - 4 - frame, y + small - frame);
-        to.lineTo(x + 4 + frame, y + small - frame);
-        to.lineTo(x, y + 7 * small + frame);
-        to.fill();
-      }
+      // An arrow that a bar keeps out, on a ground of its own.
+      to.fillStyle = palette.ground;
+      to.fillRect(x - MARK_PX / 2, y, MARK_PX, 12 * small);
+      to.fillStyle = palette.roles.error;
+      to.fillRect(x - 5, y + 8 * small, 10, 2.5 * small);
+      to.beginPath();
+      to.moveTo(x - 4, y + small);
+      to.lineTo(x + 4, y + small);
+      to.lineTo(x, y + 7 * small);
+      to.fill();
       return;
     case "cap":
       to.fillRect(x - 1, top, 1.5, bottom - top);

@@ -59,7 +59,7 @@ test("losses, errors and bookmarks stand in the strip where they were", () => {
   expect(alarms.filter((box) => box === "700 100").length).toBe(1);
   expect(alarms.filter((box) => box === "499 3").length).toBe(9);
   expect(alarms.length).toBe(10);
-  expect(drawn[LIGHT.accent]).toEqual(["at 196"]);
+  expect(drawn[LIGHT.accent]).toEqual(["at 200", "200 1"]);
 });
 
 test("without any there is none", () => {

@@ -62,11 +62,13 @@ export function drawOverview(to: CanvasRenderingContext2D, scene: OverviewScene,
   }
   to.fillStyle = palette.accent;
   for (const mark of scene.bookmarks) {
+    // A pennant, as on the ruler.
     to.beginPath();
-    to.moveTo(x(mark) - 4, 0);
-    to.lineTo(x(mark) + 4, 0);
-    to.lineTo(x(mark), 6);
+    to.moveTo(x(mark), 0);
+    to.lineTo(x(mark) + 8, 4);
+    to.lineTo(x(mark), 8);
     to.fill();
+    to.fillRect(x(mark), 0, 1, height);
   }
   if (scene.failure !== undefined) {
     const at = x(scene.failure);

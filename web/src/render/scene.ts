@@ -28,6 +28,8 @@ export const FORMS = [
   "level",
   /** How long a queue may get: a dashed line. */
   "limit",
+  /** A queue that is full: a line at its top. */
+  "full",
 ] as const;
 export type Form = (typeof FORMS)[number];
 
@@ -42,9 +44,7 @@ export const SHAPES = [
   "inherited",
   /** The start of a descriptor that another process sent. */
   "passed",
-  /** A queue that is full. */
-  "full",
-  /** Connections that a listener dropped. */
+  /** Packets that a listener dropped. */
   "overflow",
   /** The end of a descriptor that was closed. */
   "cap",
@@ -98,6 +98,8 @@ export interface Mark {
   readonly height: number;
   readonly shape: Shape;
   readonly role: Role;
+  /** How many it stands for, where that is told beside it. */
+  readonly many?: number;
 }
 
 export interface Label {

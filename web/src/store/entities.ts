@@ -19,11 +19,6 @@ export function joined(child: Socket): number {
   return child.queued ?? child.accepted ?? child.steps[0]?.t ?? 0;
 }
 
-/** When a child came out of the accept queue; `undefined` while it waits, and for one that never did. */
-export function acceptedAt(child: Socket): number | undefined {
-  return child.accepted ?? undefined;
-}
-
 /**
  * Processes, descriptors and sockets with the indexes that drawing needs. An object keeps its identity when a newer
  * version of it arrives: its fields are replaced in place, so that every index stays right.
