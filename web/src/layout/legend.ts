@@ -149,7 +149,7 @@ function ties(): Entry[] {
       width: WIDTH,
       height: 2 * half,
       top: 0,
-      links: [{ tie: tie as Tie, x: 30, y0: half / 2, y1: 1.5 * half }],
+      links: [{ tie: tie as Tie, x: 30, y0: half / 2, y1: 1.5 * half, bend: 17 }],
       note: undefined,
       cursor: undefined,
       range: undefined,

@@ -8,6 +8,8 @@ import type { TimeScale } from "./timescale.ts";
 
 /** Curves at one time; what goes beyond is counted. */
 const MOST = 200;
+/** How far one leaves its moment to the left, at most (pixels). */
+const BEND_PX = 28;
 
 /** What is selected: a socket, a descriptor or both, and whose. */
 export interface Tied {
@@ -23,18 +25,22 @@ interface Question {
   readonly rows: Rows;
   readonly scale: TimeScale;
   readonly edge: number;
+  /** Of the time before it nothing is kept: no curve reaches into that. */
+  readonly keptSince: number;
 }
 
 /** The curves to what the selection has to do with: listener or children, the other end, and who shares its open file. */
 export function layLinks(question: Question, tied: Tied): { links: Link[]; more: number } {
-  const { scale, edge } = question;
+  const { scale, edge, keptSince } = question;
   const links: Link[] = [];
   let more = 0;
   for (const { tie, at, y0, y1 } of ties(question, tied)) {
-    if (at > edge || at < scale.start || at > scale.end) continue;
+    if (at > edge || at < Math.max(scale.start, keptSince) || at > scale.end) continue;
     if (y0 === undefined || y1 === undefined || y0 === y1) continue;
+    const x = scale.x(at);
+    const bend = Math.min(BEND_PX, Math.abs(y1 - y0) / 2 + 6, x - scale.x(keptSince));
     if (links.length === MOST) more += 1;
-    else links.push({ tie, x: scale.x(at), y0, y1 });
+    else links.push({ tie, x, y0, y1, bend });
   }
   return { links, more };
 }

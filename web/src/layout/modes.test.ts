@@ -313,6 +313,7 @@ test("links: a listener's children, both ends of a connection, and who shares an
     rows: lay(session, fake.now, "slots"),
     scale: new TimeScale(0, fake.now, 1000),
     edge: fake.now,
+    keptSince: 0,
   };
   const links = (socket: string | undefined, fd: number) =>
     layLinks(question, {
@@ -334,4 +335,11 @@ test("links: a listener's children, both ends of a connection, and who shares an
   expect(tied(undefined, 9)).toEqual(["shared"]);
   // Duplicated, inherited and passed descriptors share one open file alike.
   expect(tied(one.id, 20)).toEqual(["pair", "shared", "shared"]);
+  // None reaches into the time of which nothing is kept.
+  const [{ x = 0 } = {}] = links(child.id, 4);
+  const since = (back: number) => Object.assign(question, { keptSince: question.scale.t(x - back) });
+  since(5);
+  expect(links(child.id, 4)[0]?.bend).toBeCloseTo(5);
+  since(-1);
+  expect(tied(child.id, 4)).not.toContain("accept");
 });

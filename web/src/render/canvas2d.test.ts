@@ -86,7 +86,7 @@ test("a label that a link crosses is drawn once more over the link, with a halo"
   written.length = 0;
   renderer.overlay(
     {
-      ...{ width: 400, height: 200, top: 0, links: [{ tie: "accept", x: 110, y0: 20, y1: 100 }] },
+      ...{ width: 400, height: 200, top: 0, links: [{ tie: "accept", x: 110, y0: 20, y1: 100, bend: 28 }] },
       ...{ note: undefined, cursor: undefined, range: undefined, bookmarks: [], pointer: undefined },
       ...{ failure: undefined, outline: undefined },
     },

@@ -8,16 +8,14 @@ const FONT = "11px system-ui, sans-serif";
 /** What ties two rows together, in the curve between them. */
 const DASHES: Readonly<Record<Tie, number[]>> = { accept: [], pair: [7, 4], shared: [2, 3] };
 
-/** How far the curve of a link leaves its moment to the left. */
-function bendOf(y0: number, y1: number): number {
-  return Math.min(28, Math.abs(y1 - y0) / 2 + 6);
-}
+/** What a band is, where there is no room to say since when. */
+const SHORT: Readonly<Record<string, string>> = { unkept: "not kept", ahead: "not shown" };
 
 /** Whether a link may run through a label, which is as high as a row. */
-function crosses({ x, y0, y1 }: Link, label: Label): boolean {
+function crosses({ x, y0, y1, bend }: Link, label: Label): boolean {
   return (
     label.x < x + 6 &&
-    label.x + label.width > x - bendOf(y0, y1) &&
+    label.x + label.width > x - bend &&
     label.y < Math.max(y0, y1) + 6 &&
     label.y + 24 > Math.min(y0, y1) - 6
   );
@@ -145,14 +143,13 @@ export class Canvas2dRenderer implements Renderer {
     const wide = links.length > 8 ? 1 : 1.5;
     // A border in the ground's colour sets them off the bars that they cross.
     for (const [border, colour] of [
-      [1.5, palette.ground],
+      [1, palette.ground],
       [0, palette.accent],
     ] as const) {
       to.strokeStyle = colour;
       to.fillStyle = colour;
       to.lineWidth = wide + 2 * border;
-      for (const { tie, x, y0, y1 } of links) {
-        const bend = bendOf(y0, y1);
+      for (const { tie, x, y0, y1, bend } of links) {
         to.beginPath();
         to.moveTo(x, y0);
         to.bezierCurveTo(x - bend, y0, x - bend, y1, x, y1);
@@ -238,15 +235,16 @@ export class Canvas2dRenderer implements Renderer {
       to.fillRect(band.x0, scene.top, width, height);
       to.globalAlpha = 1;
       to.font = FONT;
-      const text = this.#width(to, band.label);
-      if (text + 24 > width) return;
+      const label = [band.label, SHORT[band.kind] ?? ""].find((one) => this.#width(to, one) + 12 <= width);
+      if (!label) return;
+      const text = this.#width(to, label);
       const x = band.x0 + (width - text) / 2;
       to.fillStyle = palette.ground;
       to.fillRect(x - 6, scene.top + 4, text + 12, 16);
       to.fillStyle = palette.muted;
       to.textAlign = "left";
       to.textBaseline = "middle";
-      to.fillText(band.label, x, scene.top + 12.5);
+      to.fillText(label, x, scene.top + 12.5);
     }
   }
 

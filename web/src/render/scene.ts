@@ -151,6 +151,8 @@ export interface Link {
   readonly x: number;
   readonly y0: number;
   readonly y1: number;
+  /** How far it leaves `x` to the left. */
+  readonly bend: number;
 }
 
 /** What the lanes show, as data: rows below `top`, the ruler above it. Positions are CSS pixels of the canvas. */

@@ -158,7 +158,8 @@ class Painter {
     const shift = RULER_HEIGHT - state.scroll.peek();
     const selection = state.selection.peek();
     const descriptor = app.selecting.descriptor();
-    const question = { entities: session.entities, rows, scale, edge: app.edge };
+    const keptSince = session.status?.kept_since ?? 0;
+    const question = { entities: session.entities, rows, scale, edge: app.edge, keptSince };
     const laid = selection
       ? layLinks(question, {
           socket: app.selecting.socket(),
@@ -176,7 +177,7 @@ class Painter {
         width: this.#width,
         height: this.#height,
         top: RULER_HEIGHT,
-        links: laid.links.map(({ tie, x, y0, y1 }) => ({ tie, x, y0: y0 + shift, y1: y1 + shift })),
+        links: laid.links.map((link) => ({ ...link, y0: link.y0 + shift, y1: link.y1 + shift })),
         note: laid.more > 0 ? `and ${laid.more} more children in sight` : undefined,
         cursor:
           cursor === undefined
