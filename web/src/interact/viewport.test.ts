@@ -18,14 +18,19 @@ describe("viewport", () => {
 
   test("shows less while there is less", () => {
     const one = new Viewport();
-    const spans = [1e9, 10e9, 11e9, 25e9, 31e9, 500e9].map((edge) => {
+    const spans = [1e9, 5e9, 7e9, 11e9, 25e9, 31e9, 51e9, 500e9].map((edge) => {
       one.reach(0, edge);
       return one.span;
     });
-    expect(spans).toEqual([10e9, 10e9, 20e9, 30e9, 60e9, 60e9]);
+    expect(spans).toEqual([5e9, 5e9, 8e9, 12e9, 25e9, 35e9, 60e9, 60e9]);
     one.zoom(2, 0);
     one.reach(0, 501e9);
     expect(one.span).toBe(120e9);
+    // Of a record that forgets within a minute no more is shown than there was, and no less.
+    one.restart();
+    one.reach(0, 22e9);
+    one.reach(15e9, 31e9);
+    expect([one.span, one.end]).toEqual([25e9, 31.5e9]);
   });
 
   test("a span that is given, as by a link, stays while more comes", () => {

@@ -2,8 +2,11 @@ import { TimeScale } from "../layout/timescale.ts";
 
 /** Shortest span (nanoseconds). */
 const SHORTEST = 1_000;
-/** Spans of following until the user chooses another: the first that holds everything, at last the last minute. */
-const FIRST_SPANS = [10e9, 20e9, 30e9, 60e9] as const;
+/**
+ * Spans of following until the user chooses another: the first that holds everything, at last the last minute. In steps, so
+ * that what is in sight moves evenly between them; small ones, so that little of it is time before the first moment.
+ */
+const FIRST_SPANS = [5e9, 6e9, 8e9, 10e9, 12e9, 15e9, 20e9, 25e9, 30e9, 35e9, 40e9, 50e9, 60e9] as const;
 const FIRST_SPAN = 60e9;
 /** Room between the newest moment and the right edge while following, as a part of the span. */
 const LEAD = 0.02;
@@ -15,6 +18,8 @@ export class Viewport {
   following = true;
   /** The user has not chosen a span yet. */
   #untouched = true;
+  /** The widest that there was until then: forgetting what is old makes it no shorter. */
+  #widest = 0;
   /** The page's time range so far: nothing to see outside. */
   #first = 0;
   #edge = 0;
@@ -32,13 +37,16 @@ export class Viewport {
     this.#first = first;
     this.#edge = edge;
     if (!this.following) return;
-    const span = this.#untouched ? (FIRST_SPANS.find((one) => one >= edge - first) ?? FIRST_SPAN) : this.span;
+    const kept = edge - first;
+    this.#widest = Math.max(this.#widest, FIRST_SPANS.find((one) => one >= kept) ?? FIRST_SPAN);
+    const span = this.#untouched ? this.#widest : this.span;
     this.#place(edge + span * LEAD - span, span);
   }
 
   /** As at the start of a session. */
   restart(): void {
     this.#untouched = true;
+    this.#widest = 0;
     this.following = true;
   }
 
