@@ -186,6 +186,7 @@ export class App {
     this.#advance();
     this.viewport.reach(this.session.status?.kept_since ?? 0, this.edge);
     this.state.span.value = Math.round(this.viewport.span);
+    this.state.begins.value = Math.round((100 * this.viewport.start) / this.viewport.span);
     this.state.following.value = this.viewport.following && this.state.paused.peek() === undefined;
     const second = Math.floor(this.edge / 1e9);
     if (!this.#rowsDirty && second === this.#laidSecond) return;

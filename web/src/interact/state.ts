@@ -59,6 +59,8 @@ export class State {
   readonly following = signal(true);
   /** Length of the time in sight (nanoseconds). */
   readonly span = signal(0);
+  /** Where it begins, in hundredths of its length: what is drawn anew with it need not be at every frame. */
+  readonly begins = signal(0);
   readonly paused = signal<Pause | undefined>(undefined);
   readonly filter = signal("");
   /** The filter of the list of events. */

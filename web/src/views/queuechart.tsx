@@ -1,29 +1,33 @@
 import { visible } from "../base/escape.ts";
 import { count } from "../base/time.ts";
+import { merged } from "../layout/merge.ts";
 import { levels, limitsOf, peaks, roomOf } from "../layout/queue.ts";
 import { gaps } from "../layout/timeline.ts";
-import { TimeScale } from "../layout/timescale.ts";
+import { TimeScale, tickStep } from "../layout/timescale.ts";
 import type { Socket } from "../protocol/types.gen.ts";
 import { useApp } from "./context.ts";
 
 const WIDTH = 1000;
 const HEIGHT = 64;
 
-/** Marks of what was dropped that are nearer to each other than this are one. */
-const FOLD = 8;
+/** As wide as the chart is where there is little room: that is how near to each other marks of drops may be. */
+const NARROW = 400;
 /** Into how many parts the table divides the time. */
 const PARTS = 12;
 
-/** What lies over a chart of a queue. All are images: the system's own colours would take a ground away. */
+/** What lies over a chart of a queue. */
 const OVER = {
   unknown: "repeating-linear-gradient(-45deg, transparent 0 6px, var(--edge) 6px 7px)",
   lost: "repeating-linear-gradient(-45deg, transparent 0 2px, var(--lost) 2px 4px)",
-  cursor: "linear-gradient(var(--accent), var(--accent))",
+  cursor: "var(--accent)",
 } as const;
 
 /** Length of one queue over the time in sight, with its limit, drops, where events were lost, and what is not known. */
 export function QueueChart({ listener }: { readonly listener: Socket }) {
   const app = useApp();
+  // The viewport is not reactive; these tell of it.
+  app.state.span.value;
+  app.state.begins.value;
   const { start, end } = app.viewport;
   const { clock, losses, overflows, status, entities } = app.session;
   const cursor = app.state.cursor.value;
@@ -35,9 +39,11 @@ export function QueueChart({ listener }: { readonly listener: Socket }) {
   const limits = limitsOf(listener).filter((one) => one.until > from && one.since < until);
   const limit = limits.at(-1)?.limit;
   const longest = counted.lengths.reduce((most, length) => Math.max(most, length), 0);
-  // The limit is drawn where it is near: a limit of 4,096 would flatten a queue of three.
-  const near = limits.filter(({ limit }) => limit > 0 && limit <= 4 * Math.max(1, longest));
-  const top = Math.max(1, longest, ...near.map(({ limit }) => limit));
+  // The limit is drawn where it is near: a limit of 4,096 would flatten a queue of three, which must not fill the chart either.
+  const near = limits.filter(({ limit }) => limit <= 4 * Math.max(1, longest));
+  const most = near.reduce((top, { limit }) => Math.max(top, limit), Math.max(1, longest));
+  const top = near.length > 0 ? most : tickStep(longest + 1, 1);
+  const inside = near.at(-1)?.limit === limit;
   const y = (length: number) => (HEIGHT - (length / top) * (HEIGHT - 4)).toFixed(1);
   let path = `M0,${HEIGHT}`;
   let before = 0;
@@ -51,13 +57,14 @@ export function QueueChart({ listener }: { readonly listener: Socket }) {
   const missing = gaps(losses, scale, until);
   const lost = missing.reduce((sum, gap) => sum + gap.lost, 0);
   const dropped = overflows.of(listener.id).filter(({ t }) => t >= from && t <= until);
-  const marks: { x: number; drops: number }[] = [];
-  for (const { t, drops } of dropped) {
-    const last = marks.at(-1);
-    const x = scale.x(t);
-    if (last && x - last.x < FOLD) last.drops += drops;
-    else marks.push({ x, drops });
-  }
+  const narrow = new TimeScale(start, end, NARROW);
+  const marks = merged(
+    dropped,
+    ({ t }) => t,
+    narrow,
+    until,
+    ({ drops }) => drops,
+  );
   const drops = dropped.reduce((sum, one) => sum + one.drops, 0);
   const [x0, x1] = [scale.x(from), scale.x(until)];
   const over = (what: keyof typeof OVER, left: number, right: number, title?: string) =>
@@ -81,7 +88,7 @@ export function QueueChart({ listener }: { readonly listener: Socket }) {
       ? "nothing is known of the time in sight"
       : `at most ${count(longest)} ${lost > 0 ? "were seen to wait" : "waited"} from ${clock.timeOfDay(from, 1e9)} to ${clock.timeOfDay(until, 1e9)}`,
     lost > 0 && `${count(lost)} events were lost meanwhile (dense stripes)`,
-    drops > 0 && `${count(drops)} packets were dropped (▼)`,
+    drops > 0 && `${count(drops)} packets were dropped (marked at the top)`,
     limit !== undefined && `limit ${count(limit)} (holds ${count(roomOf(limit))})`,
     limits.length > 1 &&
       `before: ${limits
@@ -113,36 +120,53 @@ export function QueueChart({ listener }: { readonly listener: Socket }) {
       <figcaption>
         <bdi>{name}</bdi>: {said.filter((part) => part).join("; ")}
       </figcaption>
-      <div style={{ position: "relative", overflow: "hidden" }}>
-        <svg
-          role="img"
-          aria-label={`Length of the accept queue of ${name}`}
-          viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
-          preserveAspectRatio="none"
-        >
-          <path d={path} />
-          {near.map(({ since, until, limit }) => (
-            <line
-              key={since}
-              x1={Math.max(0, scale.x(since))}
-              x2={Math.min(WIDTH, scale.x(until))}
-              y1={y(limit)}
-              y2={y(limit)}
-            />
+      <div class="plot">
+        <span class="axis" aria-hidden="true">
+          <span>{count(top)}</span>
+          <span>0</span>
+        </span>
+        <div>
+          <svg
+            role="img"
+            aria-label={`Length of the accept queue of ${name}`}
+            viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+            preserveAspectRatio="none"
+          >
+            <path d={path} />
+            {near.map(({ since, until, limit }) => (
+              <line
+                key={since}
+                x1={Math.max(0, scale.x(since))}
+                x2={Math.min(WIDTH, scale.x(until))}
+                y1={y(limit)}
+                y2={y(limit)}
+              />
+            ))}
+          </svg>
+          {over("unknown", 0, Math.min(WIDTH, x0))}
+          {over("unknown", Math.max(0, x1), WIDTH)}
+          {missing.map((gap) => over("lost", gap.x0, gap.x1, `${count(gap.lost)} lost`))}
+          {Array.from(marks, ({ x, many }) => (
+            <span
+              key={x}
+              data-over="drops"
+              title={`${count(many)} dropped`}
+              style={{ left: `${(100 * x) / NARROW}%` }}
+            >
+              {many > 1 && count(many)}
+            </span>
           ))}
-        </svg>
-        {over("unknown", 0, Math.min(WIDTH, x0))}
-        {over("unknown", Math.max(0, x1), WIDTH)}
-        {missing.map((gap) => over("lost", gap.x0, gap.x1, `${count(gap.lost)} lost`))}
-        {marks.map(({ x, drops }) => (
-          <span
-            key={x}
-            data-over="drops"
-            title={`${count(drops)} dropped`}
-            style={{ left: `${(100 * x) / WIDTH}%` }}
-          />
-        ))}
-        {cursor !== undefined && over("cursor", scale.x(cursor), scale.x(cursor) + 1)}
+          {cursor !== undefined && over("cursor", scale.x(cursor), scale.x(cursor) + 1)}
+        </div>
+        {limit !== undefined && (
+          <span aria-hidden="true" style={{ paddingTop: inside ? `calc(${y(limit)}px - 0.6em)` : 0 }}>
+            {!inside && "↑ "}limit {count(limit)}
+          </span>
+        )}
+        <span class="axis times" aria-hidden="true">
+          <span>{clock.timeOfDay(start, (end - start) / 10)}</span>
+          <span>{clock.timeOfDay(end, (end - start) / 10)}</span>
+        </span>
       </div>
       <details>
         <summary>As a table</summary>

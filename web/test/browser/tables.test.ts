@@ -95,6 +95,15 @@ test("the accept queues: who waits, against which limit, sorted by any column", 
     await expect.poll(() => row.locator("[data-waiting]").textContent()).toBe("3");
     await expect.poll(() => row.textContent()).toContain("511");
     await page.getByRole("img", { name: "Length of the accept queue of 127.0.0.1:80" }).waitFor();
+    // Three of 512 do not fill their picture, and the limit is said to lie beyond it.
+    const chart = page.locator(".plot");
+    await expect.poll(() => chart.locator("> :nth-child(1)").textContent()).toBe("50");
+    await expect.poll(() => chart.locator("> :nth-child(3)").textContent()).toBe("↑ limit 511");
+    // It goes where the lanes go.
+    const times = chart.locator(".times");
+    const before = await times.textContent();
+    await page.keyboard.press("a");
+    await expect.poll(() => times.textContent()).not.toBe(before);
     const header = page.getByRole("columnheader", { name: "Waiting" });
     await header.getByRole("button").click();
     await expect.poll(() => header.getAttribute("aria-sort")).toBe("ascending");
@@ -115,7 +124,7 @@ test("the picture of a queue claims no time that nobody saw, and shows where eve
     await expect
       .poll(() => chart.locator("figcaption").textContent())
       .toMatch(
-        /^0\.0\.0\.0:8080: at most 9 were seen to wait from 12:00:00 to 12:00:\d\d; 17 events were lost meanwhile \(dense stripes\); 24 packets were dropped \(▼\); limit 8 \(holds 9\); wide stripes: not known$/,
+        /^0\.0\.0\.0:8080: at most 9 were seen to wait from 12:00:00 to 12:00:\d\d; 17 events were lost meanwhile \(dense stripes\); 24 packets were dropped \(marked at the top\); limit 8 \(holds 9\); wide stripes: not known$/,
       );
     await expect.poll(() => chart.locator("[data-over=unknown]").count()).toBe(2);
     await expect.poll(() => chart.locator("[data-over=lost]").getAttribute("title")).toBe("17 lost");
@@ -133,6 +142,11 @@ test("the picture of a queue claims no time that nobody saw, and shows where eve
     const drops = chart.locator("[data-over=drops]");
     const titles = await drops.evaluateAll((all) => all.map((one) => one.getAttribute("title")));
     expect(titles.reduce((sum, title) => sum + Number.parseInt(title ?? "", 10), 0)).toBe(24);
+    // What its height and width mean stands around it.
+    const axes = () => chart.locator(".axis").allTextContents();
+    await expect.poll(async () => (await axes())[0]).toBe("90");
+    await expect.poll(async () => (await axes())[1]).toMatch(/^11:59:5\d12:00:3\d$/);
+    await expect.poll(() => chart.locator(".plot > :nth-child(3)").textContent()).toBe("limit 8");
     // The same in words, for who does not see it.
     await chart.getByText("As a table").click();
     const cells = await chart
