@@ -119,6 +119,7 @@ export function Grid() {
         <span data-span={app.state.span.value} data-cursor={app.state.cursor.value} title="Time in sight">
           {duration(app.state.span.value)} in sight
         </span>
+        {above && <Above app={app} row={above} />}
       </div>
       <div
         class="clip"
@@ -128,7 +129,6 @@ export function Grid() {
         }
         onPointerLeave={() => app.pointAt(undefined)}
       >
-        {above && <Above app={app} row={above} />}
         <div
           role="treegrid"
           aria-label="Processes, descriptors and sockets"
@@ -170,20 +170,32 @@ function headAbove({ rows, index }: Rows, top: number): Row | undefined {
   return head && head.y + head.height <= top ? head : undefined;
 }
 
-/** Whose the rows at the top are. By keyboard, ArrowLeft leads there. */
+/** An address keeps its port whole: that stands for it where there is no room for both, as on the lanes. */
+function Name({ text: { name, data } }: { readonly text: RowText }) {
+  const port = data["data-socket"] === undefined ? "" : (/:\d+$/.exec(name)?.[0] ?? "");
+  if (!port) return <bdi class="name">{name}</bdi>;
+  return (
+    <bdi class="name address">
+      <span>{name.slice(0, -port.length)}</span>
+      <span>{port}</span>
+    </bdi>
+  );
+}
+
+/** Whose the rows at the top are, in the corner above them. By keyboard, ArrowLeft leads there. */
 function Above({ app, row }: { readonly app: App; readonly row: Row }) {
   const { name, number } = describe(app.session.entities, row, app.edge);
   return (
-    <div class="above" aria-hidden="true">
-      <button
-        type="button"
-        tabIndex={-1}
-        title="Go to the top of these rows"
-        onClick={() => app.scrollTo(row.y)}
-      >
-        <bdi>{name}</bdi> {number} ↑
-      </button>
-    </div>
+    <button
+      type="button"
+      class="above"
+      aria-hidden="true"
+      tabIndex={-1}
+      title={`Go to the top of the rows of ${name} ${number ?? ""}`}
+      onClick={() => app.scrollTo(row.y)}
+    >
+      ↑ <bdi>{name}</bdi> {number}
+    </button>
   );
 }
 
@@ -253,7 +265,7 @@ class Head extends Component<HeadProps> {
           )}
           {text.lead && <span class="lead">{text.lead}</span>}
           {text.chip && <span class={`chip ${text.tone}`}>{text.chip}</span>}
-          <bdi class="name">{text.name}</bdi>
+          <Name text={text} />
           {text.number !== undefined && <span class="number"> {text.number}</span>}
           {row.level === 1 && (
             <span

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { busy } from "../fake/busy.ts";
 import { nginx } from "../fake/nginx.ts";
+import { FakeSession } from "../fake/session.ts";
 import { findings } from "./axe.ts";
 import { Browser, type Opened, open, RESULTS } from "./browser.ts";
 
@@ -44,6 +45,48 @@ test("who wants less motion gets a frame a second while following", async () => 
   expect(calm).toBeGreaterThan(1);
   expect(calm).toBeLessThan(10);
   expect(await frames("no-preference")).toBeGreaterThan(2 * calm);
+});
+
+test("in 320 pixels a port is whole or its address is left out, and whose the rows are hides none of them", async () => {
+  const fake = new FakeSession("ports");
+  const server = fake.process(4_194_303, "server");
+  fake.listen(server, 3, "0.0.0.0:80");
+  fake.listen(server, 4, "[2001:db8:85a3:8d3:1319:8a2e:370:7348]:65535");
+  for (let fd = 5; fd < 60; fd += 1) fake.open(server, fd, "file", `/x/${fd}`);
+  fake.pass(1000);
+  const opened = await open(browser, fake);
+  const { page } = opened;
+  try {
+    await page.setViewportSize({ width: 320, height: 640 });
+    await begun(opened);
+    const shown = () =>
+      page.locator(".address").evaluateAll((all) =>
+        all.map((name) => {
+          const box = name.getBoundingClientRect();
+          return [...name.children]
+            .filter((part) => {
+              const { top, right } = part.getBoundingClientRect();
+              return top < box.bottom && right <= box.right + 0.5;
+            })
+            .map((part) => part.textContent)
+            .join("");
+        }),
+      );
+    await expect.poll(shown).toEqual(["0.0.0.0:80", ":65535"]);
+    await page.locator(".heads .clip").hover();
+    await page.mouse.wheel(0, 300);
+    const above = page.locator(".above");
+    await expect.poll(() => above.innerText()).toContain("4194303");
+    const [pill, corner] = [await above.boundingBox(), await page.locator(".corner").boundingBox()];
+    if (!pill || !corner) throw new Error("not there");
+    expect(pill.y + pill.height).toBeLessThanOrEqual(corner.y + corner.height);
+    expect(pill.x + pill.width).toBeLessThanOrEqual(corner.x + corner.width);
+    await above.click();
+    await expect.poll(() => above.count()).toBe(0);
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
 });
 
 test("in 320 pixels, as at 400 %, the filter and the tables are usable", async () => {
