@@ -7,7 +7,7 @@ const UNITS: readonly (readonly [number, string])[] = [
   [1, "ns"],
 ];
 
-/** A duration with three significant digits: `18.2 µs`, `2.30 s`, `3 m 04 s`, `2 h`. */
+/** A duration with three significant digits: `18.2 µs`, `2.30 s`, `3 m 04 s`, `2 h 00 m`. */
 export function duration(ns: number): string {
   if (!Number.isFinite(ns)) return "?";
   const abs = Math.abs(ns);
@@ -31,7 +31,7 @@ export function duration(ns: number): string {
 }
 
 function parts(big: number, unit: string, small: number, smallUnit: string): string {
-  return small === 0 ? `${big} ${unit}` : `${big} ${unit} ${String(small).padStart(2, "0")} ${smallUnit}`;
+  return `${big} ${unit} ${String(small).padStart(2, "0")} ${smallUnit}`;
 }
 
 /** A count with thin grouping: `1,234,567`. */

@@ -20,7 +20,7 @@ async function begun(page: Page): Promise<void> {
 /** Every row's name, with times that go on left out. */
 const rows = (page: Page) =>
   page.$$eval("[role=treegrid] [role=row]", (all) =>
-    all.map((row) => (row.getAttribute("aria-label") ?? "").replaceAll(/\d+ s\b/g, "_ s")),
+    all.map((row) => (row.getAttribute("aria-label") ?? "").replaceAll(/(\d+ m )?\d+ s\b/g, "_ s")),
   );
 
 async function saved(opened: Opened, choice: RegExp, as: string): Promise<string> {
