@@ -51,7 +51,9 @@ export function* merged<T>(
     let many = 0;
     // With more of them the number is longer, and covers more of them.
     for (let next = first + 1; next > end; ) {
-      for (; end < next; end += 1) many += amount ? amount(items[end] as T) : 1;
+      if (amount) for (const item of items.slice(end, next)) many += amount(item);
+      else many += next - end;
+      end = next;
       next = Math.min(last, lowerBound(items, t + widthOf(many) * scale.nsPerPx, time));
     }
     const x = scale.x(t);
