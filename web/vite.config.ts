@@ -1,7 +1,7 @@
 import { defineConfig } from "vite";
 
 const LATER =
-  /src\/(views\/(answers|details|descriptors|queuechart|queues|connections|eventlist|findings|measured|share|slotgrid|sorted|starts|striptable|virtual)|base\/bytes|lesson\/lesson|interact\/(feed|places?|reading)|layout\/(connections|difference|measure|slotgrid|starts)|render\/slotgrid|styles\/(help|share|tables|views)|a11y\/spoken)/;
+  /src\/(views\/(answers|details|descriptors|queuechart|queues|connections|eventlist|findings|measured|share|slotgrid|sorted|starts|striptable|virtual)|base\/bytes|lesson\/lesson|interact\/(feed|places?|reading)|layout\/(connections|difference|measure|slotgrid|starts|waits)|render\/slotgrid|styles\/(help|share|tables|views)|store\/ordered|a11y\/spoken)\b/;
 
 export default defineConfig({
   build: {

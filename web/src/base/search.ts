@@ -11,7 +11,7 @@ export function upperBound<T>(items: readonly T[], value: number, key: (item: T)
 }
 
 /** Index of the first item for which `key(item) >= value`, in items sorted by `key`. */
-export function lowerBound<T>(items: readonly T[], value: number, key: (item: T) => number): number {
+export function lowerBound<T>(items: ArrayLike<T>, value: number, key: (item: T) => number): number {
   let low = 0;
   let high = items.length;
   while (low < high) {

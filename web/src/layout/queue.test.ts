@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { FakeSession } from "../../test/fake/session.ts";
 import { Session } from "../store/session.ts";
-import { levels, peaks, percentile, queueAt } from "./queue.ts";
+import { levels, peaks } from "./queue.ts";
 import { TimeScale } from "./timescale.ts";
+import { percentile, queueAt } from "./waits.ts";
 
 function told() {
   const fake = new FakeSession();

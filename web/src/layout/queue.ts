@@ -3,34 +3,9 @@ import type { Socket } from "../protocol/types.gen.ts";
 import { type Entities, joined } from "../store/entities.ts";
 import type { TimeScale } from "./timescale.ts";
 
-/** What an accept queue held at an instant, and how long its connections waited so far. */
-export interface QueueState {
-  /** In the queue at the instant, longest wait first. */
-  readonly waiting: readonly Socket[];
-  /** Waits that ended until the instant (nanoseconds), shortest first. */
-  readonly waits: readonly number[];
-  /** Accepted until the instant, those whose wait was not seen included. */
-  readonly accepted: number;
-}
-
 /** When a child that was queued left the queue: accepted, or gone with the listener or by a reset. */
-function left(child: Socket): number {
+export function left(child: Socket): number {
   return child.accepted ?? child.ended ?? Number.POSITIVE_INFINITY;
-}
-
-/** @param children A listener's children, in the order in which they joined. */
-export function queueAt(children: readonly Socket[], at: number): QueueState {
-  const waiting: Socket[] = [];
-  const waits: number[] = [];
-  let accepted = 0;
-  for (const child of children) {
-    if (child.accepted !== null && child.accepted <= at) {
-      accepted += 1;
-      if (child.wait_ns !== null) waits.push(child.wait_ns);
-    } else if (child.queued !== null && child.queued <= at && left(child) > at) waiting.push(child);
-  }
-  waits.sort((a, b) => a - b);
-  return { waiting, waits, accepted };
 }
 
 /** How many a queue held at an instant: cheap enough for each frame, since no waits are sorted. */
@@ -39,11 +14,6 @@ export function lengthAt(children: readonly Socket[], at: number): number {
   for (const child of children)
     if (child.queued !== null && child.queued <= at && left(child) > at) length += 1;
   return length;
-}
-
-/** The smallest wait that at least `part` of all waits do not exceed (nearest rank). */
-export function percentile(sorted: readonly number[], part: number): number | undefined {
-  return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)];
 }
 
 /** How many a queue holds: one more than its limit (`sk_acceptq_is_full`, include/net/sock.h; `unix_recvq_full`). */

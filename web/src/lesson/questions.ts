@@ -1,6 +1,6 @@
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
-import { queueAt } from "../layout/queue.ts";
+import { queueAt } from "../layout/waits.ts";
 import type { Line, Process, Socket } from "../protocol/types.gen.ts";
 import type { Entities } from "../store/entities.ts";
 

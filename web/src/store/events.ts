@@ -1,4 +1,4 @@
-import { upperBound } from "../base/search.ts";
+import { lowerBound, upperBound } from "../base/search.ts";
 import type { Line } from "../protocol/types.gen.ts";
 
 /** Events of a full chunk, and of the smallest: behind a hole there is often only a handful. */
@@ -23,46 +23,31 @@ type Text = (typeof TEXTS)[number];
 /** What `fd`, `ret` and `new_fd` hold where the event has none. */
 export const NONE = -2147483648;
 
-interface Columns {
-  readonly seq: Float64Array;
-  readonly t: Float64Array;
-  readonly dur: Float64Array;
-  readonly wait: Float64Array;
-  readonly count: Float64Array;
-  readonly pid: Uint32Array;
-  readonly fd: Int32Array;
-  readonly ret: Int32Array;
-  readonly newFd: Int32Array;
-  readonly pending: Uint8Array;
-  readonly texts: Record<Text, Uint32Array>;
-}
+/** Columns of numbers: a line's field, what holds it, and what stands there where the event has none. */
+const NUMBERS = {
+  seq: ["seq", Float64Array, 0],
+  t: ["t", Float64Array, 0],
+  dur: ["dur_ns", Float64Array, Number.NaN],
+  wait: ["wait_ns", Float64Array, Number.NaN],
+  count: ["count", Float64Array, 0],
+  pid: ["pid", Uint32Array, 0],
+  fd: ["fd", Int32Array, NONE],
+  ret: ["ret", Int32Array, NONE],
+  newFd: ["new_fd", Int32Array, NONE],
+  pending: ["pending", Uint8Array, 0],
+} as const;
+type Numbered = keyof typeof NUMBERS;
+const NUMBERED = Object.keys(NUMBERS) as Numbered[];
+
+type Columns = Record<Numbered | Text, Float64Array | Int32Array | Uint32Array | Uint8Array>;
 
 /** Columns for a number of events, which begin with those of `from`. */
 function columns(capacity: number, from?: Columns): Columns {
-  const float = (old?: Float64Array) => grown(new Float64Array(capacity), old);
-  const int = (old?: Int32Array) => grown(new Int32Array(capacity), old);
-  const index = (old?: Uint32Array) => grown(new Uint32Array(capacity), old);
-  return {
-    seq: float(from?.seq),
-    t: float(from?.t),
-    dur: float(from?.dur),
-    wait: float(from?.wait),
-    count: float(from?.count),
-    pid: index(from?.pid),
-    fd: int(from?.fd),
-    ret: int(from?.ret),
-    newFd: int(from?.newFd),
-    pending: grown(new Uint8Array(capacity), from?.pending),
-    texts: Object.fromEntries(TEXTS.map((name) => [name, index(from?.texts[name])])) as Record<
-      Text,
-      Uint32Array
-    >,
-  };
-}
-
-function grown<A extends Float64Array | Int32Array | Uint32Array | Uint8Array>(column: A, old?: A): A {
-  if (old) column.set(old);
-  return column;
+  const made = {} as Columns;
+  for (const name of NUMBERED) made[name] = new NUMBERS[name][1](capacity);
+  for (const name of TEXTS) made[name] = new Uint32Array(capacity);
+  for (const name in from) made[name as Numbered].set(from[name as Numbered]);
+  return made;
 }
 
 /**
@@ -90,45 +75,18 @@ class Chunk {
   push(line: Line): void {
     const at = this.length;
     if (at === this.#columns.seq.length) this.#columns = columns(Math.min(CHUNK, at * 2), this.#columns);
-    const to = this.#columns;
-    to.seq[at] = line.seq;
-    to.t[at] = line.t ?? 0;
-    to.dur[at] = line.dur_ns ?? Number.NaN;
-    to.wait[at] = line.wait_ns ?? Number.NaN;
-    to.count[at] = line.count ?? 0;
-    to.pid[at] = line.pid ?? 0;
-    to.fd[at] = line.fd ?? NONE;
-    to.ret[at] = line.ret ?? NONE;
-    to.newFd[at] = line.new_fd ?? NONE;
-    to.pending[at] = line.pending ? 1 : 0;
-    this.#text("event", at, line.event);
-    this.#text("call", at, line.call);
-    this.#text("error", at, line.error);
-    this.#text("comm", at, line.comm);
-    this.#text("process", at, line.process);
-    this.#text("socket", at, line.socket);
-    this.#text("listener", at, line.listener);
-    this.#text("local", at, line.local);
-    this.#text("peer", at, line.peer);
-    this.#text("detail", at, detail(line));
+    for (const name of NUMBERED) {
+      const [field, , none] = NUMBERS[name];
+      this.#columns[name][at] = Number(line[field] ?? none);
+    }
+    for (const name of TEXTS) this.#text(name, at, name === "detail" ? detail(line) : line[name]);
     this.length = at + 1;
   }
 
   row(at: number): EventRow {
-    const from = this.#columns;
-    return {
-      seq: from.seq[at] ?? 0,
-      t: from.t[at] ?? 0,
-      pid: from.pid[at] ?? 0,
-      fd: from.fd[at] ?? NONE,
-      ret: from.ret[at] ?? NONE,
-      newFd: from.newFd[at] ?? NONE,
-      dur: from.dur[at] ?? Number.NaN,
-      wait: from.wait[at] ?? Number.NaN,
-      count: from.count[at] ?? 0,
-      pending: from.pending[at] === 1,
-      text: (name) => this.#strings[this.#columns.texts[name][at] ?? 0] ?? "",
-    };
+    const numbers = {} as Record<Numbered, number>;
+    for (const name of NUMBERED) numbers[name] = this.#columns[name][at] ?? 0;
+    return { ...numbers, text: (name) => this.#strings[this.#columns[name][at] ?? 0] ?? "" };
   }
 
   find(seq: number): EventRow | undefined {
@@ -138,14 +96,7 @@ class Chunk {
 
   /** Index of the first event from a number on. */
   place(seq: number): number {
-    let low = 0;
-    let high = this.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#columns.seq[middle] ?? 0) < seq) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return lowerBound(this.#columns.seq.subarray(0, this.length), seq, (one) => one);
   }
 
   #text(name: Text, at: number, value: string | undefined): void {
@@ -156,7 +107,7 @@ class Chunk {
       this.#strings.push(value);
       this.#indexes.set(value, index);
     }
-    this.#columns.texts[name][at] = index;
+    this.#columns[name][at] = index;
   }
 }
 
@@ -187,17 +138,7 @@ function detail(line: Line): string {
 }
 
 /** One event, read out of its columns at the moment of showing it. */
-export interface EventRow {
-  readonly seq: number;
-  readonly t: number;
-  readonly pid: number;
-  readonly fd: number;
-  readonly ret: number;
-  readonly newFd: number;
-  readonly dur: number;
-  readonly wait: number;
-  readonly count: number;
-  readonly pending: boolean;
+export interface EventRow extends Readonly<Record<Numbered, number>> {
   readonly text: (name: Text) => string;
 }
 
@@ -287,18 +228,9 @@ export class EventLog {
     return chunk?.find(seq);
   }
 
-  /** Numbers of all events, ordered by a value of each; equal ones stay in the order of their numbers. */
-  ordered(key: (row: EventRow) => number | string, down: boolean): Float64Array {
-    const keys: { readonly seq: number; readonly key: number | string }[] = [];
-    for (const chunk of this.#chunks) {
-      for (let at = 0; at < chunk.length; at += 1) {
-        const row = chunk.row(at);
-        keys.push({ seq: row.seq, key: key(row) });
-      }
-    }
-    const turn = down ? -1 : 1;
-    keys.sort((a, b) => (a.key < b.key ? -turn : a.key > b.key ? turn : a.seq - b.seq));
-    return Float64Array.from(keys, ({ seq }) => seq);
+  /** All events, oldest first, without the holes. */
+  *all(): Iterable<EventRow> {
+    for (const chunk of this.#chunks) for (let at = 0; at < chunk.length; at += 1) yield chunk.row(at);
   }
 
   #add(line: Line): void {
@@ -315,13 +247,7 @@ export class EventLog {
 
   /** Older lines come page by page, so they mostly continue the chunk that the line before them went to. */
   #addOlder(line: Line): void {
-    let low = 0;
-    let high = this.#chunks.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#chunks[middle] as Chunk).first > line.seq) high = middle;
-      else low = middle + 1;
-    }
+    const low = upperBound(this.#chunks, line.seq, ({ first }) => first);
     const before = this.#chunks[low - 1];
     if (before && line.seq <= before.last) return;
     if (before && !before.full && (!this.dense || line.seq === before.last + 1)) {

@@ -4,6 +4,7 @@ import { FakeSession } from "../../test/fake/session.ts";
 import type { Line, ServerMessage } from "../protocol/types.gen.ts";
 import { holding, lastHeld } from "./entities.ts";
 import { EventLog } from "./events.ts";
+import { inOrder } from "./ordered.ts";
 import { Session } from "./session.ts";
 
 type Told = Extract<ServerMessage, { kind: "kept" }>;
@@ -241,8 +242,8 @@ describe("event log", () => {
   test("events in another order are found by their numbers", () => {
     const log = new EventLog();
     log.add(lines(1, 4).map((line) => ({ ...line, pid: line.seq % 2 })));
-    expect([...log.ordered(({ pid }) => pid, false)]).toEqual([2, 4, 1, 3]);
-    expect([...log.ordered(({ pid }) => pid, true)]).toEqual([1, 3, 2, 4]);
+    expect([...inOrder(log, ({ pid }) => pid, false)]).toEqual([2, 4, 1, 3]);
+    expect([...inOrder(log, ({ pid }) => pid, true)]).toEqual([1, 3, 2, 4]);
     log.add(lines(9, 9));
     expect([log.find(3)?.seq, log.find(9)?.seq, log.find(5), log.find(0)]).toEqual([
       3,

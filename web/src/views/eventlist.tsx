@@ -4,6 +4,7 @@ import { count, duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
 import { feedOf } from "../interact/feed.ts";
 import { type EventLog, type EventRow, type Gap, NONE } from "../store/events.ts";
+import { inOrder } from "../store/ordered.ts";
 import { useApp } from "./context.ts";
 import { VirtualTable } from "./virtual.tsx";
 
@@ -69,7 +70,7 @@ export function EventList() {
     if (ordered?.column === column && ordered.down) setOrder(undefined);
     else {
       const down = ordered?.column === column;
-      setOrder({ log, column, down, numbers: log.ordered((row) => key(row, app), down) });
+      setOrder({ log, column, down, numbers: inOrder(log, (row) => key(row, app), down) });
     }
   };
   return (

@@ -3,7 +3,8 @@ import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
 import type { RowFilter } from "../layout/filter.ts";
-import { limitAt, percentile, type QueueState, queueAt, toldOf } from "../layout/queue.ts";
+import { limitAt, toldOf } from "../layout/queue.ts";
+import { percentile, type QueueState, queueAt } from "../layout/waits.ts";
 import type {
   Descriptor,
   Queue as Known,
