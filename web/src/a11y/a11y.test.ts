@@ -5,7 +5,7 @@ import { layRows } from "../layout/lay.ts";
 import type { Row } from "../layout/rows.ts";
 import { Session } from "../store/session.ts";
 import { describe as describeRow } from "../views/rowtext.ts";
-import { exitWord, fileName, place } from "./sentences.ts";
+import { exitWord, fileName, place, standing } from "./sentences.ts";
 import { moved } from "./treegrid.ts";
 
 function rows(fake: FakeSession, expanded = new Map<string, boolean>()) {
@@ -19,7 +19,7 @@ function rows(fake: FakeSession, expanded = new Map<string, boolean>()) {
     matching: undefined,
     expanded,
   });
-  const texts = laid.rows.map((row: Row) => describeRow(session.entities, row, fake.now));
+  const texts = laid.rows.map((row: Row) => describeRow(session, row, fake.now));
   const sentences = texts.map(({ sentence }) => sentence);
   return { rows: laid.rows, sentences, tails: texts.map(({ tail }) => tail.join("|")), session };
 }
@@ -29,20 +29,20 @@ describe("sentences", () => {
   const { sentences, tails } = rows(told.session);
 
   test("a process", () => {
-    expect(sentences[0]).toBe("process nginx 811, 5 open descriptors of at most 1,024, exact");
+    expect(sentences[0]).toBe("process nginx 811, 7 open descriptors of at most 1,024, exact");
     expect(sentences).toContain("process curl 990, 0 open descriptors, exact, ended, exit code 0");
   });
 
   test("a listener", () => {
     expect(sentences).toContain(
-      "fd 6, tcp socket listening on 127.0.0.1:80, 14 children, queue 3, limit 511",
+      "fd 6, tcp socket listening on 127.0.0.1:80, 17 children, queue 3, limit 511",
     );
   });
 
   test("at a row's end, what waits and what is doubtful come first, since the end is what is left out", () => {
-    expect(tails).toContain("q 3|, limit 511|  ·  14 children");
+    expect(tails).toContain("q 3|, limit 511|  ·  17 children");
     expect(tails).toContain("doubtful|  ·  1/1,024| fds");
-    expect(tails[0]).toBe("5/1,024| fds");
+    expect(tails[0]).toBe("7/1,024| fds");
     expect(tails).toContain("18.0 µs queued");
   });
 
@@ -99,7 +99,7 @@ describe("sentences", () => {
   test("hostile names are escaped", () => {
     const evil = sentences.find((sentence) => sentence.includes("1313"));
     expect(evil).toBe(
-      "process evil<img src=x onerror=alert(1)>\\u{202e}txt.\\u{7} 1313, 1 open descriptors of at most 1,024, doubtful: records were lost",
+      "process evil<img src=x onerror=alert(1)>\\u{202e}txt.\\u{7} 1313, 1 open descriptors of at most 1,024, doubtful: its table was not read",
     );
     expect(sentences.some((sentence) => sentence.includes(HOSTILE))).toBe(false);
   });
@@ -137,7 +137,7 @@ describe("rows of a paused view", () => {
   fake.pass(2000);
   const edge = fake.now;
   const { rows: laid, session } = rows(fake);
-  const told = () => laid.map((row) => describeRow(session.entities, row, edge));
+  const told = () => laid.map((row) => describeRow(session, row, edge));
   const before = told();
   const ofListener = laid.findIndex((row) => row.kind === "slot" && row.slot.fd === 3);
   const ofWaiting = laid.findIndex((row) => row.kind === "child" && row.socket.id === waiting.id);
@@ -159,7 +159,7 @@ describe("rows of a paused view", () => {
 
   test("tell the length, the limit and the children of their moment, and the newest ones of the newest", () => {
     const at = (t: number) => {
-      const { sentence, tail, data } = describeRow(session.entities, laid[ofListener] as Row, t);
+      const { sentence, tail, data } = describeRow(session, laid[ofListener] as Row, t);
       return [sentence, tail.join("|"), data["data-children"]];
     };
     expect(at(edge)).toEqual([
@@ -176,7 +176,7 @@ describe("rows of a paused view", () => {
 
   test("a child waits until it is accepted", () => {
     const at = (t: number) => {
-      const { sentence, lead, tail } = describeRow(session.entities, laid[ofWaiting] as Row, t);
+      const { sentence, lead, tail } = describeRow(session, laid[ofWaiting] as Row, t);
       return [sentence, lead, tail.join("|")];
     };
     expect(at(edge)).toEqual(["from [::1]:2, waiting in the accept queue", "·", ""]);
@@ -185,6 +185,94 @@ describe("rows of a paused view", () => {
       "5",
       "in server 2|  ·  2.01 s queued",
     ]);
+  });
+});
+
+describe("rows of a table that may be wrong", () => {
+  const fake = new FakeSession();
+  const server = fake.process(1, "server");
+  const listener = fake.listen(server, 3, "[::1]:80");
+  fake.queue(listener, "[::1]:1");
+  fake.pass(1000);
+  fake.lose(7);
+  fake.pass(1000);
+  const { rows: laid, session } = rows(fake, new Map([[`${server.id}/3`, true]]));
+  const at = (t: number) => laid.map((row) => describeRow(session, row, fake.now, t));
+  const why = `doubtful: records were lost, since ${session.clock.timeOfDay(fake.now - 1e9, 1e9)}`;
+
+  test("say so, each of them, and why", () => {
+    const now = at(fake.now);
+    expect(now.map(({ doubt }) => doubt)).toEqual([why, why, why]);
+    expect(now.map(({ tail }) => tail.join("|"))).toEqual([
+      "doubtful|  ·  1/1,024| fds",
+      "?|  ·  q 1/512|  ·  1 child",
+      "?",
+    ]);
+    expect(now[1]?.sentence).toBe(
+      `fd 3, tcp socket listening on [::1]:80, 1 child, queue 1, limit 511, ${why}`,
+    );
+  });
+
+  test("say nothing of it at a moment before", () => {
+    const before = at(500e6);
+    expect(before.map(({ doubt }) => doubt)).toEqual([undefined, undefined, undefined]);
+    expect(before.map(({ tail }) => tail.join("|"))).toEqual(["1/1,024| fds", "q 1/512|  ·  1 child", ""]);
+  });
+
+  test("a check that finds nothing wrong takes the doubt away", () => {
+    fake.check();
+    session.apply(fake.change(session.resume?.rev ?? 0, fake.lines.length));
+    expect(at(fake.now).map(({ doubt }) => doubt)).toEqual([undefined, undefined, undefined]);
+  });
+
+  test("one that was never read has lost nothing", () => {
+    const other = fake.process(2, "other");
+    fake.doubt(other, "unread");
+    session.apply(fake.change(session.resume?.rev ?? 0, fake.lines.length));
+    expect(standing(session.entities.processes.get(other.id) ?? other)).toBe(
+      "doubtful: its table was not read",
+    );
+  });
+});
+
+describe("rows at the time cursor", () => {
+  const fake = new FakeSession();
+  const server = fake.process(1, "server");
+  const listener = fake.listen(server, 3, "[::1]:80");
+  fake.pass(1000);
+  const child = fake.queue(listener, "[::1]:1");
+  fake.pass(1000);
+  const held = fake.accept(server, listener, child, 4, 3);
+  fake.pass(1000);
+  fake.close(server, held, "peer");
+  const late = fake.process(2, "late");
+  fake.pass(1000);
+  const { rows: laid, session } = rows(fake, new Map([[`${server.id}/3`, true]]));
+  const at = (t?: number) =>
+    laid.map((row) => {
+      const { chip, tail, sentence } = describeRow(session, row, fake.now, t);
+      return [chip, tail.join("|"), sentence];
+    });
+
+  test("tell what was open, waiting and connected then", () => {
+    expect(laid.map(({ kind }) => kind)).toEqual(["process", "slot", "child", "slot", "process"]);
+    expect(at(1_500e6)).toEqual([
+      ["", "1/1,024| fds", "process server 1, 1 open descriptors of at most 1,024, exact"],
+      [
+        "listening",
+        "q 1/512|  ·  1 child",
+        "fd 3, tcp socket listening on [::1]:80, 1 child, queue 1, limit 511",
+      ],
+      ["queued", "", "from [::1]:1, waiting in the accept queue"],
+      ["not yet", "from fd 3", "fd 4, nothing yet"],
+      ["", "not yet", `process late ${late.pid}, not seen yet`],
+    ]);
+    expect(at(2_500e6).map(([chip]) => chip)).toEqual(["", "listening", "connected", "connected", ""]);
+    expect(at(500e6)[2]).toEqual(["not yet", "", "from [::1]:1, not there yet"]);
+  });
+
+  test("and without one what is there now", () => {
+    expect(at().map(([chip]) => chip)).toEqual(["", "listening", "closed", "closed", ""]);
   });
 });
 

@@ -1,8 +1,8 @@
 import { visible } from "../base/escape.ts";
-import { count, duration } from "../base/time.ts";
+import { type Clock, count, duration } from "../base/time.ts";
 import { toldOf } from "../layout/queue.ts";
 import type { Descriptor, Process, Socket, Step } from "../protocol/types.gen.ts";
-import { childEnd, type Entities } from "../store/entities.ts";
+import { childEnd, type Entities, joined } from "../store/entities.ts";
 import type { Failure } from "../store/failures.ts";
 
 /** Facts in the words that people read and screen readers speak. Texts of hostile origin are escaped here. */
@@ -60,14 +60,14 @@ export function openWord(phase: string): string {
   return phase === "closed" ? "unconnected" : phaseWord(phase);
 }
 
-/** `fd 6` in the same table, `fd 6 of nginx 811` elsewhere, `s7` where no descriptor is known. */
+/** `fd 6` in the same table, `fd 6 of nginx 811` elsewhere. */
 export function listenerName(entities: Entities, socket: Socket, table: string): string {
   if (!socket.listener) return "";
   const holders = entities.holders(socket.listener);
   const own = holders.findLast((holder) => holder.table === table);
   if (own) return `fd ${own.fd}`;
   const other = holders[0];
-  if (!other) return socket.listener;
+  if (!other) return "a listener that is not kept";
   const process = [...entities.processes.values()].find((one) => one.table === other.table);
   return process ? `fd ${other.fd} of ${processName(process)}` : `fd ${other.fd} of another process`;
 }
@@ -99,6 +99,7 @@ export function slotSentence(
   socket: Socket | undefined,
   edge: number,
 ): string {
+  if (descriptor.opened > edge) return `fd ${descriptor.fd}, nothing yet`;
   const open = descriptor.closed === null || descriptor.closed > edge;
   const end = open ? edge : (descriptor.closed ?? edge);
   const lasted = open ? wholeSeconds(end - descriptor.opened) : duration(end - descriptor.opened);
@@ -149,6 +150,7 @@ export function acceptedBy({ accepted }: Socket, at: number): boolean {
 
 /** The name of a child's row under its listener. */
 export function childSentence(entities: Entities, child: Socket, edge: number): string {
+  if (joined(child) > edge) return `from ${address(child.peer)}, not there yet`;
   const holder = holderAt(entities, child, edge);
   const accepted = acceptedBy(child, edge);
   const parts = [`from ${address(child.peer)}`];
@@ -176,18 +178,35 @@ export function childSentence(entities: Entities, child: Socket, edge: number): 
   return parts.join(", ");
 }
 
-/** `exact`, `repaired (3 differences)`, `doubtful: ring buffer full`. */
-export function standing(process: Process): string {
-  if (process.standing === "repaired") {
-    const n = process.repaired ?? 0;
+/** Why a table is doubtful, in words; any other cause is one of a loss. */
+const DOUBTS: Readonly<Record<string, string>> = {
+  unread: "its table was not read",
+  unknown_file: "nothing told of one of its files",
+};
+
+/** Whether a process's table may be wrong at an instant. */
+export function isDoubtful({ standing, since }: Process, at: number): boolean {
+  return standing === "doubtful" && (since ?? at) <= at;
+}
+
+/** `exact`, `repaired (3 differences)`, `doubtful: records were lost`. */
+export function standing({ standing: word, repaired, why }: Process): string {
+  if (word === "repaired") {
+    const n = repaired ?? 0;
     return `repaired (${count(n)} ${n === 1 ? "difference" : "differences"})`;
   }
-  if (process.standing === "doubtful") return `doubtful${process.why ? `: ${visible(process.why)}` : ""}`;
-  return process.standing;
+  return word === "doubtful" ? `doubtful: ${DOUBTS[why ?? ""] ?? "records were lost"}` : word;
+}
+
+/** The same, with since when. */
+export function standingSince(process: Process, clock: Clock): string {
+  const { since } = process;
+  return standing(process) + (since === null ? "" : `, since ${clock.timeOfDay(since, 1e9)}`);
 }
 
 /** The name of a process's row. */
 export function processSentence(process: Process, open: number, edge: number): string {
+  if (process.seen > edge) return `process ${processName(process)}, not seen yet`;
   const limit = process.fd_limit !== null ? ` of at most ${count(process.fd_limit)}` : "";
   const parts = [
     `process ${processName(process)}`,

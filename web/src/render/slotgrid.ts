@@ -3,7 +3,7 @@ import { drawBar, type Patterns } from "./bars.ts";
 import { type Palette, textOn } from "./palette.ts";
 
 /** Side of a cell, the gap to the next one included (CSS pixels). */
-export const CELL_PX = 18;
+export const CELL_PX = 22;
 const GAP_PX = 2;
 
 export interface GridScene {
@@ -17,6 +17,8 @@ export interface GridScene {
   readonly cells: ReadonlyMap<number, Cell>;
   readonly limit: number | null;
   readonly selected: number | undefined;
+  /** Whether the table may be wrong. */
+  readonly doubtful: boolean;
 }
 
 /** Draws a table's numbers as cells, line by line from 0, with the limit between two of them. */
@@ -34,7 +36,7 @@ export function drawGrid(patterns: Patterns, scene: GridScene, palette: Palette)
     const x = (fd % columns) * CELL_PX;
     const y = Math.floor(fd / columns) * CELL_PX - scroll;
     const cell = cells.get(fd);
-    if (cell) drawCell(patterns, cell, x, y, palette);
+    if (cell) drawCell(patterns, cell, `${fd % 1000}${scene.doubtful ? "?" : ""}`, x, y, palette);
     else {
       to.strokeStyle = limit !== null && fd >= limit ? palette.ground : palette.edge;
       to.lineWidth = 1;
@@ -49,7 +51,14 @@ export function drawGrid(patterns: Patterns, scene: GridScene, palette: Palette)
   if (limit !== null && limit < size) drawLimit(to, scene, limit, palette);
 }
 
-function drawCell(patterns: Patterns, cell: Cell, x: number, y: number, palette: Palette): void {
+function drawCell(
+  patterns: Patterns,
+  cell: Cell,
+  text: string,
+  x: number,
+  y: number,
+  palette: Palette,
+): void {
   const { to } = patterns;
   const side = CELL_PX - GAP_PX;
   const colour = palette.roles[cell.role];
@@ -68,7 +77,7 @@ function drawCell(patterns: Patterns, cell: Cell, x: number, y: number, palette:
         palette,
       );
       if (cell.form === "solid") number = ink;
-      else plate(to, cell.fd, x, y, palette);
+      else plate(to, text, x, y, palette);
       break;
     case "listener":
       to.fillRect(x + 1, y + 1, side - 1, side - 1);
@@ -91,7 +100,7 @@ function drawCell(patterns: Patterns, cell: Cell, x: number, y: number, palette:
   }
   to.fillStyle = number;
   // Below the corners' signs, of which the right one would touch its last digit.
-  to.fillText(String(cell.fd % 1000), x + side / 2 + 0.5, y + side / 2 + 2.5, side - 2);
+  to.fillText(text, x + side / 2 + 0.5, y + side / 2 + 2.5, side - 2);
   // Corners: close-on-exec at the right, where it came from at the left.
   if (cell.cloexec) {
     to.fillStyle = number;
@@ -115,12 +124,12 @@ function drawCell(patterns: Patterns, cell: Cell, x: number, y: number, palette:
 }
 
 /** What a number is read on where its cell is not all of one colour. */
-function plate(to: CanvasRenderingContext2D, fd: number, x: number, y: number, palette: Palette): void {
+function plate(to: CanvasRenderingContext2D, text: string, x: number, y: number, palette: Palette): void {
   const side = CELL_PX - GAP_PX;
   to.strokeStyle = palette.ground;
   to.lineWidth = 3;
   to.lineJoin = "round";
-  to.strokeText(String(fd % 1000), x + side / 2 + 0.5, y + side / 2 + 2.5, side - 2);
+  to.strokeText(text, x + side / 2 + 0.5, y + side / 2 + 2.5, side - 2);
 }
 
 /** The limit: a line below the last number that is allowed. */

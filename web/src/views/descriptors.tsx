@@ -1,4 +1,4 @@
-import { phaseWord, place, processName, socketKind, standing, stepAt } from "../a11y/sentences.ts";
+import { phaseWord, place, processName, socketKind, stepAt } from "../a11y/sentences.ts";
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
@@ -7,6 +7,7 @@ import { look } from "../layout/life.ts";
 import { limitWords, originOf } from "../layout/slotgrid.ts";
 import type { Descriptor, Process } from "../protocol/types.gen.ts";
 import { useApp } from "./context.ts";
+import { Doubt, Standing } from "./details/facts.tsx";
 import { lazy } from "./lazy.tsx";
 import { type Column, SortedTable } from "./sorted.tsx";
 
@@ -95,10 +96,7 @@ function Bar({
           aria-label="Part of the limit that is used"
         />
       )}
-      <span class={process.standing === "doubtful" ? "doubt" : "muted"}>
-        {standing(process)}
-        {process.since !== null && `, since ${session.clock.timeOfDay(process.since, 1e9)}`}
-      </span>
+      <Standing process={process} />
       <span class="group">
         <button
           type="button"
@@ -168,7 +166,7 @@ function Table({
         rows={shown}
         pairs={700}
         columns={COLUMNS.map((title, i) => ({ title, key: keys[i] ?? (() => 0) }))}
-        row={(descriptor) => <Line descriptor={descriptor} at={at} />}
+        row={(descriptor) => <Line process={process} descriptor={descriptor} at={at} />}
         line={
           process.fd_limit === null
             ? undefined
@@ -240,7 +238,15 @@ function Jump({ descriptor }: { readonly descriptor: Descriptor }) {
   );
 }
 
-function Line({ descriptor, at }: { readonly descriptor: Descriptor; readonly at: number }) {
+function Line({
+  process,
+  descriptor,
+  at,
+}: {
+  readonly process: Process;
+  readonly descriptor: Descriptor;
+  readonly at: number;
+}) {
   const app = useApp();
   // When it was opened is not known: it was there when tracing began.
   const before = descriptor.opened_by === "snapshot";
@@ -248,7 +254,7 @@ function Line({ descriptor, at }: { readonly descriptor: Descriptor; readonly at
   return (
     <>
       <span role="cell" data-table-fd={descriptor.fd}>
-        <Jump descriptor={descriptor} />
+        <Jump descriptor={descriptor} /> <Doubt process={process} />
       </span>
       <span role="cell">{kindOf(app, descriptor)}</span>
       <span role="cell">

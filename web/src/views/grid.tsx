@@ -147,7 +147,7 @@ export function Grid() {
                 app={app}
                 row={row}
                 at={at}
-                text={describe(app.session.entities, row, app.edge)}
+                text={describe(app.session, row, app.edge, app.state.cursor.value)}
                 tabbable={row.key === home}
                 selected={row.key === selection.value?.row}
                 pinned={row.level === 1 && pinned.value.has(row.process.id)}
@@ -184,7 +184,7 @@ function Name({ text: { name, data } }: { readonly text: RowText }) {
 
 /** Whose the rows at the top are, in the corner above them. By keyboard, ArrowLeft leads there. */
 function Above({ app, row }: { readonly app: App; readonly row: Row }) {
-  const { name, number } = describe(app.session.entities, row, app.edge);
+  const { name, number } = describe(app.session, row, app.edge);
   return (
     <button
       type="button"
@@ -281,7 +281,7 @@ class Head extends Component<HeadProps> {
             </span>
           )}
           {first && (
-            <span class={`tail ${text.alarm ?? ""}`}>
+            <span class={text.doubt ? "tail doubt" : "tail"} title={text.doubt}>
               {first}
               {rest.map((part) => (
                 <span key={part}>{part}</span>

@@ -15,6 +15,7 @@ import type {
 import { ALL, isAboutNow, useAnswer } from "./answers/answer.tsx";
 import { between, QueueOf } from "./answers/queue.tsx";
 import { useApp } from "./context.ts";
+import { Doubt } from "./details/facts.tsx";
 import { QueueChart } from "./queuechart.tsx";
 import { SortedTable } from "./sorted.tsx";
 
@@ -187,6 +188,7 @@ function Line({ queue, at }: { readonly queue: Queue; readonly at: number }) {
       </span>
       <span role="cell" class={full ? "num bad" : "num"} data-waiting={waiting}>
         {count(waiting)}
+        <Doubt process={process} />
       </span>
       <span role="cell" class="num">
         {oldest?.atLeast && "≥ "}

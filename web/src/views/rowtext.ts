@@ -5,6 +5,7 @@ import {
   childSentence,
   fileName,
   holderAt,
+  isDoubtful,
   listenerName,
   openWord,
   phaseWord,
@@ -12,14 +13,17 @@ import {
   processSentence,
   slotSentence,
   socketKind,
+  standingSince,
   stepAt,
 } from "../a11y/sentences.ts";
 import { visible } from "../base/escape.ts";
+import { upperBound } from "../base/search.ts";
 import { count, duration } from "../base/time.ts";
 import { ownerOf } from "../layout/find.ts";
 import { look } from "../layout/life.ts";
 import { type Told, toldOf } from "../layout/queue.ts";
 import {
+  type ChildRow,
   type InstanceRow,
   isOpen,
   type LaneRow,
@@ -29,7 +33,8 @@ import {
   type SlotRow,
 } from "../layout/rows.ts";
 import type { Descriptor, Process, Socket } from "../protocol/types.gen.ts";
-import { childEnd, type Entities } from "../store/entities.ts";
+import { childEnd, type Entities, joined, lastHeld } from "../store/entities.ts";
+import type { Session } from "../store/session.ts";
 
 /** The texts of a row's header. */
 export interface RowText {
@@ -45,59 +50,59 @@ export interface RowText {
   readonly number?: number;
   /** Parts of the row's end, what matters most first: those that there is no room for are left out. */
   readonly tail: readonly string[];
-  /** Class of the tail. */
-  readonly alarm: "doubt" | undefined;
+  /** Why all of this may be wrong, where it may be. */
+  readonly doubt: string | undefined;
   readonly faint: boolean;
   readonly expanded: boolean | undefined;
   /** Attributes by which scripts find the row. */
   readonly data: Readonly<Record<`data-${string}`, string | undefined>>;
 }
 
-type Draft = Omit<RowText, "key">;
+type Draft = Omit<RowText, "key" | "doubt">;
 
-export function describe(entities: Entities, row: Row, edge: number): RowText {
-  const draft = draw(entities, row, edge);
-  return { ...draft, key: JSON.stringify(draft) };
+/** What a row's chip says of a time before there was anything. */
+const NOT_YET = "not yet";
+
+/** What a row is at the time cursor; without one, at the newest moment that is shown. */
+export function describe({ entities, clock }: Session, row: Row, edge: number, cursor?: number): RowText {
+  const at = cursor ?? edge;
+  const draft = draw(entities, row, at, cursor !== undefined);
+  const doubt = isDoubtful(row.process, at) ? standingSince(row.process, clock) : undefined;
+  const isProcess = row.kind === "process";
+  // What is certain needs no word; what is not is the last to be left out.
+  const mark = doubt === undefined ? [] : [isProcess ? row.process.standing : "?"];
+  const text = {
+    ...draft,
+    doubt,
+    sentence: doubt === undefined || isProcess ? draft.sentence : `${draft.sentence}, ${doubt}`,
+    tail: dotted([...mark, ...draft.tail]),
+  };
+  return { ...text, key: JSON.stringify(text) };
 }
 
-function draw(entities: Entities, row: Row, edge: number): Draft {
+function draw(entities: Entities, row: Row, at: number, isPast: boolean): Draft {
   switch (row.kind) {
     case "process":
-      return ofProcess(row, edge);
+      return ofProcess(row, at, isPast ? entities.tableAt(row.process.table, at).length : row.open);
     case "slot":
     case "instance":
-      return ofDescriptor(entities, row, edge);
+      return ofDescriptor(entities, row, at);
     case "listener": {
-      const text = ofDescriptor(entities, row, edge);
+      const text = ofDescriptor(entities, row, at);
       return { ...text, sentence: `${text.sentence}, of ${processName(row.process)}` };
     }
     case "lane":
-      return ofLane(entities, row, edge);
+      return ofLane(entities, row, at);
     case "child": {
       const { socket } = row;
-      const ended = childEnd(entities, socket);
-      const gone = ended !== undefined && ended <= edge;
-      const phase = gone ? "closed" : (stepAt(socket, edge)?.phase ?? "created");
-      const waited = acceptedBy(socket, edge) ? socket.wait_ns : null;
-      const wait = waited === null ? [] : [`${duration(waited)} queued`];
+      const text = ofChild(entities, row, socket, at);
+      const waited = acceptedBy(socket, at) ? socket.wait_ns : null;
       return {
-        sentence: childSentence(entities, socket, edge),
-        lead: fdOf(entities, socket, edge),
-        chip: phaseWord(phase),
-        tone: gone ? "gone" : tone(socket, edge),
-        name: address(socket.peer),
-        tail: dotted([...elsewhere(entities, row, edge), ...wait]),
-        alarm: undefined,
-        faint: gone,
-        expanded: undefined,
+        ...text,
+        tail: [...text.tail, ...(waited === null ? [] : [`${duration(waited)} queued`])],
         data: {
-          "data-process": row.process.id,
+          ...text.data,
           "data-fd": String(row.fd),
-          "data-socket": socket.id,
-          "data-listener": row.listener.id,
-          "data-local": socket.local ?? undefined,
-          "data-peer": socket.peer ?? undefined,
-          "data-state": phase,
           "data-closed-first": socket.closed_first ?? undefined,
         },
       };
@@ -110,7 +115,6 @@ function draw(entities: Entities, row: Row, edge: number): Draft {
         tone: "",
         name: `${count(row.count)} more`,
         tail: [],
-        alarm: undefined,
         faint: true,
         expanded: undefined,
         data: {
@@ -121,66 +125,77 @@ function draw(entities: Entities, row: Row, edge: number): Draft {
   }
 }
 
-/** What stands in a lane now, or stood there last. */
-function ofLane(entities: Entities, row: LaneRow, edge: number): Draft {
-  const child = row.children.at(-1);
-  const ended = child && childEnd(entities, child);
-  const gone = ended !== undefined && ended <= edge;
-  const phase = child ? (gone ? "closed" : (stepAt(child, edge)?.phase ?? "created")) : "";
-  const one = child ? childSentence(entities, child, edge) : "";
+function ofChild(
+  entities: Entities,
+  { process, listener }: ChildRow | LaneRow,
+  child: Socket,
+  at: number,
+): Draft {
+  const came = joined(child) <= at;
+  const ended = childEnd(entities, child);
+  const gone = ended !== undefined && ended <= at;
+  const phase = gone ? "closed" : (stepAt(child, at)?.phase ?? "created");
   return {
-    sentence: `lane ${row.nth} of ${visible(row.listener.local ?? row.listener.id)}, ${children(row.children.length)}, ${gone ? "last " : ""}${one}`,
-    lead: child ? fdOf(entities, child, edge) : "",
-    chip: phaseWord(phase),
-    tone: child && !gone ? tone(child, edge) : "gone",
-    name: child ? address(child.peer) : "",
-    tail: dotted([
-      ...(child ? elsewhere(entities, { process: row.process, socket: child }, edge) : []),
-      ...(row.children.length > 1 ? [`last of ${count(row.children.length)}`] : []),
-    ]),
-    alarm: undefined,
-    faint: gone,
+    sentence: childSentence(entities, child, at),
+    lead: fdOf(entities, child, at),
+    chip: came ? phaseWord(phase) : NOT_YET,
+    tone: came && !gone ? tone(child, at) : "gone",
+    name: address(child.peer),
+    tail: elsewhere(entities, { process, socket: child }, at),
+    faint: gone || !came,
     expanded: undefined,
     data: {
-      "data-process": row.process.id,
-      "data-listener": row.listener.id,
-      "data-socket": child?.id,
-      "data-local": child?.local ?? undefined,
-      "data-peer": child?.peer ?? undefined,
-      "data-state": phase,
+      "data-process": process.id,
+      "data-listener": listener.id,
+      "data-socket": child.id,
+      "data-local": child.local ?? undefined,
+      "data-peer": child.peer ?? undefined,
+      "data-state": came ? phase : undefined,
     },
   };
 }
 
-function ofProcess(row: ProcessRow, edge: number): Draft {
-  const { process } = row;
-  const ended = process.ended !== null && process.ended <= edge;
-  const open = count(row.open);
-  // Beside its limit the number is understood without its unit.
-  const [fds, ...unit] =
-    process.fd_limit === null ? [`${open} fds`] : [`${open}/${count(process.fd_limit)}`, " fds"];
-  // What is certain needs no word; what is not is the last to be left out.
-  const doubt = process.standing === "exact" ? [] : [process.standing];
+/** What stands in a lane, or stood there last. */
+function ofLane(entities: Entities, row: LaneRow, at: number): Draft {
+  const came = upperBound(row.children, at, joined);
+  const text = ofChild(entities, row, row.children[Math.max(0, came - 1)] as Socket, at);
   return {
-    sentence: processSentence(process, row.open, edge),
+    ...text,
+    sentence: `lane ${row.nth} of ${address(row.listener.local)}, ${children(came)}, ${text.faint && came > 0 ? "last " : ""}${text.sentence}`,
+    tail: [...text.tail, ...(came > 1 ? [`last of ${count(came)}`] : [])],
+  };
+}
+
+function ofProcess({ process, expanded }: ProcessRow, at: number, held: number): Draft {
+  const ended = process.ended !== null && process.ended <= at;
+  const came = process.seen <= at;
+  const open = count(held);
+  // Beside its limit the number is understood without its unit.
+  const fds = process.fd_limit === null ? [`${open} fds`] : [`${open}/${count(process.fd_limit)}`, " fds"];
+  return {
+    sentence: processSentence(process, held, at),
     lead: "",
     chip: "",
     tone: "",
     name: visible(process.comm),
     number: process.pid,
-    tail: ended ? dotted([...doubt, "ended"]) : [...dotted([...doubt, fds]), ...unit],
-    alarm: process.standing === "doubtful" ? "doubt" : undefined,
-    faint: ended,
-    expanded: row.expanded,
+    tail: [
+      ...(process.standing === "repaired" ? ["repaired"] : []),
+      ...(ended ? ["ended"] : came ? fds : [NOT_YET]),
+    ],
+    faint: ended || !came,
+    expanded,
     data: { "data-process": process.id, "data-pid": String(process.pid), "data-standing": process.standing },
   };
 }
 
-function ofDescriptor(entities: Entities, row: SlotRow | InstanceRow | ListenerRow, edge: number): Draft {
-  const { descriptor, socket } = row;
-  const open = isOpen(descriptor, edge);
-  const phase = socket ? (open ? (stepAt(socket, edge)?.phase ?? "created") : "closed") : undefined;
-  const told = socket && phase === "listening" ? toldOf(entities, socket, edge) : undefined;
+function ofDescriptor(entities: Entities, row: SlotRow | InstanceRow | ListenerRow, at: number): Draft {
+  const descriptor = (row.kind === "slot" && lastHeld(row.slot, at)) || row.descriptor;
+  const socket = entities.sockets.get(descriptor.socket ?? "");
+  const open = isOpen(descriptor, at);
+  const empty = descriptor.opened > at ? NOT_YET : "closed";
+  const phase = socket ? (open ? (stepAt(socket, at)?.phase ?? "created") : "closed") : undefined;
+  const told = socket && phase === "listening" ? toldOf(entities, socket, at) : undefined;
   const data = {
     "data-process": row.process.id,
     "data-fd": String(descriptor.fd),
@@ -194,9 +209,8 @@ function ofDescriptor(entities: Entities, row: SlotRow | InstanceRow | ListenerR
     "data-children": told && String(told.children),
   };
   const common = {
-    sentence: slotSentence(entities, descriptor, socket, edge),
+    sentence: slotSentence(entities, descriptor, socket, at),
     lead: String(descriptor.fd),
-    alarm: undefined,
     faint: !open,
     expanded: "expanded" in row ? row.expanded : undefined,
     data,
@@ -205,7 +219,7 @@ function ofDescriptor(entities: Entities, row: SlotRow | InstanceRow | ListenerR
     const kind = descriptor.kind.replaceAll("_", " ");
     return {
       ...common,
-      chip: open ? kind : "closed",
+      chip: open ? kind : empty,
       tone: open ? "other" : "gone",
       name: fileName(descriptor),
       tail: [],
@@ -227,16 +241,16 @@ function ofDescriptor(entities: Entities, row: SlotRow | InstanceRow | ListenerR
   const tail = told ? [...of, ...waits(told, listed)] : [...of, origin(entities, socket, descriptor, where)];
   return {
     ...common,
-    chip: open ? openWord(phase ?? "") : "closed",
-    tone: open ? tone(socket, edge) : "gone",
+    chip: open ? openWord(phase ?? "") : empty,
+    tone: open ? tone(socket, at) : "gone",
     name: where,
-    tail: dotted(tail),
+    tail,
   };
 }
 
-/** Each but the first has the dot before it, which is left out with it; one with a comma goes on what stands before. */
+/** Each but the first has the dot before it, which is left out with it; a unit or a comma goes on what stands before. */
 function dotted(parts: readonly string[]): string[] {
-  return parts.map((part, i) => (i === 0 || part.startsWith(",") ? part : `  ·  ${part}`));
+  return parts.map((part, i) => (i === 0 || /^[ ,]/.test(part) ? part : `  ·  ${part}`));
 }
 
 /** `q 0, limit 511`: who waits, against which limit; and how many children there were where they are not listed. */
@@ -255,8 +269,8 @@ function origin(entities: Entities, socket: Socket, descriptor: Descriptor, show
   return shown === socketKind(socket) ? descriptor.opened_by : socketKind(socket);
 }
 
-function tone(socket: Socket, edge: number): string {
-  const step = stepAt(socket, edge);
+function tone(socket: Socket, at: number): string {
+  const step = stepAt(socket, at);
   return step ? look(step).role.replace("_", "-") : "idle";
 }
 
@@ -264,14 +278,14 @@ function tone(socket: Socket, edge: number): string {
 function elsewhere(
   entities: Entities,
   { process, socket }: { process: Process; socket: Socket },
-  edge: number,
+  at: number,
 ): string[] {
-  const holder = holderAt(entities, socket, edge);
+  const holder = holderAt(entities, socket, at);
   const owner = holder && ownerOf(entities, holder.table, process.id);
   return owner && owner.id !== process.id ? [`in ${processName(owner)}`] : [];
 }
 
-function fdOf(entities: Entities, socket: Socket, edge: number): string {
-  const holder = holderAt(entities, socket, edge);
+function fdOf(entities: Entities, socket: Socket, at: number): string {
+  const holder = holderAt(entities, socket, at);
   return holder ? String(holder.fd) : "·";
 }

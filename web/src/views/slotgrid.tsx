@@ -1,6 +1,6 @@
 import { effect } from "@preact/signals";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { slotSentence } from "../a11y/sentences.ts";
+import { isDoubtful, slotSentence, standingSince } from "../a11y/sentences.ts";
 import { count } from "../base/time.ts";
 import { palette } from "../interact/theme.ts";
 import { type Cell, cellOf, gridSize, limitWords } from "../layout/slotgrid.ts";
@@ -30,6 +30,7 @@ export function SlotGrid({ process, table, at }: Props) {
   const columns = Math.max(8, Math.floor((size.width - 4) / CELL_PX));
   const numbers = gridSize(cells, process.fd_limit);
   const chosen = app.selecting.descriptor();
+  const doubtful = isDoubtful(process, at);
   const selected = chosen?.table === process.table ? chosen.fd : undefined;
 
   useLayoutEffect(() => {
@@ -59,6 +60,7 @@ export function SlotGrid({ process, table, at }: Props) {
         cells: byNumber,
         limit: process.fd_limit,
         selected,
+        doubtful,
       };
       drawGrid(patterns.current, scene, colours);
     }),
@@ -95,6 +97,7 @@ export function SlotGrid({ process, table, at }: Props) {
         </div>
       </div>
       <p class="legend muted">
+        {doubtful && <b class="doubt">?: {standingSince(process, app.session.clock)}. </b>}
         {process.fd_limit !== null && (
           <b data-limit={process.fd_limit}>
             {numbers < process.fd_limit && `The first ${count(numbers)} are drawn; `}

@@ -1,4 +1,5 @@
 import { useMemo } from "preact/hooks";
+import { standing } from "../a11y/sentences.ts";
 import { visible } from "../base/escape.ts";
 import { count } from "../base/time.ts";
 import { startsAt } from "../layout/starts.ts";
@@ -6,7 +7,7 @@ import type { Process } from "../protocol/types.gen.ts";
 import { WRONG } from "../store/failures.ts";
 import { useApp } from "./context.ts";
 
-/** Where to look first: the fullest queue, the fullest table, the most errors; of the instant that the rows' heads tell. */
+/** Where to look first: the fullest queue, the fullest table, the most errors; of the newest moment that is shown. */
 export function Starts() {
   const app = useApp();
   app.state.version.value;
@@ -21,10 +22,11 @@ export function Starts() {
     () => startsAt(app.session.entities, app.session.failures.counts, app.edge),
     [app, second, much, failed, app.session.behind],
   );
-  const doubtful = limit?.process.standing === "doubtful";
+  const doubtful = limit?.process.standing === "doubtful" && standing(limit.process);
   const lost = (app.session.status?.lost ?? 0) > 0;
   return (
     <nav class="starts" aria-label="Start here">
+      {app.state.cursor.value !== undefined && <span class="muted">{app.live ? "Now:" : "End:"}</span>}
       {queue && (
         <button
           type="button"
@@ -46,7 +48,7 @@ export function Starts() {
         <button
           type="button"
           data-start="limit"
-          title={`The table that is nearest to its limit${doubt(doubtful)}`}
+          title={`The table that is nearest to its limit${doubtful ? `, ${doubtful}` : ""}`}
           onClick={() => app.selecting.wholeProcess(limit.process)}
         >
           <span>
@@ -80,7 +82,7 @@ export function Starts() {
 }
 
 /** What is not certain is said so, in sight and in words. */
-const mark = (doubted: boolean) => doubted && <b class="doubt">?</b>;
+const mark = (doubted: unknown) => doubted && <b class="doubt">?</b>;
 const doubt = (doubted: boolean) => (doubted ? ". Records were lost: it may be wrong" : "");
 
 /** `nginx 812`: where there is little room the name is cut, since its number tells which one it is. */

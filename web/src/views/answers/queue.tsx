@@ -202,7 +202,7 @@ function Waiting({ queue }: { readonly queue: Queue }) {
         {waiting.map(({ socket, peer, since, at_least, age_ns }) => (
           <tr key={socket} data-waits-for={age_ns}>
             <td>
-              <SocketLink id={socket} text={peer ?? socket} />
+              <SocketLink id={socket} text={peer} />
             </td>
             <td class="num">
               {at_least && "more than "}

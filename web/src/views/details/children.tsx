@@ -47,12 +47,18 @@ export function Children({ listener }: { readonly listener: Socket }) {
                 </td>
                 <td>
                   {child.accepted === null ? (
-                    <span class="muted">in queue</span>
+                    <span class="muted">{end === undefined ? "in queue" : "never"}</span>
                   ) : (
                     <Moment t={child.accepted} />
                   )}
                 </td>
-                <td class="num">{child.wait_ns === null ? "" : duration(child.wait_ns)}</td>
+                <td class="num">
+                  {child.wait_ns === null ? (
+                    <span class="muted">{soFar(child, app.edge)}</span>
+                  ) : (
+                    duration(child.wait_ns)
+                  )}
+                </td>
                 <td class="num">
                   {end === undefined ? (
                     <span class="muted">open</span>
@@ -60,7 +66,15 @@ export function Children({ listener }: { readonly listener: Socket }) {
                     duration(end - (child.accepted ?? joined(child)))
                   )}
                 </td>
-                <td>{child.closed_first ?? ""}</td>
+                <td>
+                  {child.closed_first === null ? (
+                    <span class="muted">{end === undefined ? "nobody yet" : "not known"}</span>
+                  ) : child.closed_first === "peer" ? (
+                    "the peer"
+                  ) : (
+                    "this side"
+                  )}
+                </td>
               </tr>
             );
           })}
@@ -71,4 +85,11 @@ export function Children({ listener }: { readonly listener: Socket }) {
       )}
     </div>
   );
+}
+
+/** What is known of a wait that has no end, or of which the beginning or the end was not seen. */
+function soFar({ accepted, ended, queued }: Socket, now: number): string {
+  return accepted === null && ended === null && queued !== null
+    ? `${duration(now - queued)} so far`
+    : "not seen";
 }

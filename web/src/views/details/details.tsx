@@ -47,7 +47,7 @@ export function Details() {
         <Failed failures={failuresIn(app.session.failures.ofSlot(process.id, descriptor.fd), descriptor)} />
       )}
       {socket && !failed && <Failed title="Errors" failures={app.session.failures.ofSocket(socket.id)} />}
-      {socket && <OfSocket socket={socket} table={process?.table ?? ""} />}
+      {socket && <OfSocket socket={socket} process={process} />}
       {listens && socket.local && <WhoHolds socket={socket} />}
       {listens && <BalanceOf socket={socket.id} />}
       {socket && !socket.listener && <Children listener={socket} />}

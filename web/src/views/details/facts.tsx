@@ -1,7 +1,8 @@
 import "../../styles/views.css";
 import type { ComponentChildren } from "preact";
+import { address, isDoubtful, standing, standingSince } from "../../a11y/sentences.ts";
 import { visible } from "../../base/escape.ts";
-import type { Party, When } from "../../protocol/types.gen.ts";
+import type { Party, Process, Socket, When } from "../../protocol/types.gen.ts";
 import { useApp } from "../context.ts";
 
 /** A name and what it is, in a list of facts. */
@@ -21,6 +22,39 @@ export function Moment({ t }: { readonly t: number }) {
     <button type="button" class="link num" title="Set the time cursor here" onClick={() => app.setCursor(t)}>
       {app.session.clock.timeOfDay(t, 1e3)}
     </button>
+  );
+}
+
+/** How far a process's table can be trusted, and since when; where that is exact after a loss, it was checked since. */
+export function Standing({ process }: { readonly process: Process }) {
+  const app = useApp();
+  const { losses } = app.session;
+  const { standing: word, since, seen, ended } = process;
+  const lost = losses.findLast(({ t }) => t >= seen && (ended === null || t <= ended));
+  const checked = word === "exact" ? lost?.t : undefined;
+  const t = since ?? checked;
+  return (
+    <span class={isDoubtful(process, app.instant) ? "doubt" : ""}>
+      {standing(process)}
+      {t !== undefined && (
+        <>
+          {checked === undefined ? ", since " : ", checked after the loss at "}
+          <Moment t={t} />
+        </>
+      )}
+    </span>
+  );
+}
+
+/** Marks what may be wrong at the instant that is shown, with why. */
+export function Doubt({ process }: { readonly process: Process | undefined }) {
+  const app = useApp();
+  if (!process || !isDoubtful(process, app.instant)) return null;
+  const why = standingSince(process, app.session.clock);
+  return (
+    <b class="doubt" role="img" aria-label={why} title={why}>
+      ?
+    </b>
   );
 }
 
@@ -87,12 +121,18 @@ export function Parties({ parties }: { readonly parties: readonly Party[] }) {
   );
 }
 
-/** A socket by what people call it; pressed, it is selected. */
+/** What tells a socket from others of its address: its inode, as in /proc/PID/fd (proc(5)), which it has once it was accepted. */
+export function inodeName(socket: Socket | undefined): string {
+  if (!socket) return "a socket that is not kept";
+  return socket.ino === "0" ? address(socket.peer) : `socket:[${socket.ino}]`;
+}
+
+/** A socket by what people call it, else by its inode; pressed, it is selected. */
 export function SocketLink({ id, text }: { readonly id: string; readonly text?: string | null | undefined }) {
   const app = useApp();
   return (
     <button type="button" class="link" onClick={() => app.selecting.jump(id)}>
-      <bdi>{visible(text ?? id)}</bdi>
+      <bdi>{text ? address(text) : inodeName(app.session.entities.sockets.get(id))}</bdi>
     </button>
   );
 }

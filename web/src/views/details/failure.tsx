@@ -4,7 +4,7 @@ import { count, duration } from "../../base/time.ts";
 import type { Explained, ExplainedHolder } from "../../protocol/types.gen.ts";
 import type { Failure } from "../../store/failures.ts";
 import { useApp } from "../context.ts";
-import { EventLink, Fact, Moment } from "./facts.tsx";
+import { EventLink, Fact, Moment, SocketLink } from "./facts.tsx";
 
 const MOST_FAILED = 100;
 
@@ -40,7 +40,6 @@ export function OfFailure({ failure }: { readonly failure: Failure }) {
 
 /** Why it failed, with what that rests on: each piece leads to where it stands. */
 function Explanation({ explain }: { readonly explain: Explained }) {
-  const app = useApp();
   const { text, sockets = [], kinds = [], events = [], limit, used } = explain;
   const held = ({ process, pid, comm, fd }: ExplainedHolder) => (
     <li key={`${process} ${fd}`}>
@@ -68,13 +67,7 @@ function Explanation({ explain }: { readonly explain: Explained }) {
         ))}
         {sockets.map((one) => (
           <li key={`${one.socket} ${one.local} ${one.peer}`}>
-            {one.socket ? (
-              <button type="button" class="link" onClick={() => app.selecting.jump(one.socket ?? "")}>
-                {one.socket}
-              </button>
-            ) : (
-              "a socket that is not followed"
-            )}{" "}
+            {one.socket ? <SocketLink id={one.socket} /> : "a socket that is not followed"}{" "}
             <bdi>
               {[one.local, one.peer]
                 .filter((end) => end)

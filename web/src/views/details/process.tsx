@@ -1,11 +1,11 @@
-import { exitWord, processName, standing } from "../../a11y/sentences.ts";
+import { exitWord, processName } from "../../a11y/sentences.ts";
 import { visible } from "../../base/escape.ts";
 import { count } from "../../base/time.ts";
 import type { Process } from "../../protocol/types.gen.ts";
 import { Inherited } from "../answers/inherited.tsx";
 import { LeaksOf } from "../answers/leaks.tsx";
 import { useApp } from "../context.ts";
-import { Fact, Moment } from "./facts.tsx";
+import { Doubt, Fact, Moment, Standing } from "./facts.tsx";
 import { Failed } from "./failure.tsx";
 
 /** A process: its identity, its table, what it leaves behind, what it has from others, and its failed calls. */
@@ -36,16 +36,11 @@ export function OfProcess({ process }: { readonly process: Process }) {
           )}
           <Fact name="Descriptors">
             {count(open)}
+            <Doubt process={process} />
             {process.fd_limit === null ? "" : ` of at most ${count(process.fd_limit)}`}
           </Fact>
           <Fact name="Standing">
-            {standing(process)}
-            {process.since !== null && (
-              <>
-                {" "}
-                since <Moment t={process.since} />
-              </>
-            )}
+            <Standing process={process} />
           </Fact>
           <Fact name="Names in the API">
             {process.id}, table {process.table}

@@ -5,17 +5,24 @@ import { count, duration } from "../../base/time.ts";
 import { otherEnd } from "../../layout/ends.ts";
 import { look } from "../../layout/life.ts";
 import { toldOf } from "../../layout/queue.ts";
-import type { Socket } from "../../protocol/types.gen.ts";
+import type { Process, Socket } from "../../protocol/types.gen.ts";
 import { useApp } from "../context.ts";
-import { Fact, Moment } from "./facts.tsx";
+import { Doubt, Fact, inodeName, Moment } from "./facts.tsx";
 
-/** A socket's addresses, listener and queue. */
-export function OfSocket({ socket, table }: { readonly socket: Socket; readonly table: string }) {
+/** A socket's addresses, listener and queue, at the instant that is shown. */
+export function OfSocket({
+  socket,
+  process,
+}: {
+  readonly socket: Socket;
+  readonly process: Process | undefined;
+}) {
   const app = useApp();
   const { entities } = app.session;
-  const step = stepAt(socket, app.edge);
+  const at = app.instant;
+  const step = stepAt(socket, at);
   const { tcp } = socket;
-  const queue = toldOf(entities, socket, app.edge);
+  const queue = toldOf(entities, socket, at);
   const other = otherEnd(entities, socket);
   const holder = other && entities.holders(other.id)[0];
   const owner = holder && app.selecting.owner(holder.table);
@@ -23,7 +30,8 @@ export function OfSocket({ socket, table }: { readonly socket: Socket; readonly 
     <div class="card">
       <h2>
         {socketKind(socket)} socket{" "}
-        {step && <span class={`chip ${look(step).role.replace("_", "-")}`}>{phaseWord(step.phase)}</span>}
+        {step && <span class={`chip ${look(step).role.replace("_", "-")}`}>{phaseWord(step.phase)}</span>}{" "}
+        <Doubt process={process} />
       </h2>
       <dl class="facts">
         <Fact name="Kind">
@@ -40,7 +48,7 @@ export function OfSocket({ socket, table }: { readonly socket: Socket; readonly 
         {other && (
           <Fact name="Other end">
             <button type="button" class="link" onClick={() => app.selecting.jump(other.id)}>
-              {holder ? `fd ${holder.fd}` : other.id}
+              {holder ? `fd ${holder.fd}` : inodeName(other)}
               {owner && (
                 <>
                   {" of "}
@@ -53,7 +61,7 @@ export function OfSocket({ socket, table }: { readonly socket: Socket; readonly 
         {socket.listener !== null && (
           <Fact name="Listener">
             <button type="button" class="link" onClick={() => app.selecting.parent()}>
-              from {listenerName(entities, socket, table)}
+              from {listenerName(entities, socket, process?.table ?? "")}
             </button>
             {socket.inferred && <span class="muted"> inferred: accepted before tracing began</span>}
           </Fact>
@@ -66,10 +74,12 @@ export function OfSocket({ socket, table }: { readonly socket: Socket; readonly 
         {socket.accepted !== null && (
           <Fact name="Accepted">
             <Moment t={socket.accepted} />
-            {socket.wait_ns !== null && <> after waiting {duration(socket.wait_ns)}</>}
+            {socket.wait_ns === null
+              ? " after a wait that was not seen"
+              : ` after waiting ${duration(socket.wait_ns)}`}
           </Fact>
         )}
-        {spokenAt(socket, app.edge) && <Fact name="Protocol">{spoken(socket, app.edge)}</Fact>}
+        {spokenAt(socket, at) && <Fact name="Protocol">{spoken(socket, at)}</Fact>}
         {tcp && (
           <>
             <Fact name="Bytes">
@@ -96,7 +106,8 @@ export function OfSocket({ socket, table }: { readonly socket: Socket; readonly 
         {socket.backlog !== null && <Fact name="Backlog asked">{socket.backlog}</Fact>}
         {queue.limit !== undefined && (
           <Fact name="Accept queue">
-            {queue.waiting}, limit {queue.limit}
+            {queue.waiting}
+            <Doubt process={process} />, limit {queue.limit}
           </Fact>
         )}
         <Fact name="Network namespace">{socket.netns}</Fact>
@@ -132,9 +143,9 @@ export function Life({ socket }: { readonly socket: Socket }) {
                 <td>
                   <span class={`chip ${look(step).role.replace("_", "-")}`}>{phaseWord(step.phase)}</span>
                 </td>
-                <td class="muted">{step.state ?? ""}</td>
-                <td class="num">{next ? duration(next.t - step.t) : ""}</td>
-                <td class="bad">{step.error ? visible(step.error) : ""}</td>
+                <td class="muted">{step.state ?? "not known"}</td>
+                <td class="num">{next ? duration(next.t - step.t) : <span class="muted">still</span>}</td>
+                <td class={step.error ? "bad" : "muted"}>{step.error ? visible(step.error) : "none"}</td>
               </tr>
             );
           })}
@@ -172,7 +183,7 @@ export function Holders({ socket }: { readonly socket: Socket }) {
                   </button>
                 </td>
                 <td>
-                  <bdi>{process ? processName(process) : holder.table}</bdi>
+                  <bdi>{process ? processName(process) : "one that is not kept"}</bdi>
                 </td>
                 <td>{holder.opened_by}</td>
                 <td>{holder.closed_by ?? <span class="muted">still open</span>}</td>
