@@ -1,7 +1,7 @@
 import { visible } from "../base/escape.ts";
 import type { Answers, Question } from "../net/answers.ts";
 import { ALL, Answer, Caveats, Finding, useAnswer } from "./answers/answer.tsx";
-import { isNothing, Left } from "./answers/leaks.tsx";
+import { isNothing, Left, many } from "./answers/leaks.tsx";
 import { useApp } from "./context.ts";
 import { Parties, SocketLink } from "./details/facts.tsx";
 
@@ -9,17 +9,38 @@ const QUESTIONS: readonly Question[] = ["queues", "balance", "handovers", "leaks
 
 /** What is wrong, or noteworthy, of all that is followed: each with what it rests on; what is not known comes first. */
 export function Findings() {
-  const { asking } = useApp();
-  const told = QUESTIONS.map((question) => asking.told(question, ALL).value.answer?.basis);
-  const caveats = [...new Set(told.flatMap((basis) => basis?.caveats ?? []))];
-  const scope = told.find((basis) => basis)?.scope;
-  const known = scope !== undefined && <Known key="known" scope={scope} caveats={caveats} />;
+  const app = useApp();
+  const known = <Q extends Question>(question: Q) => app.asking.told(question, ALL).value;
+  const told = QUESTIONS.map(known);
+  const bases = told.flatMap(({ answer }) => answer?.basis ?? []);
+  const caveats = new Set(bases.flatMap((basis) => basis.caveats));
+  const missing = app.session.info?.missing ?? [];
+  const listeners = known("queues").answer?.queues.length;
+  const groups = known("balance").answer?.groups ?? [];
+  const accepted = groups.flatMap(({ members }) => members).some((one) => one.accepted > 0);
+  const at = bases[0]?.at.t ?? 0;
+  const seen = [...app.session.entities.processes.values()].filter((one) => one.seen <= at).length;
+  if (app.state.link.value !== "open" && told.every(({ answer, problem }) => !answer && !problem)) {
+    return <p class="hint">The server cannot be reached; it is asked when it can.</p>;
+  }
   return (
     <div class="details findings" role="region" aria-label="Findings" tabIndex={0}>
-      {caveats.length > 0 && known}
+      {bases[0] && (
+        <section class="card answer" aria-label="What was looked at">
+          <h2>What was looked at</h2>
+          <p>
+            {visible(bases[0].scope)}; {many(seen, "process was", "processes were")} seen
+            {listeners !== undefined &&
+              `, ${listeners === 0 ? "nothing listens" : many(listeners, "socket listens", "sockets listen")}`}
+            .
+          </p>
+          <Caveats caveats={[...caveats, ...missing]} />
+        </section>
+      )}
       <Group
         title="Accept queues"
         question="queues"
+        blank={listeners === 0 && "Nothing listens at that instant: there is no queue to look at."}
         nothing="No queue is stuck, slow or overflowed."
         unseen="No queue was seen to be stuck, slow or overflowed."
         found={({ queues }) =>
@@ -35,6 +56,11 @@ export function Findings() {
       <Group
         title="Workers"
         question="balance"
+        blank={
+          groups.length === 0
+            ? "Nothing listens at that instant: there are no workers to compare."
+            : !accepted && "Nothing was accepted: nothing tells who is left out or idle."
+        }
         nothing="No listener is left out, no worker idle among busy ones, none woken for nothing."
         unseen="No listener was seen left out, no worker idle among busy ones, none woken for nothing."
         found={({ groups }) =>
@@ -62,6 +88,7 @@ export function Findings() {
       <Group
         title="Listeners with several owners"
         question="handovers"
+        blank={listeners === 0 && "Nothing listens at that instant: there are no owners to look at."}
         nothing="None is kept alive by a child, left behind at a reload, or inherited by accident."
         unseen="None was seen to be kept alive by a child, left behind at a reload, or inherited by accident."
         found={({ sockets }) =>
@@ -79,45 +106,40 @@ export function Findings() {
       <Group
         title="Left behind"
         question="leaks"
+        blank={seen === 0 && "No process was seen: nothing tells what is left behind."}
         nothing="No kind of descriptor only grows, no connection is forgotten, no table is near its limit."
         unseen="No kind of descriptor was seen to only grow, no connection to be forgotten, no table near its limit."
         found={(leaks) => (isNothing(leaks) ? [] : [<Left key="left" leaks={leaks} />])}
       />
-      {caveats.length === 0 && known}
     </div>
-  );
-}
-
-/** What these answers are about, and what they cannot know. */
-function Known({ scope, caveats }: { readonly scope: string; readonly caveats: readonly string[] }) {
-  return (
-    <section class="card answer" aria-label="What was looked at">
-      <h2>What was looked at</h2>
-      <p>{visible(scope)}</p>
-      <Caveats caveats={caveats} />
-    </section>
   );
 }
 
 function Group<Q extends Question>({
   title,
   question,
+  blank,
   nothing,
   unseen,
   found,
 }: {
   readonly title: string;
   readonly question: Q;
+  /** What is said where there was nothing in which something could be wrong. */
+  readonly blank: string | false;
   readonly nothing: string;
   /** The same where something is not known. */
   readonly unseen: string;
   readonly found: (answer: Answers[Q]) => readonly preact.JSX.Element[];
 }) {
+  const missing = useApp().session.info?.missing ?? [];
   return (
     <Answer title={title} told={useAnswer(question, ALL)} brief>
       {(answer) => {
         const all = found(answer);
-        return all.length === 0 ? <p>{answer.basis.caveats.length > 0 ? unseen : nothing}</p> : all;
+        if (all.length > 0) return all;
+        if (blank) return <p class="muted">{blank}</p>;
+        return <p>{answer.basis.caveats.length + missing.length > 0 ? unseen : nothing}</p>;
       }}
     </Answer>
   );

@@ -61,6 +61,12 @@ export function Left({ leaks }: { readonly leaks: Leaks }) {
       {growing.map((one) => (
         <Grows key={`${one.process.process} ${one.kind} ${one.by}`} growing={one} />
       ))}
+      {hung_up.length > 0 && (
+        <Finding
+          kind="hung_up"
+          text={`${many(hung_up.length, "connection stays", "connections stay")} open though the peer hung up`}
+        />
+      )}
       <Rows
         title="The peer hung up, and nobody closes (CLOSE_WAIT)"
         columns={["Connection", "Held by", "CLOSE_WAIT for", "Hung up by"]}
@@ -69,6 +75,12 @@ export function Left({ leaks }: { readonly leaks: Leaks }) {
           <Hung key={one.socket.id} hung={one} />
         ))}
       </Rows>
+      {unread.length > 0 && (
+        <Finding
+          kind="unread"
+          text={`${many(unread.length, "accepted connection was", "accepted connections were")} never read`}
+        />
+      )}
       <Rows
         title="Accepted, and never read"
         columns={["Connection", "Held by", "Unread for at least", "Bytes unread"]}
@@ -77,11 +89,24 @@ export function Left({ leaks }: { readonly leaks: Leaks }) {
           <NeverRead key={one.socket.id} unread={one} />
         ))}
       </Rows>
+      {survived_exec.length > 0 && (
+        <Finding
+          kind="survived_exec"
+          text={`${many(survived_exec.length, "socket", "sockets")} survived an exec`}
+        />
+      )}
       <Rows title="Sockets that survived an exec" columns={["Socket", "Process", "fd", "Exec"]}>
         {survived_exec.map((one) => (
           <Survived key={`${one.process.process} ${one.fd}`} one={one} />
         ))}
       </Rows>
+      {room.map(({ process: { process, comm, pid }, used, limit }) => (
+        <Finding
+          key={process}
+          kind="room"
+          text={`${visible(comm)} ${pid} uses ${count(used)} of the ${count(limit)} descriptors that it may have`}
+        />
+      ))}
       <Rows title="Room for descriptors" columns={["Process", "In use", "Limit", "At this rate"]}>
         {room.map((one) => (
           <HasRoom key={one.process.process} room={one} />
@@ -89,6 +114,11 @@ export function Left({ leaks }: { readonly leaks: Leaks }) {
       </Rows>
     </>
   );
+}
+
+/** `1 socket`, `2 sockets`. */
+export function many(n: number, one: string, more: string): string {
+  return `${count(n)} ${n === 1 ? one : more}`;
 }
 
 function Grows({ growing }: { readonly growing: Growing }) {
@@ -235,7 +265,7 @@ function HasRoom({ room }: { readonly room: Room }) {
       <td class="num">{count(used)}</td>
       <td class="num">{count(limit)}</td>
       <td class={reached_in_ns === undefined ? "" : "bad"}>
-        {reached_in_ns === undefined ? "does not grow" : `full in ${duration(reached_in_ns)}`}
+        {reached_in_ns === undefined ? "not seen to grow" : `full in ${duration(reached_in_ns)}`}
       </td>
     </tr>
   );
