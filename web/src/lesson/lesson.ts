@@ -143,12 +143,18 @@ export class Lesson {
     const servers = listener ? serversOf(app.session.entities, listener) : [];
     const filter = `process:${servers.map(({ id }) => id).join(",")}`;
     try {
-      while (servers.length > 0 && this.lines.peek().length < MOST) {
-        const page = await app.source.events(this.#next, PAGE, filter);
+      // What is told meanwhile is read the next time: losses and events are looked for among the same numbers.
+      const { first_seq = 0, kept = 0, lost = 0 } = app.session.status ?? {};
+      const end = first_seq + kept;
+      while (servers.length > 0 && this.#next < end && this.lines.peek().length < MOST) {
+        const page = await app.source.events(this.#next, PAGE, filter, end);
+        const next = page.next_seq ?? end;
+        // A loss is nobody's event: whose events are missing is not known.
+        const gaps = lost === 0 ? undefined : await app.source.events(this.#next, PAGE, "event:lost", next);
         if (query !== this.#query) return;
-        if (page.events.length > 0) this.lines.value = [...this.lines.peek(), ...page.events];
-        this.#next = page.next_seq ?? (page.events.at(-1)?.seq ?? this.#next - 1) + 1;
-        if (page.next_seq === null || page.next_seq === undefined) break;
+        const read = [...page.events, ...(gaps?.events ?? [])].sort((a, b) => a.seq - b.seq);
+        if (read.length > 0) this.lines.value = [...this.lines.peek(), ...read];
+        this.#next = next;
       }
       this.problem.value = undefined;
     } catch (error) {

@@ -17,8 +17,8 @@ const LOWEST =
 export function tell(line: Line): Told {
   if (line.event === "lost") {
     return told(
-      `${count(line.count ?? 0)} records were lost here.`,
-      "What happened meanwhile is not known; tables are compared with the kernel's and set right.",
+      `${count(line.count ?? 0)} ${line.count === 1 ? "record was" : "records were"} lost here.`,
+      "What happened meanwhile is not known: events of this server may be missing. Tables are compared with the kernel's and set right.",
     );
   }
   if (line.pending)
@@ -129,7 +129,7 @@ const TELL: Readonly<Record<string, (line: Line) => Told>> = {
   snapshot: (line) =>
     told(
       line.fd === undefined
-        ? `${line.socket ?? "A socket"} was there when tracing began.`
+        ? `${line.local ? `The socket of ${address(line.local)}` : "A socket"} was there when tracing began.`
         : `Descriptor ${line.fd} was open when tracing began: ${line.path ? visible(line.path) : address(line.local ?? line.kind)}.`,
     ),
   repair: (line) =>
@@ -205,12 +205,13 @@ function closed(line: Line): Told {
 function failed(line: Line): Told {
   const asked = line.asked ?? line.path;
   const what = `${call(line)}${asked ? ` for ${address(asked)}` : ""} failed: ${visible(line.error ?? "")}.`;
+  if (line.explain) return told(what, `Why: ${visible(line.explain.text)}.`);
   return told(what, ERRORS[`${line.event} ${line.error}`] ?? ERRORS[line.error ?? ""] ?? "");
 }
 
 const ERRORS: Readonly<Record<string, string>> = {
   EADDRINUSE: "Another socket has that address (bind(2)).",
-  ECONNREFUSED: "Nobody listens there (connect(2)).",
+  ECONNREFUSED: "Nobody listens there, or what is on the way refuses (connect(2)).",
   EMFILE: "The process has as many descriptors as it may have (getrlimit(2), RLIMIT_NOFILE).",
   EAGAIN: "There is nothing to do now, and the descriptor is not to wait (O_NONBLOCK).",
   EINPROGRESS: "The connection is being made; the verdict comes later (connect(2)).",

@@ -1,7 +1,6 @@
 import "../styles/lesson.css";
 import { useEffect } from "preact/hooks";
 import { address, phaseWord, processName, stepAt } from "../a11y/sentences.ts";
-import { visible } from "../base/escape.ts";
 import { count } from "../base/time.ts";
 import { look } from "../layout/life.ts";
 import { limitAt } from "../layout/queue.ts";
@@ -12,6 +11,7 @@ import { tell } from "../lesson/sentences.ts";
 import type { Line, Socket } from "../protocol/types.gen.ts";
 import { useApp } from "./context.ts";
 import { kindOf, nameOf } from "./descriptors.tsx";
+import { Doubt } from "./details/facts.tsx";
 import { VirtualTable } from "./virtual.tsx";
 
 /** One server, event by event: each as a sentence, with the queue and the table as they were then. */
@@ -59,7 +59,7 @@ export function Lesson() {
           >
             {listeners.map((one) => (
               <option key={one.id} value={one.id}>
-                {visible(one.local ?? one.id)}
+                {address(one.local)}
               </option>
             ))}
           </select>
@@ -175,7 +175,7 @@ function StoryRow({
       <span role="cell">
         <button
           type="button"
-          class={line.error ? "link bad" : "link"}
+          class={line.event === "lost" ? "link doubt" : line.error ? "link bad" : "link"}
           aria-current={current ? "step" : undefined}
           data-lesson-event={line.event}
           onClick={() => lessonOf(app).go(index)}
@@ -312,7 +312,8 @@ function Table({
     <div class="numbers" tabIndex={0} role="region" aria-label="Descriptor table after the event">
       <table>
         <caption>
-          Descriptors of {processName(process)}; next: {free}
+          Descriptors of {processName(process)}
+          <Doubt process={process} />; lowest free: {free}
         </caption>
         <tbody>
           {table.slice(0, NUMBERS).map((one) => {
