@@ -11,7 +11,7 @@ test("the fullest queue, the fullest table, the most errors", () => {
   session.apply(fake.change(0, 0));
   const starts = startsAt(session.entities, session.failures.counts, fake.now);
   expect(starts.queue).toEqual({ listener, waiting: 3, limit: 511, past: false });
-  expect([starts.limit?.process.id, starts.limit?.open, starts.limit?.most]).toEqual([worker.id, 12, 1024]);
+  expect([starts.limit?.process.id, starts.limit?.open, starts.limit?.most]).toEqual([worker.id, 14, 1024]);
   expect([starts.errors?.process.id, starts.errors?.count]).toEqual([master.id, 1]);
 
   const early = startsAt(session.entities, new Map(), 1e9);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Line } from "../../src/protocol/types.gen.ts";
 import { answersOf, trouble } from "../fake/answers.ts";
 import { nginx, type Story } from "../fake/nginx.ts";
-import { T0_NS } from "../fake/session.ts";
+import { FakeSession, T0_NS } from "../fake/session.ts";
 import { findings } from "./axe.ts";
 import { Browser, type Opened, open, RESULTS } from "./browser.ts";
 
@@ -122,7 +122,7 @@ test("the queues view tells percentiles, drops, a stuck acceptor and who waits",
     await says(page, "This queue", `As of ${timeOf(story)};`);
     expect(await row(page)).toMatchObject({
       Listener: "127.0.0.1:80",
-      Waiting: "3",
+      Waiting: "3?",
       "Oldest waits": "9.50 s",
       Accepted: "14",
       "Median wait": "144 µs",
@@ -194,10 +194,12 @@ test("a process's details say what it leaves behind, when it is full, and what i
   await on(story, async ({ page }) => {
     await page.locator(`[role=row][aria-level="1"][data-process="${story.worker.id}"]`).click();
     await page.keyboard.press("1");
-    await card(page, "What it leaves behind").locator(".finding").waitFor();
+    await card(page, "What it leaves behind").locator("[data-finding=growing]").waitFor();
     await says(
       page,
       "What it leaves behind",
+      "1 connection stays open though the peer hung up",
+      "nginx 812 uses 900 of the 1,024 descriptors that it may have",
       "nginx 812 leaves socket descriptors open: 3 of 14 made by accept in 50.0 s",
       "thread 812 (3)",
       "2 from ngx_event_accept, made by thread 812 (2)",
@@ -221,7 +223,7 @@ test("findings stand together; at another instant they are asked for anew, and s
   const story = nginx();
   await on(story, async ({ page, server }) => {
     await page.keyboard.press("6");
-    await expect.poll(() => page.locator(".finding").count()).toBe(4);
+    await expect.poll(() => page.locator(".finding").count()).toBe(6);
     const failed = seqOf(story, ({ error }) => error === "EMFILE");
     await says(page, "Accept queues", "127.0.0.1:80: accept fails with EMFILE", `14.7 s · event ${failed}`);
     await page.screenshot({ path: join(RESULTS, "answers-findings.png") });
@@ -240,6 +242,7 @@ test("that nothing was found is claimed only where everything is known; what is 
   for (const lost of [0, 17]) {
     const { session } = nginx("nothing");
     if (lost > 0) session.lose(lost);
+    else session.missing = [];
     const opened = await open(browser, session);
     const { page, errors } = opened;
     try {
@@ -250,11 +253,55 @@ test("that nothing was found is claimed only where everything is known; what is 
       const cards = page.locator(".findings > section");
       await expect.poll(() => cards.count()).toBe(5);
       const heads = await cards.evaluateAll((all) => all.map((one) => one.getAttribute("aria-label")));
-      expect(heads.indexOf("What was looked at")).toBe(lost > 0 ? 0 : 4);
+      expect(heads.indexOf("What was looked at")).toBe(0);
       expect(errors).toEqual([]);
     } finally {
       await opened.close();
     }
+  }
+});
+
+test("nothing is called all right that nobody saw", async () => {
+  const fake = new FakeSession("blank");
+  const opened = await open(browser, fake);
+  const { page, server } = opened;
+  try {
+    await page.keyboard.press("6");
+    await says(page, "Accept queues", "Nothing listens at that instant: there is no queue to look at.");
+    await says(page, "Workers", "there are no workers to compare.");
+    await says(page, "Listeners with several owners", "there are no owners to look at.");
+    await says(page, "Left behind", "No process was seen: nothing tells what is left behind.");
+    const looked = page.getByRole("region", { name: "What was looked at" });
+    await expect
+      .poll(() => looked.textContent())
+      .toContain("all processes; 0 processes were seen, nothing listens.");
+    await expect.poll(() => looked.textContent()).toContain("operations of io_urings are not seen");
+
+    const listener = fake.listen(fake.process(1, "server"), 3, "127.0.0.1:80");
+    server.push();
+    await says(page, "Workers", "Nothing was accepted: nothing tells who is left out or idle.");
+    await says(page, "Accept queues", "No queue was seen to be stuck, slow or overflowed.");
+    await expect.poll(() => looked.textContent()).toContain("1 process was seen, 1 socket listens.");
+    expect(listener.children).toBe(0);
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
+
+test("that the server is away is said once", async () => {
+  const opened = await open(browser, nginx("away").session);
+  const { page, server } = opened;
+  try {
+    await page.locator('[role=row][data-state="listening"]').first().waitFor();
+    await page.waitForLoadState("networkidle");
+    await server.stop();
+    await page.locator('.connection[data-link="away"]').waitFor();
+    await page.keyboard.press("6");
+    await expect.poll(() => page.getByText("The server cannot be reached").count()).toBe(1);
+    await expect.poll(() => page.locator("[data-answer]").count()).toBe(0);
+  } finally {
+    await opened.close();
   }
 });
 

@@ -65,7 +65,7 @@ test("the first picture has rows, counters and bars", async () => {
     await expect.poll(() => page.locator(".connection").textContent()).toBe("live");
     await expect
       .poll(() => name(page, story, 6))
-      .toBe("fd 6, tcp socket listening on 127.0.0.1:80, 14 children, queue 3, limit 511");
+      .toBe("fd 6, tcp socket listening on 127.0.0.1:80, 17 children, queue 3, limit 511");
     const row = `[role=row][data-process="${story.worker.id}"][data-fd="6"][aria-level="2"]`;
     // The colour of `listening` in the light.
     await expect.poll(() => colours(page, row)).toContain("25,15,148");
@@ -122,7 +122,7 @@ test("an accept appears while the page is open", async () => {
     await expect
       .poll(() => slotRow(page, story.worker.id, 21).getAttribute("data-listener"))
       .toBe(listener.id);
-    await expect.poll(() => name(page, story, 6)).toContain("15 children");
+    await expect.poll(() => name(page, story, 6)).toContain("18 children");
     await expect.poll(() => server.acks.at(-1)).toBe(session.rev);
   });
 });
@@ -218,7 +218,7 @@ test("the time cursor shows the table of an instant", async () => {
       page
         .locator("[data-table-fd]")
         .evaluateAll((all) => all.map((one) => Number((one as HTMLElement).dataset["tableFd"])));
-    const now = [0, 1, 2, 4, 6, 7, 8, 9, 10, 12, 14, 15];
+    const now = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 15];
     await expect.poll(fds).toEqual(now);
     // A recording is shown whole, with a twentieth of room at each side: 5 s lie at this part of the width.
     const whole = story.session.now;
@@ -228,7 +228,7 @@ test("the time cursor shows the table of an instant", async () => {
     await page.mouse.click(x, box.y + 12);
     await page.locator("[data-instant=cursor]").waitFor();
     await expect.poll(() => page.locator("[data-instant=cursor]").textContent()).toMatch(/^at 12:00:0[45]\./);
-    await expect.poll(fds).toEqual([0, 1, 2, 4, 6, 7, 8, 9]);
+    await expect.poll(fds).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     await page.getByRole("button", { name: "To the end" }).click();
     await expect.poll(fds).toEqual(now);
   });
@@ -325,7 +325,7 @@ test("everything is reachable by keyboard", async () => {
     for (let i = 0; i < 20 && !(await focused()).startsWith("process nginx 811"); i += 1)
       await page.keyboard.press("Tab");
     await expect.poll(() => focused()).toContain("process nginx 811");
-    for (let i = 0; i < 5; i += 1) await page.keyboard.press("ArrowDown");
+    for (let i = 0; i < 7; i += 1) await page.keyboard.press("ArrowDown");
     await expect.poll(focused).toContain("listening on 127.0.0.1:80");
     await page.keyboard.press("Enter");
     const selected = page.locator('[role=row][aria-selected="true"]');
@@ -388,9 +388,9 @@ test("a place to start is named by its process's number, however long the name i
 test("the places to start from say that records were lost, and which table is doubtful", async () => {
   const { session, worker } = nginx("doubts");
   const start = (page: Page, name: string) => page.locator(`[data-start=${name}]`);
-  session.doubt(worker, "records were lost");
+  session.doubt(worker, "ring_full");
   await on(browser, session, async ({ page }) => {
-    await expect.poll(() => start(page, "limit").textContent()).toBe("12/1,024? fds of nginx 812");
+    await expect.poll(() => start(page, "limit").textContent()).toBe("14/1,024? fds of nginx 812");
     await expect.poll(() => start(page, "queue").textContent()).toBe("3 queued, limit 511 on 127.0.0.1:80");
   });
   session.lose(17);
@@ -409,15 +409,18 @@ test("three places to start: the fullest queue, the fullest table, the most erro
     await begun(page);
     const start = (name: string) => page.locator(`[data-start=${name}]`);
     await expect.poll(() => start("queue").textContent()).toBe("3 queued, limit 511 on 127.0.0.1:80");
-    await expect.poll(() => start("limit").textContent()).toBe("12/1,024 fds of nginx 812");
+    await expect.poll(() => start("limit").textContent()).toBe("14/1,024 fds of nginx 812");
     await expect.poll(() => start("errors").textContent()).toBe("1 failed in nginx 811");
-    // They tell what the rows' heads tell, wherever the time cursor is.
+    // They tell what is now, and say so where the rows' heads tell what was.
     const ruler = await page.locator(".lanes").boundingBox();
     await page.mouse.click((ruler?.x ?? 0) + 60, (ruler?.y ?? 0) + 12);
     await page.locator("[data-instant=cursor]").waitFor();
-    await expect.poll(() => start("limit").textContent()).toBe("12/1,024 fds of nginx 812");
+    await expect.poll(() => start("limit").textContent()).toBe("14/1,024 fds of nginx 812");
+    await expect.poll(() => page.locator(".starts").textContent()).toMatch(/^Now:/);
     const head = page.locator(`[role=row][data-pid="812"] .tail`);
-    await expect.poll(() => head.textContent()).toBe("12/1,024 fds");
+    await expect.poll(() => head.textContent()).toBe("9/1,024 fds");
+    await page.getByRole("button", { name: "Back to now" }).click();
+    await expect.poll(() => head.textContent()).toBe("14/1,024 fds");
     await start("queue").click();
     await page.locator('[role=row][aria-selected="true"][data-state="listening"]').waitFor();
     await start("errors").click();

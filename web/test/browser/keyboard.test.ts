@@ -169,7 +169,7 @@ test("why a call failed", async () => {
     await page.keyboard.press("1");
     await tabTo(page, /connect on fd 7/);
     await page.keyboard.press("Enter");
-    await page.getByText("Nobody listens on 10.9.9.9:443.").waitFor();
+    await page.getByText("10.9.9.9:443 is not known to be this host's").waitFor();
   });
 });
 

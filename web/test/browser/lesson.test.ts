@@ -150,6 +150,82 @@ test("a server with 5,000 clients, all of them there: a lesson has room for some
   }
 });
 
+test("where records were lost, the story says so, and what follows may be wrong", async () => {
+  const fake = new FakeSession("lesson-lossy", "recording");
+  const server = fake.process(1, "server");
+  fake.standard(server);
+  const listener = fake.listen(server, 3, "127.0.0.1:80");
+  const visit = (port: number, fd: number) => {
+    fake.pass(100);
+    fake.accept(server, listener, fake.queue(listener, `127.0.0.1:${port}`), fd, 3);
+    fake.pass(100);
+  };
+  visit(1001, 4);
+  fake.lose(12);
+  visit(1002, 5);
+  fake.lose(1);
+  const opened = await open(browser, fake);
+  const { page } = opened;
+  try {
+    await page.locator('[role=row][data-state="listening"]').first().waitFor();
+    await page.keyboard.press("e");
+    await page.locator(".sentence strong").waitFor();
+    const events = page.locator(".story [data-lesson-event]");
+    const told = () =>
+      events.evaluateAll((all) => all.map((one) => (one as HTMLElement).dataset["lessonEvent"]));
+    await expect.poll(told).toEqual(["socket", "bind", "listen", "accept", "lost", "accept", "lost"]);
+    await page.getByText("; lowest free: 4").waitFor();
+    const doubts = () => page.locator(".numbers .doubt").count();
+    await events.nth(3).click();
+    await expect.poll(doubts).toBe(0);
+    await events.nth(4).click();
+    await page.locator(".sentence").getByText("12 records were lost here.").waitFor();
+    await page.locator(".sentence").getByText("events of this server may be missing").waitFor();
+    await expect.poll(doubts).toBe(1);
+    await events.nth(6).click();
+    await page.locator(".sentence").getByText("1 record was lost here.").waitFor();
+    await page.getByText("; lowest free: 6").waitFor();
+    expect(opened.errors).toEqual([]);
+  } finally {
+    await opened.close();
+  }
+});
+
+for (const [name, width, height] of [
+  ["narrow", 320, 700],
+  // A window of 1600 by 900 at 200 %.
+  ["zoomed", 800, 450],
+] as const) {
+  test(`${name}: all of a lesson can be reached, nothing of it is cut at the sides`, async () => {
+    const opened = await open(browser, nginx(`lesson-${name}`, "recording").session);
+    const { page } = opened;
+    try {
+      await page.setViewportSize({ width, height });
+      await page.locator('[role=row][data-state="listening"]').first().waitFor();
+      await page.keyboard.press("e");
+      await page.locator(".sentence strong").waitFor();
+      await page.locator(".chain button", { hasText: "accept" }).click();
+      const cut = () =>
+        page.locator(".lesson *").evaluateAll((all) => {
+          const right = document.querySelector(".lesson")?.getBoundingClientRect().right ?? 0;
+          return all
+            .filter((one) => one.checkVisibility() && one.getBoundingClientRect().width > 0)
+            .filter(
+              (one) => one.getBoundingClientRect().right > right || one.getBoundingClientRect().left < 0,
+            )
+            .map((one) => `${one.tagName} ${one.className} ${one.textContent}`);
+        });
+      await expect.poll(cut).toEqual([]);
+      await page.locator(".questions li").last().scrollIntoViewIfNeeded();
+      await page.screenshot({ path: join(RESULTS, `lesson-${name}.png`) });
+      await page.locator(".lesson").evaluate((lesson) => lesson.scrollTo(0, 0));
+      await page.screenshot({ path: join(RESULTS, `lesson-${name}-top.png`) });
+    } finally {
+      await opened.close();
+    }
+  });
+}
+
 test("a view whose code could not be had says so, and is tried again", async () => {
   const story = nginx("lesson-late", "recording");
   let away = true;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { busy } from "../fake/busy.ts";
 import { nginx } from "../fake/nginx.ts";
 import { FakeSession, T0_NS } from "../fake/session.ts";
-import { Browser, begun, on, open } from "./browser.ts";
+import { Browser, begun, on, open, slotRow } from "./browser.ts";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -337,7 +337,7 @@ test("the strip's table of a record in which nothing happened says so", async ()
 
 test("how far a table can be trusted is said, why, and since when", async () => {
   const story = nginx("doubted", "recording");
-  story.session.doubt(story.worker, "records were lost");
+  story.session.doubt(story.worker, "ring_full");
   const since = new Date(Number(BigInt(T0_NS) / 1_000_000n) + story.session.now / 1e6)
     .toISOString()
     .slice(11, 19);
@@ -346,5 +346,58 @@ test("how far a table can be trusted is said, why, and since when", async () => 
     await page.locator(".descriptors select").selectOption({ label: "nginx 812" });
     const bar = page.locator(".descriptors .bar");
     await expect.poll(() => bar.innerText()).toContain(`doubtful: records were lost, since ${since}`);
+  });
+});
+
+test("after a check, that a table is exact is said with the loss that it was checked after", async () => {
+  const { session, worker } = nginx("checked", "recording");
+  session.lose(3);
+  session.pass(1000);
+  session.check();
+  await on(browser, session, async ({ page }) => {
+    await begun(page);
+    await page.keyboard.press("2");
+    await page.locator(".descriptors select").selectOption({ label: "nginx 812" });
+    const bar = page.locator(".descriptors .bar");
+    await expect.poll(() => bar.innerText()).toMatch(/exact, checked after the loss at \d\d:\d\d:\d\d\./);
+    await expect.poll(() => page.locator(`[data-process="${worker.id}"] .doubt`).count()).toBe(0);
+    await page.locator(`[role=row][aria-level="1"][data-process="${worker.id}"]`).click();
+    await page.keyboard.press("1");
+    await page.getByText("exact, checked after the loss at").waitFor();
+  });
+});
+
+test("what may be wrong is marked wherever it is told, with why and since when", async () => {
+  const { session, worker } = nginx("lossy", "recording");
+  session.lose(17);
+  const since = new Date(Number(BigInt(T0_NS) / 1_000_000n) + session.now / 1e6).toISOString().slice(11, 19);
+  const why = `doubtful: records were lost, since ${since}`;
+  await on(browser, session, async ({ page }) => {
+    await begun(page);
+    const listener = slotRow(page, worker.id, 6);
+    await expect.poll(() => listener.locator(".tail").textContent()).toBe("?  ·  q 3/512  ·  17 children");
+    expect(await listener.locator(".tail").getAttribute("title")).toBe(why);
+    expect(await listener.getAttribute("aria-label")).toContain(`, ${why}`);
+    await listener.click();
+    const marks = (of: string) =>
+      page.locator(`${of} .doubt[role=img]`).evaluateAll((all) => all.map((one) => one.ariaLabel));
+    // Of the descriptor, of the socket, of its queue.
+    await expect.poll(() => marks(".details .card h2")).toEqual([why, why]);
+    await expect.poll(() => marks(".details dd")).toEqual([why]);
+    await page.getByText("fd 6 of nginx 812 and 1 more").waitFor();
+    await page.keyboard.press("2");
+    await expect.poll(() => marks('[data-table-fd="6"]')).toEqual([why]);
+    await page.getByRole("button", { name: "Cells" }).click();
+    await expect.poll(() => page.locator(".legend").textContent()).toContain(`?: ${why}. `);
+    await page.keyboard.press("3");
+    await expect.poll(() => marks("[data-waiting]")).toEqual([why]);
+    // Before the loss nothing was doubtful.
+    await page.locator("#go-to").fill("12:00:10");
+    await page.locator("#go-to").press("Enter");
+    await expect.poll(() => listener.locator(".tail").textContent()).not.toContain("?");
+    await expect.poll(() => marks("[data-waiting]")).toEqual([]);
+    // What the rows tell is of that moment; where to start from is of the end, and says so.
+    await expect.poll(() => listener.locator(".tail").textContent()).toBe("q 0/512  ·  2 children");
+    await expect.poll(() => page.locator(".starts").textContent()).toMatch(/^End:/);
   });
 });

@@ -54,10 +54,46 @@ export function plainOf(session: FakeSession, about: Readonly<Record<string, str
       basis,
     },
     handovers: { sockets: [], basis },
-    leaks: { growing: [], hung_up: [], unread: [], survived_exec: [], room: roomOf(session), basis },
+    leaks: {
+      growing: [],
+      hung_up: [],
+      unread: [],
+      survived_exec: [],
+      room: roomOf(session),
+      basis: { ...basis, caveats: [...basis.caveats, ...doubts(session), ...unjudged(session)] },
+    },
     fds: { tables: [], basis },
     connections: { connections: [], left_out: 0, basis },
   };
+}
+
+/** Whose tables may be wrong, as `Caveat::Doubtful` of tracer-answers says it. */
+function doubts(session: FakeSession): string[] {
+  return [...session.processes.values()]
+    .filter(({ standing }) => standing === "doubtful")
+    .map(({ pid, comm, since, why }) => {
+      const at = new Date((Number(T0_NS) + (since ?? 0)) / 1e6).toISOString().replace("T", " ");
+      return `the table of ${pid} (${comm}) may be wrong since ${at}: ${why}`;
+    });
+}
+
+/** Where no connection that was accepted was closed yet, it takes so long to tell whether any is (`growth` of tracer-answers). */
+const JUDGED_NS = 64e9;
+/** So many that are open are worth a note. */
+const SOME = 8;
+
+/** Who may leave connections open, which cannot be told yet. */
+function unjudged(session: FakeSession): string[] {
+  return [...session.processes.values()].flatMap(({ table, pid, comm, seen }) => {
+    const all = [...session.descriptors.values()].filter(
+      (one) => one.table === table && one.opened_by === "accept",
+    );
+    const traced = session.now - seen;
+    if (all.length < SOME || all.some(({ closed }) => closed !== null) || traced >= JUDGED_NS) return [];
+    return [
+      `whether ${pid} (${comm}) leaves descriptors of socket by accept open cannot be told yet: it takes ${duration(JUDGED_NS)} of tracing, and ${duration(traced)} are known`,
+    ];
+  });
 }
 
 /** Tables that are nearly full. */
@@ -66,7 +102,7 @@ function roomOf(session: FakeSession): Room[] {
     const limit = process.fd_limit ?? Number.POSITIVE_INFINITY;
     const held = [...session.descriptors.values()].filter(({ table }) => table === process.table);
     const used = held.filter(({ closed }) => closed === null).length;
-    return used < 0.8 * limit ? [] : [{ process: party(process), used, limit, left_per_1000_s: 0 }];
+    return used < 0.8 * limit ? [] : [{ process: party(process), used, limit }];
   });
 }
 

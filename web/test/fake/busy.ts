@@ -7,16 +7,21 @@ import { FakeSession } from "./session.ts";
 export function busy(id = "busy"): FakeSession {
   const session = new FakeSession(id);
   const slow = session.process(2000, "slow-server");
-  session.open(slow, 0, "char_device", "/dev/null", "snapshot");
+  session.standard(slow);
   const queue = session.listen(slow, 3, "0.0.0.0:8080", 8);
   const counted = kinds(session);
   const full = session.process(2001, "leaky", { fd_limit: 48 });
+  session.standard(full);
   const listener = session.listen(full, 3, "[::]:5432");
   const failing = session.process(2002, "failing");
+  session.standard(failing);
+  session.open(failing, 3, "file", "/etc/failing.conf");
   session.listen(failing, 4, "127.0.0.1:9100");
+  session.open(failing, 5, "epoll", "[eventpoll]", "epoll", true);
+  session.open(failing, 6, "eventfd", "[eventfd]", "eventfd");
   session.socket(failing, 7);
   const child = session.fork(full, 2003);
-  session.open(child, 20, "file", "/var/lib/shared", "pass");
+  session.open(child, 4, "file", "/var/lib/shared", "pass");
   const waiting = [];
   for (let i = 0; i < 40; i += 1) {
     session.pass(700);
@@ -28,7 +33,7 @@ export function busy(id = "busy"): FakeSession {
       const next = waiting.shift();
       if (next) {
         session.pass(0.03);
-        const held = session.accept(slow, queue, next, 4 + (i % 6), 3);
+        const held = session.accept(slow, queue, next, 4, 3);
         session.pass(40);
         session.close(slow, held, i % 3 === 0 ? "local" : "peer");
       }
@@ -44,7 +49,11 @@ export function busy(id = "busy"): FakeSession {
         ret: -111,
         error: "ECONNREFUSED",
         asked: "10.9.9.9:443",
-        explain: { text: "Nobody listens on 10.9.9.9:443.", cause: "nobody_listens", failures: 1 + i / 4 },
+        explain: {
+          text: "10.9.9.9:443 is not known to be this host's: its host refused; not seen: the peer's process",
+          cause: "remote",
+          unseen: ["peer"],
+        },
       });
     }
   }
@@ -65,8 +74,10 @@ export function busy(id = "busy"): FakeSession {
  */
 function kinds(session: FakeSession): () => void {
   const gateway = session.process(1990, "gateway");
+  session.standard(gateway);
   const doors = session.listen(gateway, 3, "[::]:8443");
   const cache = session.process(1991, "cache");
+  session.standard(cache);
   const named = session.listen(cache, 3, "unix:/run/cache.sock", 128);
   const resolver = session.process(3_914_118, "systemd-resolve");
   session.udp(resolver, 3, "[::]:53");

@@ -20,8 +20,10 @@ export function nginx(id?: string, source: "live" | "recording" = "live"): Story
   session.open(master, 0, "char_device", "/dev/null", "snapshot");
   session.open(master, 1, "char_device", "/dev/null", "snapshot");
   session.open(master, 2, "file", "/var/log/nginx/error.log", "snapshot");
+  session.open(master, 3, "file", "/etc/nginx/nginx.conf", "snapshot");
   session.pass(1500);
   session.open(master, 4, "file", "/var/log/nginx/access.log");
+  session.socket(master, 5);
   const listener = session.listen(master, 6, "127.0.0.1:80");
   session.pass(300);
   const worker = session.fork(master, 812);
@@ -75,7 +77,7 @@ export function nginx(id?: string, source: "live" | "recording" = "live"): Story
 
   const evil = session.process(1313, HOSTILE);
   session.open(evil, 3, "file", `/tmp/${HOSTILE}`);
-  session.doubt(evil, "records were lost");
+  session.doubt(evil, "unread");
 
   // Four wait in the queue at the end; one is taken out.
   for (let i = 0; i < 3; i += 1) session.queue(listener, `127.0.0.1:${51500 + i}`);

@@ -15,6 +15,15 @@ const MS = 1e6;
 
 export type Change = Extract<ServerMessage, { kind: "change" }>;
 
+/** Calls that make a descriptor, by the event that tells of them; what comes otherwise comes without one. */
+const CALLS: Readonly<Record<string, string>> = {
+  open: "openat",
+  epoll: "epoll_create1",
+  eventfd: "eventfd2",
+  pipe: "pipe2",
+  pass: "recvmsg",
+};
+
 /** What an address says of its socket. */
 function kindOf(address: string): Pick<Socket, "family" | "protocol"> {
   if (address.startsWith("unix:")) return { family: "unix", protocol: null };
@@ -40,6 +49,10 @@ export class FakeSession {
   /** After how many records the recording was cut off. */
   cutOff: number | undefined;
   keptSince = 0;
+  /** What the kernel does not tell. */
+  missing = [
+    "operations of io_urings are not seen: their descriptors are found by the next check of the tables (tracepoints of io_uring, Linux 6.0)",
+  ];
 
   constructor(
     readonly id = "fake-1",
@@ -77,7 +90,7 @@ export class FakeSession {
       t0_ns: T0_NS,
       now: this.now,
       attached: ["fentry:inet_csk_accept", "raw_tp:sched_process_fork"],
-      missing: ["Accept queue overflow is not visible: this kernel has no tracepoint for it."],
+      missing: this.missing,
       status: this.status,
     };
   }
@@ -138,14 +151,32 @@ export class FakeSession {
     this.#line(process, { event: "exec", via: "exec" });
   }
 
+  /** @param why A loss's cause, or `unread`. */
   doubt(process: Process, why: string): void {
     Object.assign(process, { standing: "doubtful", why, since: this.now });
     this.#touch(process.id);
   }
 
+  /** A check finds every table as it was told. */
+  check(): void {
+    for (const process of this.processes.values()) {
+      if (process.ended !== null || process.standing !== "doubtful") continue;
+      Object.assign(process, { standing: "exact", why: null, since: null });
+      this.#touch(process.id);
+      this.#line(process, { event: "standing", via: "kernel", standing: "exact" });
+    }
+  }
+
+  /** What every program begins with: 0, 1 and 2. */
+  standard(process: Process): void {
+    for (const fd of [0, 1, 2]) this.open(process, fd, "char_device", "/dev/null", "snapshot");
+  }
+
   open(process: Process, fd: number, kind: string, name: string, by = "open", cloexec = false): Descriptor {
     const descriptor = this.#fill(process, fd, kind, name, by, null, cloexec);
-    this.#line(process, { event: by, call: "openat", fd, ret: fd, new_fd: fd, path: name, dur_ns: 5200 });
+    const call = CALLS[by];
+    const made = call === undefined ? { fd, via: by } : { call, ret: fd, new_fd: fd, dur_ns: 5200 };
+    this.#line(process, { event: by, path: name, kind, ...made });
     return descriptor;
   }
 
@@ -206,6 +237,7 @@ export class FakeSession {
     });
     child.queued = this.now;
     child.ino = "0";
+    listener.children += 1;
     listener.queue_len = (listener.queue_len ?? 0) + 1;
     this.#touch(listener.id);
     return child;
@@ -216,7 +248,6 @@ export class FakeSession {
     child.wait_ns = this.now - (child.queued ?? this.now);
     child.accepted_by = process.id;
     this.step(child, "connected", established(child));
-    listener.children += 1;
     listener.queue_len = Math.max(0, (listener.queue_len ?? 0) - 1);
     this.#touch(listener.id);
     const descriptor = this.#fill(process, fd, "socket", "", "accept", child.id, true);
@@ -355,8 +386,11 @@ export class FakeSession {
     });
   }
 
+  /** Records are lost, and with them the certainty of every table (`lost` of tracer-model). */
   lose(count: number): void {
     this.#lost += count;
+    for (const process of this.processes.values())
+      if (process.ended === null && process.standing !== "doubtful") this.doubt(process, "ring_full");
     this.#push({ event: "lost", via: "kernel", count, cause: "ring_full" });
   }
 
