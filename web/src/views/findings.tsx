@@ -1,6 +1,6 @@
 import { visible } from "../base/escape.ts";
 import type { Answers, Question } from "../net/answers.ts";
-import { ALL, Answer, Caveats, Finding, useAnswer } from "./answers/answer.tsx";
+import { ALL, Answer, Away, Caveats, Finding, useAnswer } from "./answers/answer.tsx";
 import { isNothing, Left, many } from "./answers/leaks.tsx";
 import { useApp } from "./context.ts";
 import { Parties, SocketLink } from "./details/facts.tsx";
@@ -21,7 +21,7 @@ export function Findings() {
   const at = bases[0]?.at.t ?? 0;
   const seen = [...app.session.entities.processes.values()].filter((one) => one.seen <= at).length;
   if (app.state.link.value !== "open" && told.every(({ answer, problem }) => !answer && !problem)) {
-    return <p class="hint">The server cannot be reached; it is asked when it can.</p>;
+    return <Away />;
   }
   return (
     <div class="details findings" role="region" aria-label="Findings" tabIndex={0}>

@@ -12,7 +12,7 @@ import type {
   Process,
   Socket,
 } from "../protocol/types.gen.ts";
-import { ALL, isAboutNow, useAnswer } from "./answers/answer.tsx";
+import { ALL, Away, isAboutNow, useAnswer } from "./answers/answer.tsx";
 import { between, QueueOf } from "./answers/queue.tsx";
 import { useApp } from "./context.ts";
 import { Doubt } from "./details/facts.tsx";
@@ -67,6 +67,7 @@ export function Queues() {
   return (
     <div class="queues">
       <div class="all">
+        <Away />
         <div class="bar muted">
           <span>As of {session.clock.timeOfDay(at, 1e6)}.</span>
           {hidden > 0 && <span>{note}</span>}

@@ -300,6 +300,11 @@ test("that the server is away is said once", async () => {
     await page.keyboard.press("6");
     await expect.poll(() => page.getByText("The server cannot be reached").count()).toBe(1);
     await expect.poll(() => page.locator("[data-answer]").count()).toBe(0);
+    await page.locator('[role=row][data-state="listening"]').first().click();
+    await page.keyboard.press("1");
+    await says(page, "Who holds it", "Not known.");
+    await says(page, "Who accepts", "Not known.");
+    expect(await page.getByText("The server cannot be reached").count()).toBe(1);
   } finally {
     await opened.close();
   }

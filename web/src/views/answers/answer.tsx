@@ -48,13 +48,16 @@ export function Answer<Q extends Question>({ title, told, brief = false, childre
       {problem !== undefined && <p class="doubt">{visible(problem)}</p>}
       {answer && !brief && <Caveats caveats={answer.basis.caveats} />}
       {!answer && problem === undefined && (
-        <p class="muted">
-          {app.state.link.value === "open"
-            ? "Asking …"
-            : "The server cannot be reached; it is asked when it can."}
-        </p>
+        <p class="muted">{app.state.link.value === "open" ? "Asking …" : "Not known."}</p>
       )}
     </section>
+  );
+}
+
+/** Why nothing new is answered, once for all of a view's cards. */
+export function Away() {
+  return useApp().state.link.value === "open" ? null : (
+    <p class="hint">The server cannot be reached; it is asked when it can.</p>
   );
 }
 

@@ -2,6 +2,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { stepAt } from "../../a11y/sentences.ts";
 import type { Descriptor } from "../../protocol/types.gen.ts";
 import type { Failure } from "../../store/failures.ts";
+import { Away } from "../answers/answer.tsx";
 import { BalanceOf } from "../answers/balance.tsx";
 import { hasEnds, OtherEnds } from "../answers/ends.tsx";
 import { WhoHolds } from "../answers/who.tsx";
@@ -37,6 +38,7 @@ export function Details() {
   if (!socket && !descriptor && !process) return <p class="hint">Not kept any more.</p>;
   return (
     <div class="details" ref={box}>
+      <Away />
       {failed && <OfFailure failure={failed} />}
       {!socket && !descriptor && process && <OfProcess process={process} />}
       {descriptor && process && <OfDescriptor descriptor={descriptor} process={process} socket={socket} />}
