@@ -205,7 +205,7 @@ describe("rows of a table that may be wrong", () => {
     expect(now.map(({ doubt }) => doubt)).toEqual([why, why, why]);
     expect(now.map(({ tail }) => tail.join("|"))).toEqual([
       "doubtful|  ·  1/1,024| fds",
-      "?|  ·  q 1/512|  ·  1 child",
+      "?|  ·  q 1|, limit 511|  ·  1 child",
       "?",
     ]);
     expect(now[1]?.sentence).toBe(
@@ -216,7 +216,11 @@ describe("rows of a table that may be wrong", () => {
   test("say nothing of it at a moment before", () => {
     const before = at(500e6);
     expect(before.map(({ doubt }) => doubt)).toEqual([undefined, undefined, undefined]);
-    expect(before.map(({ tail }) => tail.join("|"))).toEqual(["1/1,024| fds", "q 1/512|  ·  1 child", ""]);
+    expect(before.map(({ tail }) => tail.join("|"))).toEqual([
+      "1/1,024| fds",
+      "q 1|, limit 511|  ·  1 child",
+      "",
+    ]);
   });
 
   test("a check that finds nothing wrong takes the doubt away", () => {
@@ -260,7 +264,7 @@ describe("rows at the time cursor", () => {
       ["", "1/1,024| fds", "process server 1, 1 open descriptors of at most 1,024, exact"],
       [
         "listening",
-        "q 1/512|  ·  1 child",
+        "q 1|, limit 511|  ·  1 child",
         "fd 3, tcp socket listening on [::1]:80, 1 child, queue 1, limit 511",
       ],
       ["queued", "", "from [::1]:1, waiting in the accept queue"],

@@ -375,7 +375,9 @@ test("what may be wrong is marked wherever it is told, with why and since when",
   await on(browser, session, async ({ page }) => {
     await begun(page);
     const listener = slotRow(page, worker.id, 6);
-    await expect.poll(() => listener.locator(".tail").textContent()).toBe("?  ·  q 3/512  ·  17 children");
+    await expect
+      .poll(() => listener.locator(".tail").textContent())
+      .toBe("?  ·  q 3, limit 511  ·  17 children");
     expect(await listener.locator(".tail").getAttribute("title")).toBe(why);
     expect(await listener.getAttribute("aria-label")).toContain(`, ${why}`);
     await listener.click();
@@ -397,7 +399,7 @@ test("what may be wrong is marked wherever it is told, with why and since when",
     await expect.poll(() => listener.locator(".tail").textContent()).not.toContain("?");
     await expect.poll(() => marks("[data-waiting]")).toEqual([]);
     // What the rows tell is of that moment; where to start from is of the end, and says so.
-    await expect.poll(() => listener.locator(".tail").textContent()).toBe("q 0/512  ·  2 children");
+    await expect.poll(() => listener.locator(".tail").textContent()).toBe("q 0, limit 511  ·  2 children");
     await expect.poll(() => page.locator(".starts").textContent()).toMatch(/^End:/);
   });
 });
