@@ -329,7 +329,9 @@ fn alone(event: &Event, explain: &Explain, cause: Cause, asked: &str, ago: &str)
             format!("nobody listens on {asked}")
         }
         Cause::ListenerClosed | Cause::Listens => format!("nobody listened on {asked}"),
-        Cause::Remote => format!("{asked} is not known to be this host's: its host refused"),
+        Cause::Remote => {
+            format!("{asked} is not known to be this host's: its host, or a firewall on the way, refused")
+        }
         Cause::ResetInQueue => "the connection was reset while it waited to be accepted".to_owned(),
         Cause::Destroyed => "it was destroyed from outside, as `ss -K` does".to_owned(),
         Cause::PeerReset if is_unix(event) => format!("the peer had closed{ago} with data unread"),

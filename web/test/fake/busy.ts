@@ -50,7 +50,7 @@ export function busy(id = "busy"): FakeSession {
         error: "ECONNREFUSED",
         asked: "10.9.9.9:443",
         explain: {
-          text: "10.9.9.9:443 is not known to be this host's: its host refused; not seen: the peer's process",
+          text: "10.9.9.9:443 is not known to be this host's: its host, or a firewall on the way, refused; not seen: the peer's process",
           cause: "remote",
           unseen: ["peer"],
         },
