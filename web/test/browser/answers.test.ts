@@ -159,7 +159,7 @@ test("who waits and was not told of one by one is counted in the table, too", as
       "Waiting to be accepted (600)",
       "and 597 more in the queue",
     );
-    expect(await row(page)).toMatchObject({ Waiting: "600", "Oldest waits": "9.50 s", Accepted: "16" });
+    expect(await row(page)).toMatchObject({ Waiting: "600?", "Oldest waits": "9.50 s", Accepted: "16" });
   });
 });
 
@@ -199,14 +199,14 @@ test("a process's details say what it leaves behind, when it is full, and what i
       page,
       "What it leaves behind",
       "1 connection stays open though the peer hung up",
-      "nginx 812 uses 900 of the 1,024 descriptors that it may have",
+      "nginx 812 uses 14 of the 1,024 descriptors that it may have",
       "nginx 812 leaves socket descriptors open: 3 of 14 made by accept in 50.0 s",
       "thread 812 (3)",
       "2 from ngx_event_accept, made by thread 812 (2)",
       "/usr/sbin/nginx(ngx_event_accept+0x102) [0x4f1c2]",
       "No more is known: /usr/sbin/nginx keeps no frame pointer there.",
       "1 without a known place",
-      "In use Limit At this rate nginx 812 12 1,024 full in 4 h 41 m",
+      "In use Limit At this rate nginx 812 14 1,024 full in 4 h 40 m",
       "CLOSE_WAIT for Hung up by",
       "8.00 s not followed",
     );
@@ -345,7 +345,7 @@ test("a file carries the answers about its end, and says what it does not hold",
     await says(page, "Who holds it", "inherited from nginx 811");
     await page.locator(`[role=row][aria-level="1"][data-process="${story.worker.id}"]`).click();
     await page.keyboard.press("1");
-    await says(page, "What it leaves behind", "full in 4 h 41 m");
+    await says(page, "What it leaves behind", "full in 4 h 40 m");
     await says(page, "Has from other processes", "This needs the daemon: the file does not hold it.");
     expect(requests).toEqual([pathToFileURL(path).href]);
   } finally {
