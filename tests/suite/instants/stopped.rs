@@ -26,9 +26,10 @@ impl Stopped {
             for pid in living.difference(&stopped.pids) {
                 let _ = signal_pid(*pid, Signal::SIGSTOP);
             }
-            let fresh: Vec<u32> = living.difference(&stopped.pids).copied().collect();
+            // Also where one was missed: the list is read one by one, and a parent that ends meanwhile hides its children.
+            let others: Vec<u32> = living.symmetric_difference(&stopped.pids).copied().collect();
             stopped.pids = living;
-            ensure!(fresh.is_empty(), "{fresh:?} were not stopped before");
+            ensure!(others.is_empty(), "{others:?} were not there before, or are not any more");
             let mut ended = Vec::new();
             for pid in &stopped.pids {
                 if !is_stopped(*pid)? {
