@@ -1,7 +1,7 @@
 import { lowerBound, upperBound } from "../base/search.ts";
 import type { Descriptor, Socket } from "../protocol/types.gen.ts";
 import { type Entities, holding, joined, type Slot } from "../store/entities.ts";
-import type { Failure, Failures } from "../store/failures.ts";
+import { type Failure, type Failures, isWithin } from "../store/failures.ts";
 import { failedOn } from "./failed.ts";
 import type { Strip } from "./life.ts";
 import { MARK_PX, merged, mergedFrom, numbered } from "./merge.ts";
@@ -96,11 +96,16 @@ const at = ({ t }: Failure) => t;
 export function drawErrors(strip: Strip, { times, failed }: Errors): void {
   const { scene, scale, edge, y, height, bare } = strip;
   const until = Math.min(edge, scale.t(scale.width + MARK_PX));
+  // What a failed call returned and its socket met meanwhile is one error, and so is what both tell of one moment.
+  const returned = (t: number) =>
+    failed.some((list) => {
+      const next = list[upperBound(list, t, at)];
+      return next?.call !== undefined && isWithin(t, next);
+    });
   const lists = [
-    ...times.map((list) => within(list, (t) => t, scale, until)),
-    ...failed.map((list) => within(list, at, scale, until)),
+    ...times.map((list) => within(list, (t) => t, scale, until).filter((t) => !returned(t))),
+    ...failed.map((list) => within(list, at, scale, until).filter((t) => !returned(t))),
   ].filter((list) => list.length > 0);
-  // What a failed call and its socket tell of one moment is one error.
   const all = lists.length > 1 ? [...new Set(lists.flat())].sort((a, b) => a - b) : (lists[0] ?? []);
   for (const { x, many } of merged(all, (t) => t, scale, until)) {
     scene.marks.push({ x, y, height, shape: "cross", role: "error", ...numbered(many, bare) });

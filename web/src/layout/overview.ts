@@ -50,17 +50,18 @@ export function* summarizing(
       grown[last] = (grown[last] as number) - 1;
     } else if (closed < from) atStart -= 1;
   }
-  for (const { steps } of entities.sockets.values()) {
+  for (const { id, steps } of entities.sockets.values()) {
     if (++looked % PORTION === 0) yield;
     for (const step of steps) {
       const at = bucket(step.t);
       if (at < 0) continue;
       changes[at] = (changes[at] as number) + 1;
-      if (step.error) errors[at] = (errors[at] as number) + 1;
+      if (step.error && !failures.returned(id, step.t)) errors[at] = (errors[at] as number) + 1;
     }
   }
-  for (const { t } of failures.all) {
-    const at = bucket(t);
+  // What the kernel told of a socket by itself stands among its steps.
+  for (const { t, call } of failures.all) {
+    const at = call === undefined ? -1 : bucket(t);
     if (at >= 0) errors[at] = (errors[at] as number) + 1;
   }
   let held = atStart;

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { nginx } from "../../test/fake/nginx.ts";
 import { FakeSession } from "../../test/fake/session.ts";
+import { Failures } from "../store/failures.ts";
 import { Session } from "../store/session.ts";
+import { summarizing } from "./overview.ts";
 import { startsAt } from "./starts.ts";
 
 test("the fullest queue, the fullest table, the most errors", () => {
@@ -9,12 +11,12 @@ test("the fullest queue, the fullest table, the most errors", () => {
   const session = new Session();
   session.apply({ kind: "hello", info: fake.info, resumed: false });
   session.apply(fake.change(0, 0));
-  const starts = startsAt(session.entities, session.failures.counts, fake.now);
+  const starts = startsAt(session.entities, session.failures, fake.now);
   expect(starts.queue).toEqual({ listener, waiting: 3, limit: 511, past: false });
   expect([starts.limit?.process.id, starts.limit?.open, starts.limit?.most]).toEqual([worker.id, 14, 1024]);
   expect([starts.errors?.process.id, starts.errors?.count]).toEqual([master.id, 1]);
 
-  const early = startsAt(session.entities, new Map(), 1e9);
+  const early = startsAt(session.entities, new Failures(), 1e9);
   expect([early.queue, early.limit?.process.id, early.errors]).toEqual([undefined, master.id, undefined]);
 });
 
@@ -41,7 +43,7 @@ test("where every program has ended: the longest queue that there was, and who f
   session.apply({ kind: "hello", info: fake.info, resumed: false });
   session.apply(fake.change(0, 0));
   const at = (t: number) => {
-    const { queue, limit, errors } = startsAt(session.entities, session.failures.counts, t);
+    const { queue, limit, errors } = startsAt(session.entities, session.failures, t);
     const { listener: of, ...rest } = queue ?? {};
     return [{ ...rest, of: of?.local }, limit?.process.comm, [errors?.process.comm, errors?.count]];
   };
@@ -67,5 +69,31 @@ test("where nobody ever waited and nothing failed there is nothing to start from
   session.apply({ kind: "hello", info: fake.info, resumed: false });
   session.apply(fake.change(0, 0));
   const nothing = { queue: undefined, limit: undefined, errors: undefined };
-  expect(startsAt(session.entities, session.failures.counts, fake.now)).toEqual(nothing);
+  expect(startsAt(session.entities, session.failures, fake.now)).toEqual(nothing);
+});
+
+test("what a call returned and its socket met meanwhile is one failure", () => {
+  const fake = new FakeSession();
+  const client = fake.process(1, "client");
+  const blocking = fake.socket(client, 3, { peer: "10.0.0.8:9000" });
+  const other = fake.socket(client, 4, { peer: "10.0.0.8:9000" });
+  fake.pass(10);
+  for (const socket of [blocking, other]) fake.step(socket, "closed", "CLOSE", "ECONNREFUSED");
+  fake.pass(1);
+  // The other connect did not wait.
+  fake.fail(client, {
+    event: "connect",
+    call: "connect",
+    fd: 3,
+    socket: blocking.id,
+    ret: -111,
+    error: "ECONNREFUSED",
+    dur_ns: 5e6,
+  });
+  const session = new Session();
+  session.apply({ kind: "hello", info: fake.info, resumed: false });
+  session.apply(fake.change(0, 0));
+  expect(startsAt(session.entities, session.failures, fake.now).errors?.count).toBe(2);
+  const { value } = summarizing(session.entities, session.failures, 0, fake.now, 1).next();
+  expect([...(value?.errors ?? [])]).toEqual([2]);
 });

@@ -1,5 +1,6 @@
 import type { Process, Socket } from "../protocol/types.gen.ts";
 import type { Entities } from "../store/entities.ts";
+import type { Failures } from "../store/failures.ts";
 import { levels, limitAt, roomOf, toldOf } from "./queue.ts";
 
 /** How full a listener's queue is or, where every program has ended, was at most. */
@@ -20,17 +21,16 @@ export interface Starts {
   readonly errors: { readonly process: Process; readonly count: number } | undefined;
 }
 
-/** @param errors Failed calls of each process. */
-export function startsAt(entities: Entities, errors: ReadonlyMap<string, number>, at: number): Starts {
+export function startsAt(entities: Entities, failures: Failures, at: number): Starts {
   let alive = false;
   let limit: Starts["limit"];
   let most: Starts["errors"];
   const opens = openByTable(entities, at);
-  const faults = faultsByTable(entities);
+  const faults = faultsByTable(entities, failures);
   for (const process of entities.processes.values()) {
     if (process.seen > at) continue;
     // Who failed and ended is to be found, too.
-    const count = (errors.get(process.id) ?? 0) + (faults.get(process.table) ?? 0);
+    const count = (failures.counts.get(process.id) ?? 0) + (faults.get(process.table) ?? 0);
     if (count > 0 && (!most || count > most.count)) most = { process, count };
     if (process.ended !== null && process.ended <= at) continue;
     alive = true;
@@ -83,12 +83,13 @@ function openByTable(entities: Entities, at: number): Map<string, number> {
   return open;
 }
 
-/** Errors of sockets, at the table that held each first. */
-function faultsByTable(entities: Entities): Map<string, number> {
+/** Errors of sockets that no call returned, at the table that held each first. */
+function faultsByTable(entities: Entities, failures: Failures): Map<string, number> {
   const found = new Map<string, number>();
   for (const [socket, times] of entities.faulty()) {
     const table = entities.holders(socket)[0]?.table;
-    if (table !== undefined) found.set(table, (found.get(table) ?? 0) + times.length);
+    const more = times.filter((t) => !failures.returned(socket, t)).length;
+    if (table !== undefined) found.set(table, (found.get(table) ?? 0) + more);
   }
   return found;
 }

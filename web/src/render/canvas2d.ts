@@ -1,8 +1,9 @@
+import { MARK_PX, widthOf } from "../layout/merge.ts";
 import { drawBars, Patterns } from "./bars.ts";
 import { drawMark, flag, INSET, ring, SMALL } from "./marks.ts";
 import { isSystem, type Palette, textOn } from "./palette.ts";
 import type { Renderer } from "./renderer.ts";
-import type { Label, Link, Overlay, Scene, Tie } from "./scene.ts";
+import type { Label, Link, Mark, Overlay, Scene, Tie } from "./scene.ts";
 
 const FONT = "11px system-ui, sans-serif";
 /** What ties two rows together, in the curve between them. */
@@ -12,12 +13,12 @@ const DASHES: Readonly<Record<Tie, number[]>> = { accept: [], pair: [7, 4], shar
 const SHORT: Readonly<Record<string, string>> = { unkept: "not kept", ahead: "not shown" };
 
 /** Whether a link may run through a label, which is as high as a row. */
-function crosses({ x, y0, y1, bend }: Link, label: Label): boolean {
+function crosses({ x, y0, y1, bend }: Link, text: Pick<Label, "x" | "y" | "width">): boolean {
   return (
-    label.x < x + 6 &&
-    label.x + label.width > x - bend &&
-    label.y < Math.max(y0, y1) + 6 &&
-    label.y + 24 > Math.min(y0, y1) - 6
+    text.x < x + 6 &&
+    text.x + text.width > x - bend &&
+    text.y < Math.max(y0, y1) + 6 &&
+    text.y + 24 > Math.min(y0, y1) - 6
   );
 }
 
@@ -29,6 +30,8 @@ export class Canvas2dRenderer implements Renderer {
   #widths = new Map<string, number>();
   /** Those that the lanes show. */
   #labels: readonly Label[] = [];
+  /** Likewise, those with numbers. */
+  #numbers: readonly Mark[] = [];
   #ratio = 1;
 
   constructor(lanes: HTMLCanvasElement, overlay: HTMLCanvasElement) {
@@ -52,6 +55,7 @@ export class Canvas2dRenderer implements Renderer {
   lanes(scene: Scene, palette: Palette): void {
     const to = this.#lanes;
     this.#labels = scene.labels;
+    this.#numbers = scene.marks.filter(({ many }) => many !== undefined);
     to.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
     to.fillStyle = palette.ground;
     to.fillRect(0, 0, scene.width, scene.height);
@@ -100,6 +104,12 @@ export class Canvas2dRenderer implements Renderer {
       to.strokeRect(outline.x0 - 1, outline.y + INSET - 2, width + 2, outline.height - 2 * INSET + 4);
     }
     this.#links(overlay.links, palette);
+    // Neither the frame nor a link goes through a number.
+    for (const mark of this.#numbers) {
+      const text = { x: mark.x - MARK_PX / 2, y: mark.y, width: widthOf(mark.many ?? 1) };
+      if (mark.y === outline?.y || overlay.links.some((link) => crosses(link, text)))
+        drawMark(to, mark, palette);
+    }
     if (overlay.failure) ring(to, overlay.failure.x, overlay.failure.y, palette);
     to.restore();
     this.#range(overlay, palette);

@@ -37,6 +37,8 @@ export class Failures {
   readonly #processes = new Map<string, Failure[]>();
   readonly #slots = new Map<string, Failure[]>();
   readonly #sockets = new Map<string, Failure[]>();
+  /** Failed calls by the socket that they were about. */
+  readonly #about = new Map<string, Failure[]>();
   /** Processes' failed calls so far, also those that are not kept any more. */
   readonly counts = new Map<string, number>();
   /** Whether there were more than are kept, or some that could not be read. */
@@ -63,7 +65,8 @@ export class Failures {
   clear(): void {
     this.#all.length = 0;
     this.partial = false;
-    for (const index of [this.#processes, this.#slots, this.#sockets, this.counts]) index.clear();
+    for (const index of [this.#processes, this.#slots, this.#sockets, this.#about, this.counts])
+      index.clear();
   }
 
   add(lines: readonly Line[]): void {
@@ -88,7 +91,7 @@ export class Failures {
 
   evictSocket(id: string): void {
     for (const failure of [...this.ofSocket(id)]) this.#drop(failure);
-    this.#sockets.delete(id);
+    for (const index of [this.#sockets, this.#about]) index.delete(id);
   }
 
   find(seq: number): Failure | undefined {
@@ -116,11 +119,18 @@ export class Failures {
     return this.#sockets.get(socket ?? "") ?? [];
   }
 
-  /** Where one stands: a call with its process and its slot, what the kernel told by itself with its socket. */
+  /** Whether a call returned what a socket met at a moment: both are one failure. */
+  returned(socket: string, t: number): boolean {
+    return this.#about.get(socket)?.some((call) => isWithin(t, call)) ?? false;
+  }
+
+  /** Where one stands: a call with its process, its slot and its socket, what the kernel told by itself with its socket. */
   #lists({ process, call, fd, socket }: Failure): Failure[][] {
     if (call === undefined) return [listed(this.#sockets, socket ?? "")];
-    const calls = listed(this.#processes, process);
-    return fd === undefined ? [calls] : [calls, listed(this.#slots, `${process}/${fd}`)];
+    const lists = [listed(this.#processes, process)];
+    if (fd !== undefined) lists.push(listed(this.#slots, `${process}/${fd}`));
+    if (socket !== undefined) lists.push(listed(this.#about, socket));
+    return lists;
   }
 
   #index(failure: Failure): void {
@@ -132,6 +142,11 @@ export class Failures {
   #drop(failure: Failure): void {
     for (const list of [this.#all, ...this.#lists(failure)]) take(list, failure);
   }
+}
+
+/** Whether a moment is one of a call that failed. */
+export function isWithin(t: number, { t: end, dur_ns = 0 }: Failure): boolean {
+  return t >= end - dur_ns && t <= end;
 }
 
 const bySeq = ({ seq }: Failure) => seq;

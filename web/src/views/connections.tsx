@@ -160,6 +160,13 @@ function spokenOf({ client, server }: Connection, at: number): string {
   return end ? spoken(end.socket, at) : "";
 }
 
+/** A cell of which nothing is known: nothing in it could be taken for none. */
+const UNKNOWN = (
+  <span class="muted" title="not known">
+    –
+  </span>
+);
+
 function Line({ connection, at }: { readonly connection: Connection; readonly at: number }) {
   const app = useApp();
   const { client, server, since, ended } = connection;
@@ -167,7 +174,7 @@ function Line({ connection, at }: { readonly connection: Connection; readonly at
   const rtt = rttOf(connection, at);
   const first = closedFirst(connection, at);
   const again = resent(connection, at);
-  const number = (n: number | undefined) => (n === undefined ? "" : count(n));
+  const number = (n: number | undefined) => (n === undefined ? UNKNOWN : count(n));
   return (
     <>
       <Address end={client} other={server} />
@@ -202,7 +209,7 @@ function Line({ connection, at }: { readonly connection: Connection; readonly at
         {number(down)}
       </span>
       <span role="cell" class="num">
-        {rtt ? duration(rtt * 1e3) : ""}
+        {rtt ? duration(rtt * 1e3) : UNKNOWN}
       </span>
       <span role="cell" class={again ? "num bad" : "num"}>
         {number(again)}

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
 import { standing } from "../a11y/sentences.ts";
 import { visible } from "../base/escape.ts";
@@ -19,7 +20,7 @@ export function Starts() {
   );
   const failed = app.live ? 0 : app.session.failures.length;
   const { queue, limit, errors } = useMemo(
-    () => startsAt(app.session.entities, app.session.failures.counts, app.edge),
+    () => startsAt(app.session.entities, app.session.failures, app.edge),
     [app, second, much, failed, app.session.behind],
   );
   const doubtful = limit?.process.standing === "doubtful" && standing(limit.process);
@@ -34,11 +35,14 @@ export function Starts() {
           title={`${queue.past ? "The fullest that an accept queue was" : "The fullest accept queue"}, and its limit: it holds one more${doubt(lost)}`}
           onClick={() => app.selecting.jump(queue.listener.id)}
         >
-          <span>
-            {queue.past && "most: "}
-            <b>{count(queue.waiting)}</b>
-            {mark(lost)} queued{queue.limit !== undefined && `, limit ${count(queue.limit)}`}{" "}
-          </span>
+          <Parts>
+            <span>
+              {queue.past && "most: "}
+              <b>{count(queue.waiting)}</b>
+              {mark(lost)} queued
+            </span>
+            <span>{queue.limit !== undefined && `, limit ${count(queue.limit)}`} </span>
+          </Parts>
           <span>
             on <bdi>{visible(queue.listener.local ?? queue.listener.id)}</bdi>
           </span>
@@ -51,12 +55,13 @@ export function Starts() {
           title={`The table that is nearest to its limit${doubtful ? `, ${doubtful}` : ""}`}
           onClick={() => app.selecting.wholeProcess(limit.process)}
         >
-          <span>
+          <Parts>
             <b>
-              {count(limit.open)}/{count(limit.most)}
+              {count(limit.open)}
+              {mark(doubtful)}/{count(limit.most)}
             </b>
-            {mark(doubtful)} fds of{" "}
-          </span>
+            <span> fds of </span>
+          </Parts>
           <Named process={limit.process} />
         </button>
       )}
@@ -70,10 +75,13 @@ export function Starts() {
             app.listEvents(`pid:${errors.process.pid} ${WRONG}`);
           }}
         >
-          <span>
-            <b>{count(errors.count)}</b>
-            {mark(lost)} failed in{" "}
-          </span>
+          <Parts>
+            <span>
+              <b>{count(errors.count)}</b>
+              {mark(lost)} failed
+            </span>
+            <span> in </span>
+          </Parts>
           <Named process={errors.process} />
         </button>
       )}
@@ -84,6 +92,11 @@ export function Starts() {
 /** What is not certain is said so, in sight and in words. */
 const mark = (doubted: unknown) => doubted && <b class="doubt">?</b>;
 const doubt = (doubted: boolean) => (doubted ? ". Records were lost: it may be wrong" : "");
+
+/** What does not fit is left out part by part: half a number would be another one. */
+function Parts({ children }: { readonly children: ComponentChildren }) {
+  return <span class="parts">{children}</span>;
+}
 
 /** `nginx 812`: where there is little room the name is cut, since its number tells which one it is. */
 function Named({ process: { comm, pid } }: { readonly process: Process }) {

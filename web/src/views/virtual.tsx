@@ -68,7 +68,7 @@ export function VirtualTable(props: Props) {
   useLayoutEffect(() => {
     const element = box.current;
     if (element && sticky && atEnd.current) element.scrollTop = element.scrollHeight;
-  }, [count, sticky, height]);
+  }, [count, sticky, height, rowHeight]);
 
   useLayoutEffect(() => {
     const element = box.current;

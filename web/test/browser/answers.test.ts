@@ -173,7 +173,7 @@ test("a listener's details say who holds it and who accepts", async () => {
       "Who holds it",
       "nginx 812 6 inherited from nginx 811",
       "812 nginx still holds it, though 813 nginx of its generation gave it up (#12) for 814 nginx",
-      "Open connections 3",
+      "Accepted and open 3",
       "1 × TIME_WAIT",
       "Held, not followed fd 3 of evil<img src=x onerror=alert(1)>\\u{202e}txt.\\u{7} 77",
     );

@@ -390,7 +390,7 @@ test("the places to start from say that records were lost, and which table is do
   const start = (page: Page, name: string) => page.locator(`[data-start=${name}]`);
   session.doubt(worker, "ring_full");
   await on(browser, session, async ({ page }) => {
-    await expect.poll(() => start(page, "limit").textContent()).toBe("14/1,024? fds of nginx 812");
+    await expect.poll(() => start(page, "limit").textContent()).toBe("14?/1,024 fds of nginx 812");
     await expect.poll(() => start(page, "queue").textContent()).toBe("3 queued, limit 511 on 127.0.0.1:80");
   });
   session.lose(17);

@@ -265,7 +265,7 @@ impl Leaks {
                 let [comm, pid] = who(&room.process);
                 let reached = match room.reached_in_ns {
                     Some(ns) => format!("full in {}", long(ns)),
-                    None => "not seen to grow".to_owned(),
+                    None => "no rate is known".to_owned(),
                 };
                 vec![comm, pid, room.used.to_string(), room.limit.to_string(), reached]
             });

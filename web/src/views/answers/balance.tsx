@@ -35,7 +35,11 @@ function OfGroup({ group }: { readonly group: Group }) {
             <td class="num">{tid ?? <span class="muted">none</span>}</td>
             <td class="num">{count(accepted)}</td>
             <td class="num">{count(woken_idle)}</td>
-            <td class="num">{woken_idle_per_accept?.toFixed(2) ?? <span class="muted">no accepts</span>}</td>
+            <td class="num">
+              {woken_idle_per_accept?.toFixed(2) ?? (
+                <span class="muted">{accepted > 0 ? "not known" : "no accepts"}</span>
+              )}
+            </td>
             <td>{last ? <At when={last} /> : <span class="muted">never</span>}</td>
           </tr>
         ))}

@@ -12,7 +12,7 @@ export function Inherited({ pid, process }: { readonly pid: number; readonly pro
     <Answer title="Has from other processes" told={useAnswer("fds", { pid: String(pid), inherited: "true" })}>
       {({ tables }) => {
         const rows = tables.flatMap((table) => table.descriptors).filter((row) => row.process === process);
-        if (rows.length === 0) return <p>Nothing.</p>;
+        if (rows.length === 0) return <p>Nothing was seen.</p>;
         return (
           <Rows columns={["fd", "What", "How", "Since", "Until"]}>
             {rows.map((row) => (

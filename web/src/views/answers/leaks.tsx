@@ -265,7 +265,7 @@ function HasRoom({ room }: { readonly room: Room }) {
       <td class="num">{count(used)}</td>
       <td class="num">{count(limit)}</td>
       <td class={reached_in_ns === undefined ? "" : "bad"}>
-        {reached_in_ns === undefined ? "not seen to grow" : `full in ${duration(reached_in_ns)}`}
+        {reached_in_ns === undefined ? "no rate is known" : `full in ${duration(reached_in_ns)}`}
       </td>
     </tr>
   );

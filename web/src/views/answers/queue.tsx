@@ -1,7 +1,8 @@
 import { visible } from "../../base/escape.ts";
 import { count, duration } from "../../base/time.ts";
 import type { Drops, Queue, SlowListener, Split, Waits } from "../../protocol/types.gen.ts";
-import { At, Evidence, Fact, Moment, Parties, PartyLink, SocketLink } from "../details/facts.tsx";
+import { useApp } from "../context.ts";
+import { At, Doubt, Evidence, Fact, Moment, Parties, PartyLink, SocketLink } from "../details/facts.tsx";
 import { ALL, Answer, Caveats, Finding, Rows, useAnswer } from "./answer.tsx";
 
 /** One accept queue: what waits, how long connections waited, what was dropped, where the waits went. */
@@ -33,6 +34,7 @@ export function QueueOf({ socket }: { readonly socket: string }) {
 function Known({ queue, period }: { readonly queue: Queue; readonly period: number | undefined }) {
   const { findings, owners, len, len_at, limit, holds, asked, longest, longest_at } = queue;
   const { without_start } = queue.waits;
+  const { session } = useApp();
   return (
     <>
       {findings.map(({ kind, text, evidence }) => (
@@ -44,7 +46,8 @@ function Known({ queue, period }: { readonly queue: Queue; readonly period: numb
         </Fact>
         {limit !== undefined && (
           <Fact name="Accept queue">
-            {len === undefined ? "length unknown" : count(len)}, limit {count(limit)}{" "}
+            {len === undefined ? "length unknown" : count(len)}
+            <Doubt process={session.entities.processes.get(owners[0]?.process ?? "")} />, limit {count(limit)}{" "}
             <span class="muted">
               (holds {holds === undefined ? "?" : count(holds)}
               {asked !== undefined && `; asked for ${asked | 0}`})

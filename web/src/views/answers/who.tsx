@@ -31,7 +31,7 @@ export function WhoHolds({ socket }: { readonly socket: Socket }) {
                 </Fact>
               )}
               {socket.options.length > 0 && <Fact name="Options">{visible(socket.options.join(", "))}</Fact>}
-              <Fact name="Open connections">{count(connections)}</Fact>
+              <Fact name="Accepted and open">{count(connections)}</Fact>
               {own && own.others.length > 0 && (
                 <Fact name="Held, not followed">
                   <bdi>
