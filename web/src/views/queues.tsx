@@ -168,9 +168,9 @@ function wait({ known, state }: Queue, part: (typeof PARTS)[number][0]): number 
   return (part === 0.5 ? p50_ns : part === 0.99 ? p99_ns : max_ns) ?? percentile(state.waits, part);
 }
 
-/** Of a unix socket nothing is counted, and of others not before the first sample. */
-const UNCOUNTED = (
-  <span class="muted" title="not counted">
+/** Of a unix socket nothing is counted, and of others not before the first sample, or the server was not heard. */
+const UNKNOWN = (
+  <span class="muted" title="not known">
     –
   </span>
 );
@@ -203,10 +203,10 @@ function Line({ queue, at }: { readonly queue: Queue; readonly at: number }) {
         {long(oldest?.ns)}
       </span>
       <span role="cell" class={drops?.queue_full_max ? "num bad" : "num"}>
-        {drops ? between(drops.queue_full_min, drops.queue_full_max) : UNCOUNTED}
+        {drops ? between(drops.queue_full_min, drops.queue_full_max) : UNKNOWN}
       </span>
       <span role="cell" class={drops?.other_max ? "num bad" : "num"}>
-        {drops ? between(drops.other_min, drops.other_max) : UNCOUNTED}
+        {drops ? between(drops.other_min, drops.other_max) : UNKNOWN}
       </span>
       <span role="cell" class="num">
         {limit}
