@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { merged, widthOf } from "./merge.ts";
+import { count } from "../base/time.ts";
+import { MARK_PX, merged, widthOf } from "./merge.ts";
 import { TimeScale } from "./timescale.ts";
 
 const own = (t: number) => t;
@@ -40,4 +41,9 @@ describe("marks of what stands close together", () => {
     expect(after.slice(from, from + both.length)).toEqual(both);
     expect(both.length).toBeGreaterThan(10);
   });
+});
+
+test("a number has room as it is written", () => {
+  for (const many of [2, 9, 10, 999, 1000, 12_345, 999_999, 1_000_000])
+    expect(widthOf(many)).toBe(MARK_PX + 6.5 * count(many).length + 3);
 });

@@ -1,5 +1,4 @@
 import { lowerBound, upperBound } from "../base/search.ts";
-import { count } from "../base/time.ts";
 import type { TimeScale } from "./timescale.ts";
 
 /** Room that a mark takes, and each character of the number beside it (pixels). */
@@ -19,7 +18,9 @@ export interface Merged {
 
 /** Room of a mark with the number beside it, where it stands for several (pixels). */
 export function widthOf(many: number): number {
-  return MARK_PX + (many > 1 ? CHARACTER_PX * count(many).length + 3 : 0);
+  // As long as `count` writes it, which takes longer: this is asked for each mark of each frame.
+  const digits = String(many).length;
+  return MARK_PX + (many > 1 ? CHARACTER_PX * (digits + Math.floor((digits - 1) / 3)) + 3 : 0);
 }
 
 /** The number beside a mark, where that stands for several and the row has room for it. */
