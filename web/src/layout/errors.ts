@@ -104,7 +104,10 @@ export function drawErrors(strip: Strip, { times, failed }: Errors): void {
     });
   const lists = [
     ...times.map((list) => within(list, (t) => t, scale, until).filter((t) => !returned(t))),
-    ...failed.map((list) => within(list, at, scale, until).filter((t) => !returned(t))),
+    // A call that failed during another one is an error of its own.
+    ...failed.map((list) =>
+      within(list, at, scale, until).filter((t) => list[0]?.call !== undefined || !returned(t)),
+    ),
   ].filter((list) => list.length > 0);
   const all = lists.length > 1 ? [...new Set(lists.flat())].sort((a, b) => a - b) : (lists[0] ?? []);
   for (const { x, many } of merged(all, (t) => t, scale, until)) {
