@@ -48,8 +48,6 @@ export class Entities {
     string,
     { readonly keys: readonly string[]; readonly times: readonly number[] }
   >();
-  /** When sockets were accepted, in order. */
-  readonly #accepts: number[] = [];
 
   putProcess(process: Process): void {
     this.revision += 1;
@@ -82,11 +80,9 @@ export class Entities {
     this.revision += 1;
     const known = this.sockets.get(socket.id);
     if (known && known.listener === socket.listener && joined(known) === joined(socket)) {
-      this.#accept(known.accepted, socket.accepted);
       Object.assign(known, socket);
     } else {
       if (known) this.evictSocket(known.id);
-      this.#accept(null, socket.accepted);
       this.sockets.set(socket.id, socket);
       if (socket.listener) insert(list(this.#children, socket.listener), socket, joined);
     }
@@ -129,7 +125,6 @@ export class Entities {
     const known = this.sockets.get(id);
     if (!known) return;
     this.sockets.delete(id);
-    this.#accept(known.accepted, null);
     for (const t of this.#faulty.get(id) ?? [])
       for (const holder of this.holders(id)) this.#unfault(holder, t);
     this.#faulty.delete(id);
@@ -156,11 +151,6 @@ export class Entities {
   /** The slots of all tables, in no order. */
   *allSlots(): Iterable<Slot> {
     for (const slots of this.#tables.values()) yield* slots.values();
-  }
-
-  /** When sockets were accepted, in order. */
-  get accepts(): readonly number[] {
-    return this.#accepts;
   }
 
   /** A listener's children, in the order in which they joined. */
@@ -227,13 +217,6 @@ export class Entities {
     const [only] = rest;
     if (!only) this.#files.delete(file);
     else this.#files.set(file, rest.length === 1 ? only : rest);
-  }
-
-  /** A socket's moment of being accepted is another one now. */
-  #accept(before: number | null, now: number | null): void {
-    if (before === now) return;
-    if (before !== null) remove(this.#accepts, before, (t) => t);
-    if (now !== null) insert(this.#accepts, now, (t) => t);
   }
 
   /** Takes note of the errors of a socket that are new. */
@@ -347,7 +330,9 @@ function insert<T>(items: T[], item: T, key: (item: T) => number): void {
 function remove<T>(items: T[], item: T, key: (item: T) => number): void {
   for (let at = lowerBound(items, key(item), key); at < items.length; at += 1) {
     if (items[at] === item) {
-      items.splice(at, 1);
+      // The oldest goes first, and `shift` moves no others where `splice` does.
+      if (at === 0) items.shift();
+      else items.splice(at, 1);
       return;
     }
   }
