@@ -31,6 +31,12 @@ describe("marks of what stands close together", () => {
     expect(marks([100, 101, 102], 0, 99)).toEqual([]);
   });
 
+  test("that begin before what is in sight stand at its edge, with their number", () => {
+    expect(marks([95, 103, 300], 100)).toEqual(["-5 ×2", "200 ×1"]);
+    expect(marks([90, 99, 103, 300], 100)).toEqual(["0 ×3", "200 ×1"]);
+    expect(marks([90, 99, 300], 100)).toEqual(["200 ×1"]);
+  });
+
   test("stay together while one pans", () => {
     const times = Array.from({ length: 4000 }, (_, i) => 7 * i + (i % 5));
     const at = (start: number) =>

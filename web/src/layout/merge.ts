@@ -58,7 +58,9 @@ export function* merged<T>(
       next = Math.min(last, lowerBound(items, t + widthOf(many) * scale.nsPerPx, time));
     }
     const x = scale.x(t);
-    if (x + widthOf(many) > 0) yield { x, first, end, many };
+    if (x + MARK_PX / 2 > 0) yield { x, first, end, many };
+    // Of what goes on in sight the mark stays there, too: a number alone would be one of anything.
+    else if (time(items[end - 1] as T) >= scale.start) yield { x: 0, first, end, many };
     first = end;
   }
 }

@@ -121,7 +121,7 @@ function nextNumber({ entities, process, lines, edge }: Subject): Answer {
     )
     .slice(-CHECKED);
   const next = lowestFree(entities, process.table, edge);
-  const rule = `The lowest that is free: now that would be ${next}.`;
+  const rule = `The lowest that is free: the next one of ${nameOf(entities, process.table)} would be ${next}.`;
   if (made.length === 0) return unknown(question, `${rule} No call that chooses so is in this record yet.`);
   const lowest = made.filter((line) => isLowest(entities, process.table, line));
   const again = lowest.filter((line) => wasUsed(entities, process.table, line));
@@ -192,10 +192,14 @@ function afterFork({ entities, listener, edge }: Subject): Answer {
     const table = entities.holders(child.id)[0]?.table;
     if (table !== undefined) counts.set(table, (counts.get(table) ?? 0) + 1);
   }
-  const names = [...counts].map(([table, n]) => `${nameOf(entities, table)} ${count(n)}`).join(", ");
+  const got = [...counts].map(([table, n]) => `${nameOf(entities, table)} got ${count(n)}`).join(", ");
+  const more =
+    inherited.length === 1
+      ? "one more descriptor stands"
+      : `${count(inherited.length)} more descriptors stand`;
   return {
     question,
-    answer: `There is still one socket with one queue, and ${count(inherited.length)} more descriptors stand for it. Whoever accepts first gets the client${names ? `: ${names}` : ""}.`,
+    answer: `There is still one socket with one queue, and ${more} for it. Whoever accepts first gets the client${got ? `: ${got}` : ""}.`,
     evidence: inherited.slice(0, MOST).map(({ table, fd, opened }) => ({
       text: `descriptor ${fd} of ${nameOf(entities, table)}`,
       t: opened,

@@ -14,7 +14,7 @@ import {
 import { look } from "../layout/life.ts";
 import { ALL, useAnswer } from "./answers/answer.tsx";
 import { useApp } from "./context.ts";
-import { Moment } from "./details/facts.tsx";
+import { Moment, NotKnown } from "./details/facts.tsx";
 import { type Column, SortedTable } from "./sorted.tsx";
 
 /** Who is connected to whom, at the instant that is shown; the page's row filter holds here too. */
@@ -160,13 +160,6 @@ function spokenOf({ client, server }: Connection, at: number): string {
   return end ? spoken(end.socket, at) : "";
 }
 
-/** A cell of which nothing is known: nothing in it could be taken for none. */
-const UNKNOWN = (
-  <span class="muted" title="not known">
-    –
-  </span>
-);
-
 function Line({ connection, at }: { readonly connection: Connection; readonly at: number }) {
   const app = useApp();
   const { client, server, since, ended } = connection;
@@ -174,7 +167,7 @@ function Line({ connection, at }: { readonly connection: Connection; readonly at
   const rtt = rttOf(connection, at);
   const first = closedFirst(connection, at);
   const again = resent(connection, at);
-  const number = (n: number | undefined) => (n === undefined ? UNKNOWN : count(n));
+  const number = (n: number | undefined) => (n === undefined ? <NotKnown /> : count(n));
   return (
     <>
       <Address end={client} other={server} />
@@ -209,7 +202,7 @@ function Line({ connection, at }: { readonly connection: Connection; readonly at
         {number(down)}
       </span>
       <span role="cell" class="num">
-        {rtt ? duration(rtt * 1e3) : UNKNOWN}
+        {rtt ? duration(rtt * 1e3) : <NotKnown />}
       </span>
       <span role="cell" class={again ? "num bad" : "num"}>
         {number(again)}

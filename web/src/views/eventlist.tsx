@@ -212,7 +212,7 @@ function Line({ row, at }: { readonly row: EventRow | Gap | undefined; readonly 
       <span role="cell" class="num">
         {clock.timeOfDay(row.t, 1e3)}
       </span>
-      <span role="cell">
+      <span role="cell" class="party">
         <bdi>{visible(row.text("comm"))}</bdi> <span class="muted">{row.pid || ""}</span>
       </span>
       <span role="cell" class={event === "lost" ? "alarm" : ""} data-event={event}>

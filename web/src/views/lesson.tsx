@@ -8,7 +8,7 @@ import { queueAt } from "../layout/waits.ts";
 import { lessonOf, listenersOf } from "../lesson/lesson.ts";
 import { answers, lowestFree, type Subject } from "../lesson/questions.ts";
 import { tell } from "../lesson/sentences.ts";
-import type { Line, Socket } from "../protocol/types.gen.ts";
+import type { Line, Process, Socket } from "../protocol/types.gen.ts";
 import { useApp } from "./context.ts";
 import { kindOf, nameOf } from "./descriptors.tsx";
 import { Doubt } from "./details/facts.tsx";
@@ -69,6 +69,7 @@ export function Lesson() {
             type="button"
             aria-label="Previous event"
             title="Previous event (←)"
+            disabled={story.length === 0}
             onClick={() => lesson.go(step - 1)}
           >
             ◂
@@ -77,6 +78,7 @@ export function Lesson() {
             type="button"
             aria-pressed={lesson.playing.value}
             title="One event after another (Space)"
+            disabled={story.length === 0}
             onClick={() => (lesson.playing.value ? lesson.pause() : lesson.play())}
           >
             {lesson.playing.value ? "Stop" : "Play"}
@@ -85,6 +87,7 @@ export function Lesson() {
             type="button"
             aria-label="Next event"
             title="Next event (→)"
+            disabled={story.length === 0}
             onClick={() => lesson.go(step + 1)}
           >
             ▸
@@ -120,20 +123,22 @@ export function Lesson() {
         lesson.problem.value === undefined && <p class="sentence muted">Reading the server's events…</p>
       )}
       <div class="scene">
-        <VirtualTable
-          label="What happened, event by event"
-          className="story"
-          count={story.length}
-          rowHeight={44}
-          columns={[{ title: "Time" }, { title: "What happened" }]}
-          shows={step}
-          row={(index) => <StoryRow line={story[index]} index={index} current={index === step} />}
-        />
+        {story.length > 0 && (
+          <VirtualTable
+            label="What happened, event by event"
+            className="story"
+            count={story.length}
+            rowHeight={44}
+            columns={[{ title: "Time" }, { title: "What happened" }]}
+            shows={step}
+            row={(index) => <StoryRow line={story[index]} index={index} current={index === step} />}
+          />
+        )}
         {line && (
           <>
             <div class="picture">
               <Chain listener={listener} at={at} />
-              <Queue listener={listener} at={at} />
+              <Queue listener={listener} process={process} at={at} />
             </div>
             <Table process={process} at={at} line={line} />
           </>
@@ -236,7 +241,15 @@ function Link({
 const SHOWN = 8;
 
 /** Who waits before the listener, and who was taken out and is served. */
-function Queue({ listener, at }: { readonly listener: Socket; readonly at: number }) {
+function Queue({
+  listener,
+  process,
+  at,
+}: {
+  readonly listener: Socket;
+  readonly process: Process;
+  readonly at: number;
+}) {
   const app = useApp();
   const { entities } = app.session;
   const children = entities.children(listener.id);
@@ -256,6 +269,7 @@ function Queue({ listener, at }: { readonly listener: Socket; readonly at: numbe
       <figure>
         <figcaption>
           Waiting: {count(waiting.length)}
+          <Doubt process={process} />
           {limit !== undefined && listens && `, limit ${count(limit)} (holds ${count(limit + 1)})`}
         </figcaption>
         <ul>
@@ -274,7 +288,10 @@ function Queue({ listener, at }: { readonly listener: Socket; readonly at: numbe
         <span aria-hidden="true">→ accept →</span>
       </div>
       <figure>
-        <figcaption>Served: {count(served.length)}</figcaption>
+        <figcaption>
+          Served: {count(served.length)}
+          <Doubt process={process} />
+        </figcaption>
         <ul>
           {served.slice(-SHOWN).map((child) => (
             <li key={child.id} class="client served">
@@ -298,7 +315,7 @@ function Table({
   at,
   line,
 }: {
-  readonly process: Subject["process"];
+  readonly process: Process;
   readonly at: number;
   readonly line: Line | undefined;
 }) {

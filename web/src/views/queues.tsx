@@ -15,7 +15,7 @@ import type {
 import { ALL, Away, isAboutNow, useAnswer } from "./answers/answer.tsx";
 import { between, QueueOf } from "./answers/queue.tsx";
 import { useApp } from "./context.ts";
-import { Doubt } from "./details/facts.tsx";
+import { Doubt, NotKnown } from "./details/facts.tsx";
 import { QueueChart } from "./queuechart.tsx";
 import { SortedTable } from "./sorted.tsx";
 
@@ -168,13 +168,6 @@ function wait({ known, state }: Queue, part: (typeof PARTS)[number][0]): number 
   return (part === 0.5 ? p50_ns : part === 0.99 ? p99_ns : max_ns) ?? percentile(state.waits, part);
 }
 
-/** Of a unix socket nothing is counted, and of others not before the first sample, or the server was not heard. */
-const UNKNOWN = (
-  <span class="muted" title="not known">
-    –
-  </span>
-);
-
 function Line({ queue, at }: { readonly queue: Queue; readonly at: number }) {
   const app = useApp();
   const { listener, process, holders, known, waiting, oldest } = queue;
@@ -203,10 +196,11 @@ function Line({ queue, at }: { readonly queue: Queue; readonly at: number }) {
         {long(oldest?.ns)}
       </span>
       <span role="cell" class={drops?.queue_full_max ? "num bad" : "num"}>
-        {drops ? between(drops.queue_full_min, drops.queue_full_max) : UNKNOWN}
+        {/* Of a unix socket nothing is counted, and of others not before the first sample, or the server was not heard. */}
+        {drops ? between(drops.queue_full_min, drops.queue_full_max) : <NotKnown />}
       </span>
       <span role="cell" class={drops?.other_max ? "num bad" : "num"}>
-        {drops ? between(drops.other_min, drops.other_max) : UNKNOWN}
+        {drops ? between(drops.other_min, drops.other_max) : <NotKnown />}
       </span>
       <span role="cell" class="num">
         {limit}

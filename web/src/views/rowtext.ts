@@ -89,7 +89,9 @@ function draw(entities: Entities, row: Row, at: number, isPast: boolean): Draft 
       return ofDescriptor(entities, row, at);
     case "listener": {
       const text = ofDescriptor(entities, row, at);
-      return { ...text, sentence: `${text.sentence}, of ${processName(row.process)}` };
+      const others = othersOf(entities, row, at);
+      const more = others > 0 ? ` and ${count(others)} more` : "";
+      return { ...text, sentence: `${text.sentence}, of ${processName(row.process)}${more}` };
     }
     case "lane":
       return ofLane(entities, row, at);
@@ -235,7 +237,9 @@ function ofDescriptor(entities: Entities, row: SlotRow | InstanceRow | ListenerR
       : socket.local
         ? address(socket.local)
         : socketKind(socket);
-  const of = row.kind === "listener" ? [processName(row.process)] : [];
+  const others = row.kind === "listener" ? othersOf(entities, row, at) : 0;
+  const of =
+    row.kind === "listener" ? [processName(row.process), ...(others > 0 ? [` +${count(others)}`] : [])] : [];
   // Whose it is matters most, then who waits; children that are listed below are counted there.
   const listed = row.kind === "listener" && row.expanded;
   const tail = told ? [...of, ...waits(told, listed)] : [...of, origin(entities, socket, descriptor, where)];
@@ -272,6 +276,15 @@ function origin(entities: Entities, socket: Socket, descriptor: Descriptor, show
 function tone(socket: Socket, at: number): string {
   const step = stepAt(socket, at);
   return step ? look(step).role.replace("_", "-") : "idle";
+}
+
+/** How many tables more than the row's own hold a listener. */
+function othersOf(entities: Entities, { process, socket }: ListenerRow, at: number): number {
+  const tables = new Set(
+    entities.holders(socket.id).flatMap((holder) => (isOpen(holder, at) ? [holder.table] : [])),
+  );
+  tables.delete(process.table);
+  return tables.size;
 }
 
 /** Who has a child that stands among another process's rows. */

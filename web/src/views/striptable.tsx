@@ -1,5 +1,6 @@
 import "../styles/help.css";
 import { useMemo } from "preact/hooks";
+import { isDoubtful } from "../a11y/sentences.ts";
 import { count } from "../base/time.ts";
 import { summarizing } from "../layout/overview.ts";
 import { useApp } from "./context.ts";
@@ -16,6 +17,21 @@ export function StripTable() {
     <TitledDialog shown={strip} title="All kept time" kind="striptable">
       {strip.value && <Parts />}
     </TitledDialog>
+  );
+}
+
+/** Marks what is counted over tables some of which may be wrong at an instant. */
+function Doubtful({ at }: { readonly at: number }) {
+  const { processes } = useApp().session.entities;
+  const many = [...processes.values()].filter(
+    (process) => isDoubtful(process, at) && (process.ended === null || process.ended > at),
+  ).length;
+  if (many === 0) return null;
+  const why = `${count(many)} ${many === 1 ? "table" : "tables"} may be wrong at that time`;
+  return (
+    <b class="doubt" role="img" aria-label={why} title={why}>
+      ?
+    </b>
   );
 }
 
@@ -77,7 +93,10 @@ function Parts() {
               </th>
               <td class="num">{count(summary.changes[i] ?? 0)}</td>
               <td class={summary.errors[i] ? "num bad" : "num"}>{count(summary.errors[i] ?? 0)}</td>
-              <td class="num">{count(summary.open[i] ?? 0)}</td>
+              <td class="num">
+                {count(summary.open[i] ?? 0)}
+                <Doubtful at={from + long} />
+              </td>
               <td class={lost > 0 ? "num bad" : "num"}>{count(lost)}</td>
             </tr>
           );

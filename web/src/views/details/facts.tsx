@@ -58,6 +58,15 @@ export function Doubt({ process }: { readonly process: Process | undefined }) {
   );
 }
 
+/** Stands in a cell of which nothing is known: nothing in it could be taken for none. */
+export function NotKnown() {
+  return (
+    <span class="muted" title="not known">
+      –
+    </span>
+  );
+}
+
 /** The number of an event; pressed, the list shows the events around it. */
 export function EventLink({ seq }: { readonly seq: number }) {
   const app = useApp();
