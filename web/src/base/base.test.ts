@@ -2,7 +2,12 @@ import { describe, expect, test } from "vitest";
 import { visible } from "./escape.ts";
 import { lowerBound, upperBound } from "./search.ts";
 import { Slices } from "./slices.ts";
-import { Clock, duration } from "./time.ts";
+import { Clock, count, duration } from "./time.ts";
+
+test("counts are grouped by thousands", () => {
+  const counts = [0, -7, 999, -999, 1000, -1000, 1_234_567].map(count);
+  expect(counts).toEqual(["0", "-7", "999", "-999", "1,000", "-1,000", "1,234,567"]);
+});
 
 describe("visible", () => {
   test("leaves what is harmless", () => {

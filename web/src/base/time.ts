@@ -34,9 +34,12 @@ function parts(big: number, unit: string, small: number, smallUnit: string): str
   return `${big} ${unit} ${String(small).padStart(2, "0")} ${smallUnit}`;
 }
 
-/** A count with thin grouping: `1,234,567`. */
+const GROUPED = new Intl.NumberFormat("en-US");
+
+/** A count with grouping: `1,234,567`. */
 export function count(n: number): string {
-  return n.toLocaleString("en-US");
+  // Nothing to group: of each row that is drawn several numbers are asked for, and most are small.
+  return Number.isInteger(n) && Math.abs(n) < 1000 ? String(n) : GROUPED.format(n);
 }
 
 const AGO: Readonly<Record<string, number>> = { ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
