@@ -203,8 +203,14 @@ impl Session {
     pub(crate) fn exit(&mut self, stamp: &Stamp, exit: &Exit) {
         let process = exit.task.process;
         self.succeed(stamp, process);
-        if self.world.process(process).is_none() {
-            self.world.ensure(&exit.task, stamp.ts);
+        match self.world.process(process) {
+            // Threads are counted down before they tell of their end (`do_exit`, kernel/exit.c): of several that end at once
+            // each may find itself the last.
+            Some(known) if known.status.is_some() => return,
+            Some(_) => {}
+            None => {
+                self.world.ensure(&exit.task, stamp.ts);
+            }
         }
         let ended = self.end_process(process, stamp.ts, Some(exit.code), Closed::Exit);
         let mut event = self.blank(stamp, process, EventKind::Exit, Via::Exit);

@@ -50,6 +50,18 @@ fn a_shared_table_is_one_table() {
 }
 
 #[test]
+fn a_process_whose_last_threads_end_at_once_ends_once() {
+    let mut bench = Bench::new();
+    bench.opens(100, 3, 7);
+    let events = bench.exits(500, 1);
+    assert_eq!(told(&events), [(EventKind::Exit, None)]);
+    assert_eq!(events[0].fds, [3]);
+    assert_eq!(told(&bench.exits(512, 1)), []);
+    let ended = bench.session.process(key(1)).unwrap();
+    assert_eq!((ended.ended, ended.status), (Some(BootNs(500)), Some(0)));
+}
+
+#[test]
 fn an_exec_of_a_shared_table_copies_it_first() {
     let mut bench = Bench::new();
     bench.call(call(100, Syscall::Openat, 3).result(cloexec(slot(3, file(7)))));
