@@ -16,6 +16,9 @@ export const RULER_HEIGHT = 32;
 /** Room between two ticks, enough for a time of day with nine decimals. */
 const TICK_GAP = 96;
 const FINE_TICK_GAP = 150;
+/** The same for whole seconds where there is little room: one time alone says nothing of how long anything took. */
+const NARROW_TICK_GAP = 64;
+const NARROW = 320;
 /** Losses closer than this are one band. */
 const LOSS_PX = 80;
 
@@ -38,7 +41,8 @@ export interface View {
 export function layScene(view: View): Scene {
   const { scale, entities, edge } = view;
   const scene = new Scene(scale.width, view.height, RULER_HEIGHT);
-  const gap = scale.nsPerPx * TICK_GAP < 1e6 ? FINE_TICK_GAP : TICK_GAP;
+  const isNarrow = scale.width < NARROW && scale.nsPerPx * NARROW_TICK_GAP > 1e9;
+  const gap = isNarrow ? NARROW_TICK_GAP : scale.nsPerPx * TICK_GAP < 1e6 ? FINE_TICK_GAP : TICK_GAP;
   const { step, times } = ticks(scale, view.clock.phase(), gap);
   for (const t of times) scene.ticks.push({ x: scale.x(t), label: view.clock.timeOfDay(t, step) });
 

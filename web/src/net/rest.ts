@@ -59,7 +59,7 @@ async function get<T>(path: string): Promise<T> {
   try {
     answer = await fetch(path);
   } catch {
-    throw new Refusal("The server cannot be reached; the page keeps trying.");
+    throw new Refusal("sockreel cannot be reached; the page keeps trying.");
   }
   if (answer.ok) return (await answer.json()) as T;
   const problem = (await answer.json().catch(() => undefined)) as Problem | undefined;

@@ -42,6 +42,45 @@ test("a time and the tag of a loss do not cover each other", () => {
   expect(texts(scene)).toEqual(["27 12:00:00", "97 17 lost"]);
 });
 
+test("the cursor's tag leaves no half of a time beside it", () => {
+  const cleared: number[][] = [];
+  const known: Record<string, unknown> = {
+    measureText: (text: string) => ({ width: 6 * text.length }),
+    fillRect: (x: number, y: number, width: number, height: number) => {
+      if (y === 8 && height === 16) cleared.push([x, x + width]);
+    },
+  };
+  const to = new Proxy(known, { get: (own, name) => own[name as string] ?? (() => to), set: () => true });
+  const canvas = { getContext: () => to } as unknown as HTMLCanvasElement;
+  vi.stubGlobal("document", { createElement: () => canvas });
+  const renderer = new Canvas2dRenderer(canvas, canvas);
+  renderer.lanes(
+    ruler(400, [10, "12:00:00"], [110, "12:00:05"], [210, "12:00:10"], [310, "12:00:15"]),
+    LIGHT,
+  );
+  renderer.overlay(
+    {
+      width: 400,
+      height: 100,
+      top: 32,
+      links: [],
+      note: undefined,
+      // 84 pixels wide: from 148 to 232.
+      cursor: { x: 190, label: "12:00:08.500" },
+      range: undefined,
+      bookmarks: [],
+      pointer: undefined,
+      failure: undefined,
+      outline: undefined,
+    },
+    LIGHT,
+  );
+  expect(cleared).toEqual([
+    [115, 163],
+    [215, 263],
+  ]);
+});
+
 test("a port stands for an address that does not fit, a file's name is cut, and a number is whole or left out", () => {
   const scene = new Scene(400, 100, 0);
   const add = (text: string, least: string | undefined, ...widths: number[]) => {

@@ -32,6 +32,8 @@ export class Canvas2dRenderer implements Renderer {
   #labels: readonly Label[] = [];
   /** Likewise, those with numbers. */
   #numbers: readonly Mark[] = [];
+  /** Likewise, the times in the ruler, from where to where. */
+  #ruled: readonly (readonly [from: number, to: number])[] = [];
   #ratio = 1;
 
   constructor(lanes: HTMLCanvasElement, overlay: HTMLCanvasElement) {
@@ -136,6 +138,7 @@ export class Canvas2dRenderer implements Renderer {
       to.fillStyle = palette.accent;
       to.fillRect(x, 0, 1, overlay.height);
       to.font = FONT;
+      this.#clear(overlay, overlay.cursor.label, x, palette);
       this.#tag(
         to,
         overlay.cursor.label,
@@ -146,6 +149,17 @@ export class Canvas2dRenderer implements Renderer {
         overlay.width,
       );
     }
+  }
+
+  /** Half a time beside a tag would be another one: those that it covers in part go. */
+  #clear({ top, width }: Overlay, text: string, x: number, palette: Palette): void {
+    const to = this.#overlay;
+    const [left, wide] = this.#place(to, text, x, width);
+    to.fillStyle = palette.raised;
+    for (const [from, end] of this.#ruled) {
+      if (from < left + wide && end > left) to.fillRect(from, top / 2 - 8, end - from, 16);
+    }
+    to.fillStyle = palette.accent;
   }
 
   #links(links: readonly Link[], palette: Palette): void {
@@ -273,7 +287,9 @@ export class Canvas2dRenderer implements Renderer {
     // All of them on one side, so that none stands nearer to another one's tick.
     const left = right.length < 2 ? this.#times(scene, true) : [];
     to.fillStyle = palette.muted;
-    for (const [label, x] of left.length > right.length ? left : right) to.fillText(label, x, scene.top / 2);
+    const times = left.length > right.length ? left : right;
+    for (const [label, x] of times) to.fillText(label, x, scene.top / 2);
+    this.#ruled = times.map(([label, x]) => [x, x + this.#width(to, label)]);
   }
 
   /** The ticks' labels that have room on one side of them: half a time is none. */

@@ -52,21 +52,17 @@ export function Connections() {
             <button type="button" class="link" onClick={() => app.listEvents("event:lost")}>
               {count(lost)} events were lost
             </button>
-            : some connections may be missing, others over.
+            : some connections may be missing, others may have ended.
           </span>
         )}
         {at < (session.status?.kept_since ?? 0) && (
           <span class="doubt">Before the oldest kept event: may be incomplete.</span>
         )}
-        <span class="muted">
-          Bytes (a SYN and a FIN are one each)
-          {read !== undefined && (
-            <>
-              {" "}
-              of open ones as of <Moment t={read} />
-            </>
-          )}
-        </span>
+        {read !== undefined && (
+          <span class="muted">
+            Bytes (a SYN and a FIN count as one each) of open ones as of <Moment t={read} />
+          </span>
+        )}
       </div>
       {found.length === 0 ? (
         <p class="hint">{ended ? "No connection is kept." : "Nobody is connected at this instant."}</p>

@@ -1,4 +1,4 @@
-import { phaseWord, place, processName, socketKind, stepAt } from "../a11y/sentences.ts";
+import { address, phaseWord, place, processName, socketKind, stepAt } from "../a11y/sentences.ts";
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import type { App } from "../interact/app.ts";
@@ -26,7 +26,7 @@ export function Descriptors() {
       <p class="hint">
         {state.rows.value.hidden > 0
           ? "The filter of rows hides every process."
-          : "No process is there yet; its descriptors will stand here."}
+          : "No process was seen yet. The descriptors of one will stand here."}
       </p>
     );
   }
@@ -84,7 +84,8 @@ function Bar({
       </label>
       <span data-instant={cursor === undefined ? "now" : "cursor"}>{app.moments.words()}</span>
       <span>
-        <b>{count(open)}</b> open
+        <b>{count(open)}</b>
+        <Doubt process={process} /> open
         {process.fd_limit === null ? "" : ` of at most ${count(process.fd_limit)}`}
       </span>
       {process.fd_limit !== null && (
@@ -173,7 +174,7 @@ function Table({
             : {
                 column: 0,
                 key: process.fd_limit,
-                text: <LimitLine limit={process.fd_limit} open={table.length} />,
+                text: <LimitLine process={process} limit={process.fd_limit} open={table.length} />,
               }
         }
       />
@@ -185,10 +186,18 @@ function Table({
 const NEAR = 0.8;
 
 /** Where the numbers end that the process may use. */
-function LimitLine({ limit, open }: { readonly limit: number; readonly open: number }) {
+function LimitLine({
+  process,
+  limit,
+  open,
+}: {
+  readonly process: Process;
+  readonly limit: number;
+  readonly open: number;
+}) {
   return (
     <span role="cell" class={open >= limit * NEAR ? "limitline bad" : "limitline"} data-limit={limit}>
-      {limitWords(limit, open)}
+      {limitWords(limit, open)} <Doubt process={process} />
     </span>
   );
 }
@@ -203,11 +212,11 @@ function stateOf(app: App, descriptor: Descriptor, at: number): string | undefin
   return socket && stepAt(socket, at)?.phase;
 }
 
-/** The name in words, also where there is none. */
+/** The name in words, also where there is none; that a socket listens stands beside it. */
 export function nameOf(app: App, descriptor: Descriptor, at: number): string {
   const { kind, name, ino, socket: id } = descriptor;
   const socket = app.session.entities.sockets.get(id ?? "");
-  if (socket) return place(socket, at);
+  if (socket) return stepAt(socket, at)?.phase === "listening" ? address(socket.local) : place(socket, at);
   // A pipe has its inode for a name, as in /proc/PID/fd (proc(5)).
   if (kind === "pipe") return `pipe:[${ino}]`;
   return visible(name) || (kind === "socket" ? "(address not known)" : "(name not known)");

@@ -20,6 +20,7 @@ export function Findings() {
   const accepted = groups.flatMap(({ members }) => members).some((one) => one.accepted > 0);
   const at = bases[0]?.at.t ?? 0;
   const seen = [...app.session.entities.processes.values()].filter((one) => one.seen <= at).length;
+  const idle = seen > 0 ? "Nothing listens at that instant" : "No process was seen";
   if (app.state.link.value !== "open" && told.every(({ answer, problem }) => !answer && !problem)) {
     return <Away />;
   }
@@ -31,7 +32,7 @@ export function Findings() {
           <p>
             {visible(bases[0].scope)}; {many(seen, "process was", "processes were")} seen
             {listeners !== undefined &&
-              `, ${listeners === 0 ? "nothing listens" : many(listeners, "socket listens", "sockets listen")}`}
+              `, ${listeners > 0 ? many(listeners, "socket listens", "sockets listen") : seen > 0 ? "nothing listens" : "no listener"}`}
             .
           </p>
           <Caveats caveats={[...caveats, ...missing]} />
@@ -40,7 +41,7 @@ export function Findings() {
       <Group
         title="Accept queues"
         question="queues"
-        blank={listeners === 0 && "Nothing listens at that instant: there is no queue to look at."}
+        blank={listeners === 0 && `${idle}: there is no queue to look at.`}
         nothing="No queue is stuck, slow or overflowed."
         unseen="No queue was seen to be stuck, slow or overflowed."
         found={({ queues }) =>
@@ -58,7 +59,7 @@ export function Findings() {
         question="balance"
         blank={
           groups.length === 0
-            ? "Nothing listens at that instant: there are no workers to compare."
+            ? `${idle}: there are no workers to compare.`
             : !accepted && "Nothing was accepted: nothing tells who is left out or idle."
         }
         nothing="No listener is left out, no worker idle among busy ones, none woken for nothing."
@@ -88,7 +89,7 @@ export function Findings() {
       <Group
         title="Listeners with several owners"
         question="handovers"
-        blank={listeners === 0 && "Nothing listens at that instant: there are no owners to look at."}
+        blank={listeners === 0 && `${idle}: there are no owners to look at.`}
         nothing="None is kept alive by a child, left behind at a reload, or inherited by accident."
         unseen="None was seen to be kept alive by a child, left behind at a reload, or inherited by accident."
         found={({ sockets }) =>

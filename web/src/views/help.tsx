@@ -95,8 +95,8 @@ export function Help() {
             The list of events takes the keys of <code>sockreel dump --filter</code>.
           </p>
           <p>
-            <code>error:EMFILE</code> finds what a call with that error was about: descriptors, sockets that
-            met it, and processes whose call was about none, as of a socket that could not be made.{" "}
+            <code>error:EMFILE</code> finds descriptors on which a call failed so, sockets that met the error,
+            and processes with such a call that had no descriptor yet (a socket that could not be made).{" "}
             <code>error:*</code> finds any error.
           </p>
           {info && (

@@ -35,9 +35,31 @@ function Groups() {
           </ul>
         </section>
       ))}
+      <section>
+        <h3>Signs</h3>
+        <ul>
+          {SIGNS.map(([sign, words]) => (
+            <li key={sign}>
+              <b class="sign">{sign}</b>
+              <span>{words}</span>
+            </li>
+          ))}
+        </ul>
+      </section>
     </div>
   );
 }
+
+/** What stands beside texts and numbers, or instead of them. */
+const SIGNS = [
+  ["?", "May be wrong: events were lost, or a table was not read"],
+  ["≥", "At least: it began before tracing did"],
+  ["–", "Not known"],
+  ["·", "A socket that has no descriptor: it waits in a queue, or is closed"],
+  ["←", "Accepted: the other end connected to it"],
+  ["→", "It connected to the other end"],
+  ["↔", "Which end connected was not seen"],
+] as const;
 
 function Piece({ entry: { piece } }: { readonly entry: Entry }) {
   const lower = useRef<HTMLCanvasElement>(null);

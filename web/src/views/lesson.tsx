@@ -122,8 +122,8 @@ export function Lesson() {
       ) : (
         lesson.problem.value === undefined && <p class="sentence muted">Reading the server's events…</p>
       )}
-      <div class="scene">
-        {story.length > 0 && (
+      {story.length > 0 && (
+        <div class="scene">
           <VirtualTable
             label="What happened, event by event"
             className="story"
@@ -133,17 +133,17 @@ export function Lesson() {
             shows={step}
             row={(index) => <StoryRow line={story[index]} index={index} current={index === step} />}
           />
-        )}
-        {line && (
-          <>
-            <div class="picture">
-              <Chain listener={listener} at={at} />
-              <Queue listener={listener} process={process} at={at} />
-            </div>
-            <Table process={process} at={at} line={line} />
-          </>
-        )}
-      </div>
+          {line && (
+            <>
+              <div class="picture">
+                <Chain listener={listener} at={at} />
+                <Queue listener={listener} process={process} at={at} />
+              </div>
+              <Table process={process} at={at} line={line} />
+            </>
+          )}
+        </div>
+      )}
       <Questions subject={{ entities: session.entities, listener, process, lines, edge: app.edge }} />
     </section>
   );
@@ -357,9 +357,13 @@ function Table({
 
 function Questions({ subject }: { readonly subject: Subject }) {
   const app = useApp();
+  const lost = app.session.losses.reduce((sum, { t, count }) => (t <= subject.edge ? sum + count : sum), 0);
   return (
     <div class="questions">
       <h2>Questions that this record answers</h2>
+      {lost > 0 && (
+        <p class="doubt">{count(lost)} events were lost: what they told is in none of these answers.</p>
+      )}
       {answers(subject).map(({ question, answer, evidence, known }) => (
         <details key={question} open={known}>
           <summary>{question}</summary>

@@ -27,7 +27,15 @@ function Doubtful({ at }: { readonly at: number }) {
     (process) => isDoubtful(process, at) && (process.ended === null || process.ended > at),
   ).length;
   if (many === 0) return null;
-  const why = `${count(many)} ${many === 1 ? "table" : "tables"} may be wrong at that time`;
+  return <Mark why={`${count(many)} ${many === 1 ? "table" : "tables"} may be wrong at that time`} />;
+}
+
+/** Marks what was counted while events were lost. */
+function Missing() {
+  return <Mark why="events were lost meanwhile" />;
+}
+
+function Mark({ why }: { readonly why: string }) {
   return (
     <b class="doubt" role="img" aria-label={why} title={why}>
       ?
@@ -54,7 +62,7 @@ function Parts() {
   }, [app]);
   const { changes, errors, open } = summary;
   const told = [changes, errors, open].some((all) => all.some((n) => n > 0)) || session.losses.length > 0;
-  if (!told) return <p class="hint">Nothing has happened in this time.</p>;
+  if (!told) return <p class="hint">Nothing was seen to happen in this time.</p>;
   const long = (summary.to - summary.from) / PARTS;
   // Parts of a few seconds do not begin at whole ones.
   const step = long < 10e9 ? Math.min(long, 1e6) : long;
@@ -91,8 +99,14 @@ function Parts() {
                   {session.clock.timeOfDay(from, step)}
                 </button>
               </th>
-              <td class="num">{count(summary.changes[i] ?? 0)}</td>
-              <td class={summary.errors[i] ? "num bad" : "num"}>{count(summary.errors[i] ?? 0)}</td>
+              <td class="num">
+                {count(summary.changes[i] ?? 0)}
+                {lost > 0 && <Missing />}
+              </td>
+              <td class={summary.errors[i] ? "num bad" : "num"}>
+                {count(summary.errors[i] ?? 0)}
+                {lost > 0 && <Missing />}
+              </td>
               <td class="num">
                 {count(summary.open[i] ?? 0)}
                 <Doubtful at={from + long} />

@@ -104,7 +104,9 @@ export function VirtualTable(props: Props) {
     const element = box.current;
     if (!element) return;
     measure();
-    atEnd.current = element.scrollTop + element.clientHeight >= element.scrollHeight - rowHeight;
+    // A box that has another height by now is put in its place by what follows that, not by who looks.
+    if (element.clientHeight === height)
+      atEnd.current = element.scrollTop + element.clientHeight >= element.scrollHeight - rowHeight;
     setTop(element.scrollTop);
     const index = Math.floor(element.scrollTop / rowHeight);
     const name = names?.of(index);
@@ -117,7 +119,7 @@ export function VirtualTable(props: Props) {
   return (
     <div class="virtualbox">
       <div
-        class={`virtual ${className}${paired ? " paired" : ""}`}
+        class={`virtual ${className}${paired ? " paired" : ""}${beyond > 0 ? " goes-on" : ""}`}
         ref={box}
         onScroll={scrolled}
         tabIndex={0}
@@ -172,7 +174,7 @@ export function VirtualTable(props: Props) {
             title="Scroll to the columns at the right"
             onClick={() => box.current?.scrollBy({ left: box.current.clientWidth / 2 })}
           >
-            {beyond} more →
+            {beyond} more {beyond === 1 ? "column" : "columns"} →
           </button>
         </div>
       )}

@@ -267,14 +267,14 @@ test("nothing is called all right that nobody saw", async () => {
   const { page, server } = opened;
   try {
     await page.keyboard.press("6");
-    await says(page, "Accept queues", "Nothing listens at that instant: there is no queue to look at.");
+    await says(page, "Accept queues", "No process was seen: there is no queue to look at.");
     await says(page, "Workers", "there are no workers to compare.");
     await says(page, "Listeners with several owners", "there are no owners to look at.");
     await says(page, "Left behind", "No process was seen: nothing tells what is left behind.");
     const looked = page.getByRole("region", { name: "What was looked at" });
     await expect
       .poll(() => looked.textContent())
-      .toContain("all processes; 0 processes were seen, nothing listens.");
+      .toContain("all processes; 0 processes were seen, no listener.");
     await expect.poll(() => looked.textContent()).toContain("operations of io_urings are not seen");
 
     const listener = fake.listen(fake.process(1, "server"), 3, "127.0.0.1:80");
@@ -298,13 +298,13 @@ test("that the server is away is said once", async () => {
     await server.stop();
     await page.locator('.connection[data-link="away"]').waitFor();
     await page.keyboard.press("6");
-    await expect.poll(() => page.getByText("The server cannot be reached").count()).toBe(1);
+    await expect.poll(() => page.getByText("sockreel cannot be reached").count()).toBe(1);
     await expect.poll(() => page.locator("[data-answer]").count()).toBe(0);
     await page.locator('[role=row][data-state="listening"]').first().click();
     await page.keyboard.press("1");
-    await says(page, "Who holds it", "Not known.");
-    await says(page, "Who accepts", "Not known.");
-    expect(await page.getByText("The server cannot be reached").count()).toBe(1);
+    await says(page, "Who holds it", "Not asked yet.");
+    await says(page, "Who accepts", "Not asked yet.");
+    expect(await page.getByText("sockreel cannot be reached").count()).toBe(1);
   } finally {
     await opened.close();
   }

@@ -66,6 +66,32 @@ test("the list follows the time cursor, and goes on from there in both direction
   });
 });
 
+test("a list of pairs stands at its end, however much room is left for it", async () => {
+  for (const [width, height] of [
+    [390, 844],
+    [800, 450],
+  ] as const) {
+    const opened = await open(browser, long(), "nowhere");
+    const { page, server } = opened;
+    try {
+      server.tail = 100;
+      await page.setViewportSize({ width, height });
+      await page.goto(server.url);
+      await page.locator('[role=row][data-state="listening"]').first().waitFor();
+      await page.keyboard.press("5");
+      // What says that there are more columns takes room, too.
+      await page.locator(".beyond").waitFor();
+      const below = () =>
+        page.locator(".eventrows").evaluate((box) => box.scrollHeight - box.clientHeight - box.scrollTop);
+      await expect.poll(below).toBeLessThan(1);
+      const last = server.session.lines.at(-1)?.seq;
+      await expect.poll(async () => (await numbers(page)).at(-1)).toBe(last);
+    } finally {
+      await opened.close();
+    }
+  }
+});
+
 test("a filtered list begins with the newest, and says how far back it goes", async () => {
   await listed(long(), async ({ page }) => {
     const filter = page.getByRole("searchbox", { name: "Filter events" });

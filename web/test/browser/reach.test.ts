@@ -171,7 +171,9 @@ test("in a narrow window what matters most of a table is in sight, and what is n
       await page.keyboard.press(key);
       const box = page.locator(`.virtualbox:has(${table})`);
       const more = box.locator(".beyond");
-      await expect.poll(() => more.allTextContents()).toEqual(beyond === 0 ? [] : [`${beyond} more →`]);
+      await expect
+        .poll(() => more.allTextContents())
+        .toEqual(beyond === 0 ? [] : [`${beyond} more columns →`]);
       const seen = await box
         .getByRole("columnheader")
         .evaluateAll((heads) =>
@@ -185,7 +187,7 @@ test("in a narrow window what matters most of a table is in sight, and what is n
     }
     // A click leads towards them.
     await page.keyboard.press("4");
-    await page.getByText("7 more →").click();
+    await page.getByText("7 more columns →").click();
     await expect
       .poll(() => page.locator(".connectionrows").evaluate((box) => box.scrollLeft))
       .toBeGreaterThan(0);

@@ -65,7 +65,10 @@ test("while the server is away, every view is there", () =>
     // What is not told any more is of the last moment that was.
     await expect.poll(() => page.locator("[data-instant]").textContent()).toMatch(/^at 12:00:5\d$/);
     await page.getByRole("tab", { name: "Findings" }).click();
-    await page.getByText("The server cannot be reached; it is asked when it can.").first().waitFor();
+    await page
+      .getByText("sockreel cannot be reached; what is missing is asked as soon as it answers.")
+      .first()
+      .waitFor();
   }));
 
 test("another session starts anew", () =>

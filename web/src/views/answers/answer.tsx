@@ -48,7 +48,7 @@ export function Answer<Q extends Question>({ title, told, brief = false, childre
       {problem !== undefined && <p class="doubt">{visible(problem)}</p>}
       {answer && !brief && <Caveats caveats={answer.basis.caveats} />}
       {!answer && problem === undefined && (
-        <p class="muted">{app.state.link.value === "open" ? "Asking …" : "Not known."}</p>
+        <p class="muted">{app.state.link.value === "open" ? "Asking …" : "Not asked yet."}</p>
       )}
     </section>
   );
@@ -57,7 +57,7 @@ export function Answer<Q extends Question>({ title, told, brief = false, childre
 /** Why nothing new is answered, once for all of a view's cards. */
 export function Away() {
   return useApp().state.link.value === "open" ? null : (
-    <p class="hint">The server cannot be reached; it is asked when it can.</p>
+    <p class="hint">sockreel cannot be reached; what is missing is asked as soon as it answers.</p>
   );
 }
 

@@ -1,15 +1,21 @@
 import { address, children as childrenWord } from "../../a11y/sentences.ts";
 import { count, duration } from "../../base/time.ts";
-import type { Socket } from "../../protocol/types.gen.ts";
+import type { Process, Socket } from "../../protocol/types.gen.ts";
 import { childEnd, joined } from "../../store/entities.ts";
 import { useApp } from "../context.ts";
-import { Moment } from "./facts.tsx";
+import { Doubt, Moment } from "./facts.tsx";
 
 /** Children in the table; the tree of rows lists more. */
 const MOST_CHILDREN = 200;
 
 /** The connections that a listener took. */
-export function Children({ listener }: { readonly listener: Socket }) {
+export function Children({
+  listener,
+  process,
+}: {
+  readonly listener: Socket;
+  readonly process: Process | undefined;
+}) {
   const app = useApp();
   const { entities } = app.session;
   const all = entities.children(listener.id);
@@ -23,7 +29,12 @@ export function Children({ listener }: { readonly listener: Socket }) {
       <table>
         <caption>
           Children ({count(listener.children)})
-          {waiting.length > 0 && `, ${count(waiting.length)} in the queue`}
+          {waiting.length > 0 && (
+            <>
+              , {count(waiting.length)}
+              <Doubt process={process} /> in the queue
+            </>
+          )}
           {all.length > shown.length && `, newest ${count(shown.length)}`}
         </caption>
         <thead>

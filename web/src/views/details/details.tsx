@@ -52,7 +52,7 @@ export function Details() {
       {socket && <OfSocket socket={socket} process={process} />}
       {listens && socket.local && <WhoHolds socket={socket} />}
       {listens && <BalanceOf socket={socket.id} />}
-      {socket && !socket.listener && <Children listener={socket} />}
+      {socket && !socket.listener && <Children listener={socket} process={process} />}
       {socket && <Life socket={socket} />}
       {socket && !listens && <Holders socket={socket} />}
     </div>
