@@ -104,15 +104,15 @@ export function VirtualTable(props: Props) {
     const element = box.current;
     if (!element) return;
     measure();
+    const isAtEnd = element.scrollTop + element.clientHeight >= element.scrollHeight - rowHeight;
     // A box that has another height by now is put in its place by what follows that, not by who looks.
-    if (element.clientHeight === height)
-      atEnd.current = element.scrollTop + element.clientHeight >= element.scrollHeight - rowHeight;
+    if (element.clientHeight === height) atEnd.current = isAtEnd;
     setTop(element.scrollTop);
     const index = Math.floor(element.scrollTop / rowHeight);
     const name = names?.of(index);
     held.current = name === undefined ? undefined : { name, index };
     if (element.scrollTop < rowHeight) onTop?.();
-    else if (atEnd.current) onEnd?.();
+    else if (isAtEnd) onEnd?.();
   };
   const first = Math.max(0, Math.floor(top / rowHeight) - OVERSCAN);
   const last = Math.min(count, Math.ceil((top + height) / rowHeight) + OVERSCAN);

@@ -205,7 +205,7 @@ test("the connections say what was lost, and lead to where", async () => {
     const bar = page.locator(".connections .bar");
     await expect
       .poll(() => bar.innerText())
-      .toContain("17 events were lost: some connections may be missing, others over.");
+      .toContain("17 events were lost: some connections may be missing, others may have ended.");
     await bar.getByRole("button", { name: "17 events were lost" }).click();
     await page.locator(".eventrows [data-event=lost]").waitFor();
     await page.keyboard.press("4");
@@ -316,12 +316,7 @@ test("a descriptor whose name is not known says so, and why; a pipe has its inod
     const names = page.locator(".fds .spacer [role=row] [role=cell]:nth-child(4)");
     await expect
       .poll(() => names.allTextContents())
-      .toEqual([
-        `pipe:[${pipe.ino}]`,
-        "(name not known)",
-        "(address not known)",
-        "listening on 127.0.0.1:80",
-      ]);
+      .toEqual([`pipe:[${pipe.ino}]`, "(name not known)", "(address not known)", "127.0.0.1:80"]);
     await expect
       .poll(() => names.evaluateAll((all) => all.map((one) => one.getAttribute("title"))))
       .toEqual([
@@ -340,7 +335,7 @@ test("the strip's table of a record in which nothing happened says so", async ()
     await page.keyboard.type("as a table");
     await page.keyboard.press("Enter");
     const table = page.locator("dialog.striptable[open]");
-    await table.getByText("Nothing has happened in this time.").waitFor();
+    await table.getByText("Nothing was seen to happen in this time.").waitFor();
     await expect.poll(() => table.locator("tr").count()).toBe(0);
   });
 });
