@@ -39,7 +39,7 @@ const chosen = await page.evaluate(() => {
   sockreel.scrollTo(0);
   return { peer: socket.peer };
 });
-const children = await page.evaluate(() => sockreel.session.entities.accepts.length);
+const children = await page.evaluate(() => [...sockreel.session.entities.sockets.values()].filter(({ accepted }) => accepted !== null).length);
 await page.locator(".details h2").first().waitFor();
 await page.screenshot({ path: join(directory, "page.png") });
 

@@ -101,7 +101,9 @@ describe("questions are answered from the record", () => {
     // As dup2 would: it is told its number, and no such call is looked at.
     fake.socket(server, 9);
     const [, , answer] = asked(fake, listener, server);
-    expect(answer?.answer).toMatch(/^The lowest that is free: the next one of server 1 would be 5\./);
+    expect(answer?.answer).toMatch(
+      /^The lowest that is free: the next one of server 1 would be 5 at the newest moment that is known\./,
+    );
     // 3, 4 and 4 again; 9 is not the lowest.
     expect(answer?.answer).toMatch(/3 of the 4 calls looked at got the lowest number/);
     expect(answer?.answer).toMatch(/1 of these had been used before/);

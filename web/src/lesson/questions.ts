@@ -121,7 +121,7 @@ function nextNumber({ entities, process, lines, edge }: Subject): Answer {
     )
     .slice(-CHECKED);
   const next = lowestFree(entities, process.table, edge);
-  const rule = `The lowest that is free: the next one of ${nameOf(entities, process.table)} would be ${next}.`;
+  const rule = `The lowest that is free: the next one of ${nameOf(entities, process.table)} would be ${next} at the newest moment that is known.`;
   if (made.length === 0) return unknown(question, `${rule} No call that chooses so is in this record yet.`);
   const lowest = made.filter((line) => isLowest(entities, process.table, line));
   const again = lowest.filter((line) => wasUsed(entities, process.table, line));

@@ -58,7 +58,7 @@ const SIGNS = [
   ["·", "A socket that has no descriptor: it waits in a queue, or is closed"],
   ["←", "Accepted: the other end connected to it"],
   ["→", "It connected to the other end"],
-  ["↔", "Which end connected was not seen"],
+  ["↔", "A pair that was made together, or which end connected was not seen"],
 ] as const;
 
 function Piece({ entry: { piece } }: { readonly entry: Entry }) {
