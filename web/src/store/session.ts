@@ -129,6 +129,11 @@ export class Session {
     return failures === undefined ? overflows : Math.max(failures, overflows ?? 0);
   }
 
+  /** How many events were lost until a moment, as far as the places are kept. */
+  lostUntil(t: number): number {
+    return this.losses.reduce((sum, loss) => (loss.t <= t ? sum + loss.count : sum), 0);
+  }
+
   /** Takes note of failed calls and overflows of the past, which may come twice. */
   addMarked(lines: readonly Line[]): void {
     this.failures.add(lines);

@@ -29,7 +29,7 @@ export function Connections() {
   useAnswer("connections", ALL);
   const read = newestCounters(found, at);
   const when = app.moments.words();
-  const lost = session.losses.reduce((sum, loss) => (loss.t <= at ? sum + loss.count : sum), 0);
+  const lost = session.lostUntil(at);
   const columns = useMemo(() => columnsAt(at), [at]);
   return (
     <div class="connections">

@@ -357,7 +357,7 @@ function Table({
 
 function Questions({ subject }: { readonly subject: Subject }) {
   const app = useApp();
-  const lost = app.session.losses.reduce((sum, { t, count }) => (t <= subject.edge ? sum + count : sum), 0);
+  const lost = app.session.lostUntil(subject.edge);
   return (
     <div class="questions">
       <h2>Questions that this record answers</h2>

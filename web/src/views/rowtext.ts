@@ -86,13 +86,8 @@ function draw(entities: Entities, row: Row, at: number, isPast: boolean): Draft 
       return ofProcess(row, at, isPast ? entities.tableAt(row.process.table, at).length : row.open);
     case "slot":
     case "instance":
+    case "listener":
       return ofDescriptor(entities, row, at);
-    case "listener": {
-      const text = ofDescriptor(entities, row, at);
-      const others = othersOf(entities, row, at);
-      const more = others > 0 ? ` and ${count(others)} more` : "";
-      return { ...text, sentence: `${text.sentence}, of ${processName(row.process)}${more}` };
-    }
     case "lane":
       return ofLane(entities, row, at);
     case "child": {
@@ -210,8 +205,13 @@ function ofDescriptor(entities: Entities, row: SlotRow | InstanceRow | ListenerR
     "data-state": phase,
     "data-children": told && String(told.children),
   };
+  const others = row.kind === "listener" ? othersOf(entities, row, at) : 0;
+  const whose =
+    row.kind === "listener"
+      ? `, of ${processName(row.process)}${others > 0 ? ` and ${count(others)} more` : ""}`
+      : "";
   const common = {
-    sentence: slotSentence(entities, descriptor, socket, at),
+    sentence: slotSentence(entities, descriptor, socket, at) + whose,
     lead: String(descriptor.fd),
     faint: !open,
     expanded: "expanded" in row ? row.expanded : undefined,
@@ -237,7 +237,6 @@ function ofDescriptor(entities: Entities, row: SlotRow | InstanceRow | ListenerR
       : socket.local
         ? address(socket.local)
         : socketKind(socket);
-  const others = row.kind === "listener" ? othersOf(entities, row, at) : 0;
   const of =
     row.kind === "listener" ? [processName(row.process), ...(others > 0 ? [` +${count(others)}`] : [])] : [];
   // Whose it is matters most, then who waits; children that are listed below are counted there.

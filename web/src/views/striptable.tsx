@@ -4,6 +4,7 @@ import { isDoubtful } from "../a11y/sentences.ts";
 import { count } from "../base/time.ts";
 import { summarizing } from "../layout/overview.ts";
 import { useApp } from "./context.ts";
+import { MayBeWrong } from "./details/facts.tsx";
 import { TitledDialog } from "./dialog.tsx";
 
 /** Parts of the time that are told. */
@@ -27,20 +28,7 @@ function Doubtful({ at }: { readonly at: number }) {
     (process) => isDoubtful(process, at) && (process.ended === null || process.ended > at),
   ).length;
   if (many === 0) return null;
-  return <Mark why={`${count(many)} ${many === 1 ? "table" : "tables"} may be wrong at that time`} />;
-}
-
-/** Marks what was counted while events were lost. */
-function Missing() {
-  return <Mark why="events were lost meanwhile" />;
-}
-
-function Mark({ why }: { readonly why: string }) {
-  return (
-    <b class="doubt" role="img" aria-label={why} title={why}>
-      ?
-    </b>
-  );
+  return <MayBeWrong why={`${count(many)} ${many === 1 ? "table" : "tables"} may be wrong at that time`} />;
 }
 
 function Parts() {
@@ -101,11 +89,11 @@ function Parts() {
               </th>
               <td class="num">
                 {count(summary.changes[i] ?? 0)}
-                {lost > 0 && <Missing />}
+                {lost > 0 && <MayBeWrong why="events were lost meanwhile" />}
               </td>
               <td class={summary.errors[i] ? "num bad" : "num"}>
                 {count(summary.errors[i] ?? 0)}
-                {lost > 0 && <Missing />}
+                {lost > 0 && <MayBeWrong why="events were lost meanwhile" />}
               </td>
               <td class="num">
                 {count(summary.open[i] ?? 0)}

@@ -50,7 +50,11 @@ export function Standing({ process }: { readonly process: Process }) {
 export function Doubt({ process }: { readonly process: Process | undefined }) {
   const app = useApp();
   if (!process || !isDoubtful(process, app.instant)) return null;
-  const why = standingSince(process, app.session.clock);
+  return <MayBeWrong why={standingSince(process, app.session.clock)} />;
+}
+
+/** Marks what may be wrong, with why. */
+export function MayBeWrong({ why }: { readonly why: string }) {
   return (
     <b class="doubt" role="img" aria-label={why} title={why}>
       ?
