@@ -281,6 +281,57 @@ fn what_was_queued_before_tracing_has_no_start() -> Result<()> {
     Ok(())
 }
 
+/// Two listeners in whose queues as many wait as `somaxconn` allows by itself (listen(2)).
+const CROWDED: &str = "
+import json, os, resource, socket, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (16384, 16384))
+many = min(4096, int(open('/proc/sys/net/core/somaxconn').read()))
+listener, named = socket.socket(), socket.socket(socket.AF_UNIX)
+listener.bind(('127.0.0.1', 0))
+name = '\\0sockreel-test-%d' % os.getpid()
+named.bind(name)
+for one in listener, named:
+    one.listen(many)
+clients = []
+for _ in range(many):
+    clients.append(socket.create_connection(listener.getsockname()))
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(name)
+    clients.append(client)
+ports = [client.getsockname()[1] for client in clients[::2]]
+print(json.dumps({'inodes': [os.fstat(one.fileno()).st_ino for one in (listener, named)], 'ports': ports}), flush=True)
+sys.stdin.readline()
+";
+
+#[test]
+fn a_long_queue_that_was_there_before_tracing_is_told_whole() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (program, said) = Program::start(CROWDED, false)?;
+    let pid = program.pid().to_string();
+    let ended = Sockreel::run(dir.path(), "trace", ["trace", "--json", "--for", "3s", "-p", &pid])?;
+    ensure!(ended.code == 0, "{}: {}", ended.code, ended.err);
+    ensure!(ended.err.contains(" 0 lost"), "{}", ended.err);
+    let lines: Vec<Value> = ended.out.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let listening = |inode: &Value| {
+        let line = lines.iter().find(|line| line["event"] == "snapshot" && line["inode"] == *inode);
+        line.map(|line| line["socket"].clone()).with_context(|| format!("no listener {inode}"))
+    };
+    let waiting = |listener: &Value| {
+        lines
+            .iter()
+            .filter(|line| line["event"] == "queued" && line["listener"] == *listener)
+            .collect::<Vec<_>>()
+    };
+    let tcp = waiting(&listening(&said["inodes"][0])?);
+    let peers: Vec<u64> =
+        tcp.iter().filter_map(|line| line["peer"].as_str()?.rsplit(':').next()?.parse().ok()).collect();
+    let ports: Vec<u64> = serde_json::from_value(said["ports"].clone())?;
+    ensure!(peers == ports, "{} of {} are told: {peers:?}", peers.len(), ports.len());
+    let named = waiting(&listening(&said["inodes"][1])?);
+    ensure!(named.len() == ports.len(), "{} of {} are told of the unix socket", named.len(), ports.len());
+    Ok(())
+}
+
 /// The same with a unix socket, by abstract name.
 const UNIX: &str = "
 import json, os, socket, sys

@@ -23,7 +23,7 @@ const BUDGET: &[(&str, u64)] = &[
     ("fork", 11_600),
     ("leftovers", 1_150),
     // With the walk through a queue.
-    ("listeners", 12_600),
+    ("listener_row", 12_200),
     ("look", 1_600),
     // Bytes are read in steps, each verified once.
     ("peek_enter", 1_300),
@@ -58,7 +58,6 @@ const OLDER: &[(&str, &[(&str, u64)])] = &[
             ("call_exit", 103_000),
             ("exec", 21_600),
             ("fork", 82_000),
-            ("listeners", 25_000),
             ("peek_enter", 1_800),
             ("ring_complete_values", 57_000),
             ("ring_create", 7_000),

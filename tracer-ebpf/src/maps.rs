@@ -114,9 +114,13 @@ pub(crate) fn port_key(netns: u32, port: u16) -> u64 {
     u64::from(netns) << 16 | u64::from(port)
 }
 
-/// Room for a row of the iterator over listeners.
+/// The listener that was read last, for user space, which has one read at a time.
 #[map]
-pub(crate) static LISTENER_ROW: PerCpuArray<ListenerRow> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static LISTENER_ROW: Array<ListenerRow> = Array::with_max_entries(1, 0);
+
+/// Room for a connection that waits in a queue that is read.
+#[map]
+pub(crate) static WAITING: PerCpuArray<Sock> = PerCpuArray::with_max_entries(1, 0);
 
 /// Room for a row of the snapshot, its path behind it.
 #[map]

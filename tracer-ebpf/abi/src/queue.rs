@@ -42,16 +42,13 @@ record! {
 }
 
 record! {
-    /// A row of the iterator over followed listeners: a listener, or a connection that was in its queue before it was
-    /// followed.
+    /// A followed listener as it was read once.
     pub struct ListenerRow {
         /// When it was read.
         pub ts: u64,
-        /// Address of the listener's socket; 0 where the row is the listener itself.
-        pub listener: u64,
-        /// Start of the listener's owner.
+        /// Start of its owner.
         pub start: u64,
-        /// Its thread group.
+        /// The owner's thread group.
         pub pid: u32,
         /// `LISTENER_*` flags.
         pub flags: u32,

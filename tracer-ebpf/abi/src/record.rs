@@ -75,6 +75,8 @@ impl Kind {
     pub const SPOKEN: Self = Self(37);
     /// [`Stack`](crate::Stack).
     pub const STACK: Self = Self(38);
+    /// [`Queued`](crate::Queued), of a connection that was in the queue before its listener was followed.
+    pub const WAITING: Self = Self(39);
     /// [`Found`](crate::Found).
     pub const FOUND: Self = Self(48);
     /// [`RingCall`](crate::RingCall).

@@ -43,7 +43,7 @@ record! {
 record! {
     /// A connection is complete and waits in a followed listener's accept queue.
     pub struct Queued {
-        /// Head; process and start are the listener's owner's.
+        /// Head; process and start are the listener's owner's, and no thread of it did this.
         pub header: Header,
         /// Address of the listener's socket.
         pub listener: u64,

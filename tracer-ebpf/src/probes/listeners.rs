@@ -1,4 +1,4 @@
-//! Followed listeners: an iterator reads their queues, also of those at which nobody accepts.
+//! Followed listeners: user space has their queues read, one after the other, also of those at which nobody accepts.
 //!
 //! A listener's connections know it by something that the kernel gave them: of TCP by the storage that they inherit, of a
 //! unix socket by its name, which they share. Of the connections that were queued before the listener was followed nothing
@@ -7,16 +7,16 @@
 use crate::{
     emit,
     globals::offset,
-    kread::{field, pointer},
-    maps::{LISTENER_ROW, LISTENERS, PORTS, port_key},
+    kread::{copy, field, pointer},
+    maps::{LISTENER_ROW, LISTENERS, PORTS, WAITING, port_key},
     sock, task,
 };
 use aya_ebpf::{
-    bindings::BPF_NOEXIST,
-    helpers::generated::{bpf_loop, bpf_seq_write},
+    bindings::{BPF_NOEXIST, bpf_raw_tracepoint_args},
+    helpers::generated::bpf_loop,
 };
 use core::ffi::c_void;
-use tracer_abi::{Header, LISTENER_LISTED, LISTENER_NETNS_OWN, Listener, ListenerRow, Sock};
+use tracer_abi::{Header, Kind, LISTENER_LISTED, LISTENER_NETNS_OWN, Listener, Queued, Sock};
 
 /// Connections of one queue that are read at most: `somaxconn` is 4096 unless somebody raised it (listen(2)).
 const MOST: u32 = 8192;
@@ -109,27 +109,10 @@ pub(super) fn header(listener: &Listener, ts: u64) -> Header {
     }
 }
 
-/// `struct bpf_iter__bpf_map_elem` (kernel/bpf/map_iter.c).
-#[repr(C)]
-struct MapElement {
-    meta: *const Meta,
-    map: *const c_void,
-    key: *const u64,
-    value: *const Listener,
-}
-
-/// `struct bpf_iter_meta` (include/linux/bpf.h).
-#[repr(C)]
-struct Meta {
-    seq: *mut c_void,
-    session_id: u64,
-    seq_num: u64,
-}
-
 /// Where the walk through a queue stands.
 struct Walk {
-    seq: *mut c_void,
-    row: *mut ListenerRow,
+    listener: *const Listener,
+    sock: *mut Sock,
     /// The next request or packet.
     next: u64,
     /// Where the walk ends: 0, or the address of a unix socket's queue, which is a ring.
@@ -138,46 +121,49 @@ struct Walk {
     failed: bool,
 }
 
-#[unsafe(link_section = "iter/bpf_map_elem")]
+/// Reads the listener with the key that user space passes into the row, and the first time tells what waits in its queue. 1 where
+/// there is a row. It is attached to nothing: user space runs it (`bpf_prog_test_run_raw_tp`, net/bpf/test_run.c). An iterator
+/// over the map would do in one run, but a kernel may forbid it, as those of which a program may write to what they pass it.
+// The library's macro would return 0 in place of what the function does.
+#[unsafe(link_section = "raw_tp")]
 #[unsafe(no_mangle)]
-extern "C" fn listeners(ctx: *const MapElement) -> i32 {
-    // SAFETY: the kernel calls an iterator with this context.
-    let (meta, key, value) = unsafe { ((*ctx).meta, (*ctx).key, (*ctx).value) };
-    if key.is_null() || value.is_null() {
-        return 0;
-    }
-    // SAFETY: the kernel passes an element of the map that the iterator was made for, whose key and value are these.
-    let (key, listener) = unsafe { (*key, *value) };
+extern "C" fn listener_row(ctx: *const bpf_raw_tracepoint_args) -> i32 {
+    // SAFETY: the kernel passes the arguments that user space gave it, of which this is the first.
+    let key = unsafe { *(*ctx).args.as_ptr() };
+    let Some(known) = LISTENERS.get_ptr_mut(key) else { return 0 };
+    // SAFETY: the map gave a valid pointer; an entry that is removed meanwhile is freed after a grace period.
+    let listener = unsafe { *known };
     if !is_alive(&listener, key) {
         let _ = LISTENERS.remove(&key);
         return 0;
     }
     let Some(place) = LISTENER_ROW.get_ptr_mut(0) else { return 0 };
-    // SAFETY: the map gave this CPU's row; iterators do not migrate and there is one at a time.
+    // SAFETY: the map gave its only value, and user space has one listener read at a time.
     let row = unsafe { &mut *place };
     row.ts = emit::now();
-    row.listener = 0;
     row.start = listener.start;
     row.pid = listener.pid;
     row.flags = listener.flags;
     row.reserved = 0;
     sock::read(listener.sk, &mut row.sock);
     (row.sock.queue_len, row.sock.queue_limit) = sock::queue(listener.sk);
-    row.drops = field(listener.sk, offset!(sk_drops)).unwrap_or(0);
     let is_unix = row.sock.family == sock::AF_UNIX;
-    if is_unix {
-        row.drops = 0;
+    row.drops = if is_unix { 0 } else { field(listener.sk, offset!(sk_drops)).unwrap_or(0) };
+    if listener.flags & LISTENER_LISTED == 0 && list(&listener, is_unix) {
+        // SAFETY: as above; nobody else changes the flags of a listener that was found.
+        unsafe { (*known).flags |= LISTENER_LISTED };
     }
-    // SAFETY: the row is a whole one; the kernel checks the room in its own buffer and asks again.
-    let seq = unsafe { (*meta).seq };
-    if write(seq, row) != 0 || listener.flags & LISTENER_LISTED != 0 {
-        return 0;
-    }
-    row.listener = listener.sk;
+    1
+}
+
+/// Tells the connections that wait; whether all of them could be told.
+#[inline(always)]
+fn list(listener: &Listener, is_unix: bool) -> bool {
+    let Some(sock) = WAITING.get_ptr_mut(0) else { return false };
     let queue = listener.sk + u64::from(offset!(sk_receive_queue));
     let mut walk = Walk {
-        seq,
-        row,
+        listener,
+        sock,
         next: if is_unix {
             pointer(queue, 0).unwrap_or(0)
         } else {
@@ -189,20 +175,15 @@ extern "C" fn listeners(ctx: *const MapElement) -> i32 {
     };
     // SAFETY: the callback has the signature that the helper asks for, and `walk` outlives the call.
     unsafe { bpf_loop(MOST, waiting as *const () as *mut c_void, (&raw mut walk).cast(), 0) };
-    if !walk.failed
-        && let Some(known) = LISTENERS.get_ptr_mut(&key)
-    {
-        // SAFETY: the map gave a valid pointer; nobody else changes the flags of a listener that was found.
-        unsafe { (*known).flags |= LISTENER_LISTED };
-    }
-    0
+    !walk.failed
 }
 
 /// One step of the walk: tells a connection that waits. 1 ends the walk. Others may change the queue meanwhile, so what is
 /// found must be a connection that no file has.
 extern "C" fn waiting(_index: u32, walk: *mut Walk) -> i64 {
-    // SAFETY: the helper passes the pointer that `listeners` gave it; the row is this CPU's.
-    let (walk, row) = unsafe { (&mut *walk, &mut *(*walk).row) };
+    // SAFETY: the helper passes the pointer that `list` gave it; the room is this CPU's, and nothing else runs here until the
+    // program has ended (`get_cpu` in `bpf_prog_test_run_raw_tp`).
+    let (walk, listener, sock) = unsafe { (&mut *walk, &*(*walk).listener, &mut *(*walk).sock) };
     let at = walk.next;
     if at == walk.end || at == 0 {
         return 1;
@@ -214,22 +195,26 @@ extern "C" fn waiting(_index: u32, walk: *mut Walk) -> i64 {
     };
     walk.next = next.unwrap_or(0);
     let child = child.unwrap_or(0);
-    sock::read(child, &mut row.sock);
+    sock::read(child, sock);
     if child == 0 || sock::has_file(child) {
         return 0;
     }
-    if !walk.is_unix && row.sock.state != sock::TCP_CLOSE {
-        sock::track(&row.sock, row.pid, row.start, 0, 0);
+    if !walk.is_unix && sock.state != sock::TCP_CLOSE {
+        sock::track(sock, listener.pid, listener.start, 0, 0);
     }
-    if write(walk.seq, row) != 0 {
+    let header = header(listener, emit::now());
+    let told = emit::record_or_part::<Queued>(Kind::WAITING, &header, false, |record| {
+        // SAFETY: the ring buffer gave room for a whole record.
+        unsafe {
+            (*record).listener = listener.sk;
+            ((*record).queue_len, (*record).queue_limit) = (0, 0);
+            copy(&raw mut (*record).sock, &raw const *sock);
+        }
+    });
+    if !told {
+        // What there was no room for is told the next time.
         walk.failed = true;
         return 1;
     }
     0
-}
-
-#[inline(always)]
-fn write(seq: *mut c_void, row: *mut ListenerRow) -> i64 {
-    // SAFETY: the row is a whole one; the verifier knows `seq` to be the iterator's file.
-    unsafe { bpf_seq_write(seq.cast(), row as *const _, size_of::<ListenerRow>() as u32) }
 }

@@ -20,7 +20,7 @@
 //! | `snapshot` | iterator `task_file` | 5.8 | reads tables without a race with `/proc` |
 //! | `look` | iterator `task_file` | 5.8 | who holds a port or a name, whether or not it is followed |
 //! | `leftovers` | iterator `tcp` | 5.9 | connections that nobody holds: `TIME_WAIT` and its kin |
-//! | `listeners` | iterator `bpf_map_elem` | 5.9 | reads queues of every namespace, also where nobody accepts |
+//! | `listener_row` | none: user space runs it | 5.17 | reads queues of every namespace, also where nobody accepts |
 
 mod addfd;
 mod call;

@@ -211,10 +211,12 @@ impl Capture {
     fn sample(&mut self) -> Result<(), CaptureError> {
         let stacks = self.stacks.as_ref().map(Stacks::missed);
         match self.sampler.sample(&self.programs, stacks) {
-            Ok(inputs) => inputs.into_iter().for_each(|input| self.order.push(input)),
+            Ok(input) => self.order.push(input),
             Err(cause) if is_shortage(&cause) => {}
             Err(cause) => return Err(CaptureError::Sample(cause)),
         }
+        // What waits in queues that were read for the first time: at the end nobody else takes it.
+        self.selected |= self.drain();
         Ok(())
     }
 

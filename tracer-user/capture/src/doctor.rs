@@ -56,14 +56,19 @@ const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
-fn privilege() -> Finding {
+/// Whether this process has what the kernel wants of whoever loads programs (capabilities(7)).
+pub(crate) fn is_privileged() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status
         .lines()
         .find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok())
         .unwrap_or(0);
     let has = |capability: u32| effective >> capability & 1 == 1;
-    if has(CAP_SYS_ADMIN) || (has(CAP_BPF) && has(CAP_PERFMON)) {
+    has(CAP_SYS_ADMIN) || (has(CAP_BPF) && has(CAP_PERFMON))
+}
+
+fn privilege() -> Finding {
+    if is_privileged() {
         return finding("privilege", true, "CAP_BPF and CAP_PERFMON are held".to_owned());
     }
     Finding {

@@ -70,13 +70,12 @@ impl Glance {
         let note = |ts, body| Input { ts, origin: None, late: false, body };
         let mut found = Vec::new();
         let mut whole = rows(run_of_snapshot(&mut self.programs)?, |input| found.push(input))?;
-        let numbering = numbering();
-        while let Some(item) = self.ring.next() {
-            whole &= decode::record(&item, &numbering, |input| found.push(input)).is_ok();
-        }
+        whole &= self.records(&mut found);
         // The snapshot has found the listeners.
-        let mut queues =
-            Sampler::new(false, false).sample(&self.programs, None).map_err(CaptureError::Sample)?;
+        let sample = Sampler::new(false, false).sample(&self.programs, None).map_err(CaptureError::Sample)?;
+        let mut queues = Vec::new();
+        whole &= self.records(&mut queues);
+        queues.push(sample);
         found.sort_by_key(|input| input.ts);
         let ended = found.last().map_or(began, |input| input.ts).max(boot_now());
         let anchor = |ts| note(ts, Body::Anchor { epoch_minus_boot_ns: epoch_minus_boot_ns() });
@@ -90,6 +89,16 @@ impl Glance {
         inputs.append(&mut queues);
         inputs.push(anchor(BootNs(ended.0)));
         Ok(inputs)
+    }
+
+    /// Takes the records that are there; whether all could be read.
+    fn records(&mut self, found: &mut Vec<Input>) -> bool {
+        let numbering = numbering();
+        let mut whole = true;
+        while let Some(item) = self.ring.next() {
+            whole &= decode::record(&item, &numbering, |input| found.push(input)).is_ok();
+        }
+        whole
     }
 
     /// Every connection of TCP with that local port. The thread enters each network namespace and comes back to its own,

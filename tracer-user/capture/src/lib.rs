@@ -8,7 +8,6 @@ mod doctor;
 mod glance;
 mod health;
 mod look;
-mod map_iter;
 mod numbering;
 mod offsets;
 mod opener;

@@ -1,6 +1,9 @@
 //! Records as values of maps and globals.
 
-use tracer_abi::{Asked, Config, Entry, Follow, InFlight, LookWanted, Offsets, Phrase, Sleeping, Tracked};
+use tracer_abi::{
+    Asked, Config, Entry, Follow, InFlight, Listener, ListenerRow, LookWanted, Offsets, Phrase, Sleeping,
+    Tracked,
+};
 
 /// A record that aya may copy byte for byte.
 #[repr(transparent)]
@@ -15,4 +18,17 @@ macro_rules! pods {
     )*};
 }
 
-pods!(Asked, Config, Entry, Follow, InFlight, LookWanted, Offsets, Phrase, Sleeping, Tracked);
+pods!(
+    Asked,
+    Config,
+    Entry,
+    Follow,
+    InFlight,
+    Listener,
+    ListenerRow,
+    LookWanted,
+    Offsets,
+    Phrase,
+    Sleeping,
+    Tracked
+);

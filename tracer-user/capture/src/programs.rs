@@ -1,7 +1,8 @@
 //! Loads the programs and attaches them to their tracepoints.
 
 use crate::{
-    AttachError, Report, Selection, Settings, clock, map_iter,
+    AttachError, Report, Selection, Settings, clock,
+    doctor::is_privileged,
     numbering::numbering,
     offsets, peek,
     pod::PodOf,
@@ -10,20 +11,25 @@ use crate::{
 use aya::{
     Btf, BtfError, Ebpf, EbpfLoader, include_bytes_aligned,
     maps::{Array, HashMap, Map, MapError},
-    programs::{BtfTracePoint, Iter, Program, ProgramError, tp_btf::BtfTracePointLinkId},
+    programs::{
+        BtfTracePoint, Iter, Program, ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun as _,
+        tp_btf::BtfTracePointLinkId,
+    },
 };
 use std::{
-    collections::{BTreeMap, HashMap as HashMapOf},
+    collections::{BTreeMap, BTreeSet, HashMap as HashMapOf},
     ffi::OsStr,
     fs::File,
+    io,
     num::NonZero,
-    os::{fd::AsFd as _, unix::fs::MetadataExt},
+    os::unix::fs::MetadataExt,
     path::Path,
     sync::{Mutex, PoisonError},
     thread,
 };
 use tracer_abi::{
-    Class, Config, Entry, Follow, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT, Sleeping,
+    Class, Config, Entry, Follow, Listener, ListenerRow, SELECT_ALL, SELECT_CGROUP, SELECT_COMM, SELECT_PORT,
+    Sleeping,
 };
 use tracer_model::ids::BootNs;
 
@@ -33,10 +39,12 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sockree
 pub(crate) const SNAPSHOT: &str = "snapshot";
 pub(crate) const LOOK: &str = "look";
 pub(crate) const LEFTOVERS: &str = "leftovers";
-/// Its name in capitals is that of its map.
-const LISTENERS: &str = "listeners";
-const ITERATORS: &[(&str, &str)] =
-    &[(SNAPSHOT, "task_file"), (LOOK, "task_file"), (LEFTOVERS, "tcp"), (LISTENERS, "bpf_map_elem")];
+const ITERATORS: &[(&str, &str)] = &[(SNAPSHOT, "task_file"), (LOOK, "task_file"), (LEFTOVERS, "tcp")];
+/// The program that is run for one listener after the other, and what it reads.
+const LISTENER: (&str, &str) = ("listener_row", "accept queues");
+/// The most listeners that are read, as many as their map has room for. One that is removed while they are listed sends the
+/// list back to its begin.
+const LISTENERS: usize = 16_384;
 
 /// What is attached: the program's name and its link.
 type Links = Vec<(&'static str, BtfTracePointLinkId)>;
@@ -93,10 +101,11 @@ fn kernels_types<'a>() -> (EbpfLoader<'a>, Result<Btf, BtfError>, Result<offsets
 /// Iterators alone: nothing is attached.
 pub(crate) fn iterators(settings: &Settings) -> Result<Programs, AttachError> {
     let (mut ebpf, btf, missing) = open(settings, 0)?;
-    let wanted = ITERATORS.iter().filter(|(name, _)| matches!(*name, SNAPSHOT | LEFTOVERS | LISTENERS));
+    let iterators = ITERATORS.iter().filter(|(name, _)| matches!(*name, SNAPSHOT | LEFTOVERS));
+    let wanted = iterators.chain([&LISTENER]);
     let mut loaded = load(&mut ebpf, wanted.clone().copied(), &btf);
-    for iterator in wanted {
-        has_loaded(iterator, &mut loaded)?;
+    for program in wanted {
+        has_loaded(program, &mut loaded)?;
     }
     let report = Report { missing, ..Report::default() };
     Ok(Programs { ebpf, report, links: Links::new(), since: clock::boot_now() })
@@ -116,7 +125,8 @@ pub(crate) fn attach(settings: &Settings, opener: u32) -> Result<Programs, Attac
     let stacks = STACKS.iter().filter(|_| settings.stacks);
     let probes: Vec<_> = stacks.chain(PROGRAMS).chain(MOMENTS).chain(scheduler).chain(first_bytes).collect();
     let names = probes.iter().flat_map(|probe| probe.names.iter().map(|names| (*names, probe.tracepoint)));
-    let mut loaded = load(&mut ebpf, ITERATORS.iter().copied().chain(names), &btf);
+    let run = || ITERATORS.iter().chain([&LISTENER]);
+    let mut loaded = load(&mut ebpf, run().copied().chain(names), &btf);
     for program in probes {
         match attach_one(&mut ebpf, program, &mut loaded, &mut links) {
             Ok(tracepoint) => report.attached.push(format!("{} ({tracepoint})", program.tells)),
@@ -127,11 +137,11 @@ pub(crate) fn attach(settings: &Settings, opener: u32) -> Result<Programs, Attac
             },
         }
     }
-    for iterator in ITERATORS {
-        has_loaded(iterator, &mut loaded)?;
+    for program in run() {
+        has_loaded(program, &mut loaded)?;
     }
     report.attached.push("snapshots of descriptor tables (iterator task_file)".to_owned());
-    report.attached.push("samples of accept queues (iterator bpf_map_elem)".to_owned());
+    report.attached.push("samples of accept queues (BPF_PROG_TEST_RUN)".to_owned());
     report.verified = verified(&ebpf);
     Ok(Programs { ebpf, report, links, since })
 }
@@ -195,6 +205,7 @@ impl Waiting<'_> {
                 outcome = match &mut *program {
                     Program::BtfTracePoint(program) => program.load(place, btf),
                     Program::Iter(program) => program.load(place, btf),
+                    Program::RawTracePoint(program) => program.load(),
                     _ => Err(ProgramError::UnexpectedProgramType),
                 }
                 .map(|()| (name, place));
@@ -225,10 +236,10 @@ fn attach_one(
     attached
 }
 
-/// Iterators have nothing to be attached to, and none is missing on a kernel that has the rest.
+/// What is run at will has nothing to be attached to, and none of it is missing on a kernel that has the rest.
 fn has_loaded((name, over): &(&'static str, &'static str), loaded: &mut Loaded) -> Result<(), AttachError> {
     let outcome = loaded.remove(name).unwrap_or(Err(ProgramError::NotLoaded));
-    outcome.map(|_| ()).map_err(|cause| refused(&format!("load the iterator over {over}"), &cause))
+    outcome.map(|_| ()).map_err(|cause| refused(&format!("load what reads {over}"), &cause))
 }
 
 impl Programs {
@@ -262,22 +273,43 @@ impl Programs {
         }
     }
 
-    /// A new run of the iterator over followed listeners; reading the file runs it.
-    pub(crate) fn listeners(&self) -> Result<File, std::io::Error> {
-        let loaded = self.ebpf.program(LISTENERS).ok_or(std::io::ErrorKind::NotFound)?;
-        let iterator: &Iter = loaded.try_into().map_err(std::io::Error::other)?;
-        let Some(Map::HashMap(map)) = self.ebpf.map("LISTENERS") else {
-            return Err(std::io::ErrorKind::NotFound.into());
-        };
-        map_iter::run(iterator, map.fd().as_fd())
+    /// Has the kernel read every followed listener. Where one is read for the first time, what waits in its queue comes as
+    /// records.
+    pub(crate) fn listeners(&self) -> io::Result<Vec<ListenerRow>> {
+        let loaded = self.ebpf.program(LISTENER.0).ok_or(io::ErrorKind::NotFound)?;
+        let program: &RawTracePoint = loaded.try_into().map_err(io::Error::other)?;
+        let listeners = self.ebpf.map("LISTENERS").ok_or(io::ErrorKind::NotFound)?;
+        let listeners: HashMap<_, u64, PodOf<Listener>> =
+            HashMap::try_from(listeners).map_err(io::Error::other)?;
+        let row = self.ebpf.map("LISTENER_ROW").ok_or(io::ErrorKind::NotFound)?;
+        let row: Array<_, PodOf<ListenerRow>> = Array::try_from(row).map_err(io::Error::other)?;
+        let keys: BTreeSet<u64> = listeners.keys().take(LISTENERS).flatten().collect();
+        let mut rows = Vec::new();
+        for key in keys {
+            let mut options = RawTracePointRunOptions::default();
+            options.args[0] = key;
+            let run = program.test_run(options).map_err(system)?;
+            if run.return_value == 1 {
+                rows.push(row.get(&0, 0).map_err(io::Error::other)?.0);
+            }
+        }
+        Ok(rows)
     }
 
-    /// A new run of another iterator; reading the file runs it.
-    pub(crate) fn iterate(&mut self, name: &str) -> Result<File, std::io::Error> {
-        let loaded = self.ebpf.program_mut(name).ok_or(std::io::ErrorKind::NotFound)?;
-        let iterator: &mut Iter = loaded.try_into().map_err(std::io::Error::other)?;
-        let id = iterator.attach().map_err(std::io::Error::other)?;
-        iterator.take_link(id).map_err(std::io::Error::other)?.into_file().map_err(std::io::Error::other)
+    /// A new run of an iterator; reading the file runs it.
+    pub(crate) fn iterate(&mut self, name: &str) -> Result<File, io::Error> {
+        let loaded = self.ebpf.program_mut(name).ok_or(io::ErrorKind::NotFound)?;
+        let iterator: &mut Iter = loaded.try_into().map_err(io::Error::other)?;
+        let id = iterator.attach().map_err(system)?;
+        iterator.take_link(id).map_err(io::Error::other)?.into_file().map_err(io::Error::other)
+    }
+}
+
+/// What the system said, where it is that which failed.
+fn system(cause: ProgramError) -> io::Error {
+    match cause {
+        ProgramError::SyscallError(call) => call.io_error,
+        other => io::Error::other(other),
     }
 }
 
@@ -305,7 +337,7 @@ fn refused(what: &str, cause: &(dyn std::error::Error + 'static)) -> AttachError
     let mut next = cause.source();
     let mut denied = false;
     while let Some(inner) = next {
-        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+        if let Some(io) = inner.downcast_ref::<io::Error>() {
             denied |= io.raw_os_error() == Some(EPERM);
         }
         // Some errors say their cause themselves.
@@ -317,7 +349,8 @@ fn refused(what: &str, cause: &(dyn std::error::Error + 'static)) -> AttachError
     }
     let lines: Vec<&str> = text.lines().collect();
     let text = lines.get(lines.len().saturating_sub(LAST_WORDS)..).unwrap_or_default().join("\n");
-    if denied {
+    // A kernel may forbid a kind of program to everybody.
+    if denied && !is_privileged() {
         AttachError::NotPermitted(text)
     } else {
         AttachError::Kernel { what: what.to_owned(), cause: text }

@@ -1,12 +1,12 @@
-//! Samples of accept queues: what an iterator finds of every followed listener, beside what their network namespaces count.
+//! Samples of accept queues: what the kernel has of every followed listener, beside what their network namespaces count.
 
 use crate::{clock::boot_now, programs::Programs};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{self, Read as _},
+    io,
 };
 use tracer_model::{
-    decode::{self, Found},
+    decode,
     input::{Body, Input, ListenerSample, NamespaceSample, Sampled, Sock},
 };
 
@@ -23,11 +23,10 @@ pub(crate) struct Sampler {
     counted: BTreeMap<u32, NamespaceSample>,
 }
 
-/// What one run of the iterator found.
+/// What was found of all listeners.
 #[derive(Default)]
 struct Look {
     samples: Vec<ListenerSample>,
-    waiting: Vec<Input>,
     namespaces: BTreeMap<u32, u32>,
 }
 
@@ -36,16 +35,15 @@ impl Sampler {
         Self { sched, peek, known: BTreeMap::new(), namespaces: BTreeMap::new(), counted: BTreeMap::new() }
     }
 
-    /// Samples every followed listener: connections that were found waiting, and the sample. `stacks` is told with it.
-    pub(crate) fn sample(&mut self, programs: &Programs, stacks: Option<u64>) -> io::Result<Vec<Input>> {
+    /// Samples every followed listener. What was in the queue of one that is read for the first time comes as records. `stacks` is
+    /// told with the sample.
+    pub(crate) fn sample(&mut self, programs: &Programs, stacks: Option<u64>) -> io::Result<Input> {
         let mut before = counters(&self.namespaces);
         let mut look = look(programs)?;
-        let mut inputs = std::mem::take(&mut look.waiting);
         if look.namespaces.keys().any(|netns| !before.contains_key(netns)) {
             // A namespace that was not read before its listeners is read now, and they again.
             before = counters(&look.namespaces);
             look = self::look(programs)?;
-            inputs.append(&mut look.waiting);
         }
         self.namespaces = look.namespaces;
         let after = counters(&self.namespaces);
@@ -76,34 +74,19 @@ impl Sampler {
             listeners,
             namespaces,
         };
-        inputs.push(Input {
-            ts: boot_now(),
-            origin: None,
-            late: false,
-            body: Body::Sampled(Box::new(sampled)),
-        });
-        Ok(inputs)
+        Ok(Input { ts: boot_now(), origin: None, late: false, body: Body::Sampled(Box::new(sampled)) })
     }
 }
 
-/// Runs the iterator.
+/// Has every listener read.
 fn look(programs: &Programs) -> io::Result<Look> {
-    let mut bytes = Vec::new();
-    programs.listeners()?.read_to_end(&mut bytes)?;
     let mut look = Look::default();
-    let mut rest = bytes.as_slice();
-    // The iterator writes whole rows.
-    while let Ok((found, len)) = decode::listener(rest) {
-        match found {
-            Found::Listener(sample, of_owner) => {
-                if of_owner && sample.drops.is_some() {
-                    look.namespaces.insert(sample.sock.netns, sample.process.pid);
-                }
-                look.samples.push(sample);
-            }
-            Found::Waiting(input) => look.waiting.push(input),
+    for row in programs.listeners()? {
+        let Some((sample, of_owner)) = decode::listener(&row) else { continue };
+        if of_owner && sample.drops.is_some() {
+            look.namespaces.insert(sample.sock.netns, sample.process.pid);
         }
-        rest = rest.get(len..).unwrap_or_default();
+        look.samples.push(sample);
     }
     look.samples.sort_by_key(|sample| sample.sock.sk);
     Ok(look)

@@ -10,13 +10,13 @@ mod spoken;
 
 pub use calls::in_flight;
 pub use looks::look_found;
-pub use snapshots::{Found, listener, row};
+pub use snapshots::{listener, row};
 
 use crate::{
     ids::{BootNs, ProcessKey},
     input::{
         Body, Exit, FileRef, Held, Input, Origin, Overflow, Queued, Retransmit, Slept, Slot, Sock, State,
-        Table, Task, Thread,
+        Table, Task, Thread, Waiting,
     },
     names::state,
     syscall::Numbering,
@@ -165,6 +165,14 @@ pub fn record(bytes: &[u8], numbering: &Numbering, mut each: impl FnMut(Input)) 
                 queue_limit: record.queue_limit,
                 sock: sock(&record.sock).ok_or(DecodeError::Short)?,
             })
+        }
+        Kind::WAITING => {
+            let record: tracer_abi::Queued = read(bytes)?;
+            Body::Waiting(Box::new(Waiting {
+                task: task(&header),
+                listener: record.listener,
+                sock: sock(&record.sock).ok_or(DecodeError::Short)?,
+            }))
         }
         Kind::OVERFLOW => {
             let record: tracer_abi::Overflow = read(bytes)?;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     ids::{BootNs, ProcessKey},
-    input::{Body, Input, ListenerSample, Row, Slot, Task, Waiting},
+    input::{Body, Input, ListenerSample, Row, Slot},
 };
 use tracer_abi::{Field, LISTENER_NETNS_OWN, ListenerRow, SLOT_MQUEUE, SnapshotRow};
 
@@ -49,28 +49,12 @@ pub(super) fn slot_row(record: &SnapshotRow, name: Vec<u8>) -> Result<Row, Decod
     })
 }
 
-/// What a row of the iterator over listeners tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// A listener; and whether the network namespace of its owner is its own.
-    Listener(ListenerSample, bool),
-    /// A connection that waits.
-    Waiting(Input),
-}
-
-/// Reads one row of the iterator over listeners and says how many bytes it took.
-pub fn listener(bytes: &[u8]) -> Result<(Found, usize), DecodeError> {
-    let record: ListenerRow = read(bytes)?;
-    let sock = sock(&record.sock).ok_or(DecodeError::Short)?;
+/// A listener that was read, and whether the network namespace of its owner is its own; `None` where its socket was gone.
+#[must_use]
+pub fn listener(record: &ListenerRow) -> Option<(ListenerSample, bool)> {
+    let sock = sock(&record.sock)?;
     let process = ProcessKey { pid: record.pid, start_ns: record.start };
-    let ts = BootNs(record.ts);
-    if record.listener != 0 {
-        let task = Task { process, tid: 0, files: 0 };
-        let waiting = Waiting { task, listener: record.listener, sock };
-        let body = Body::Waiting(Box::new(waiting));
-        return Ok((Found::Waiting(Input { ts, origin: None, late: false, body }), ListenerRow::SIZE));
-    }
     let drops = (sock.family != crate::address::family::UNIX).then_some(record.drops);
-    let sample = ListenerSample { ts, process, sock, drops };
-    Ok((Found::Listener(sample, record.flags & LISTENER_NETNS_OWN != 0), ListenerRow::SIZE))
+    let sample = ListenerSample { ts: BootNs(record.ts), process, sock, drops };
+    Some((sample, record.flags & LISTENER_NETNS_OWN != 0))
 }
