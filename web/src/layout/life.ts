@@ -149,7 +149,14 @@ export function drawDescriptor(
   const from = descriptor.opened;
   const until = Math.min(descriptor.closed ?? edge, edge);
   const socket = descriptor.socket ? entities.sockets.get(descriptor.socket) : undefined;
-  if ((until - from) / scale.nsPerPx < TINY_PX && descriptor.closed !== null) {
+  const isTiny = (until - from) / scale.nsPerPx < TINY_PX && descriptor.closed !== null;
+  if (descriptor.opened_by === "accept" && socket && socket.queued !== null) {
+    const start = Math.max(socket.queued, before?.closed ?? socket.queued);
+    // Of a life of a few pixels a wait that is no longer would be all that is seen.
+    if (start < from && !(isTiny && (from - start) / scale.nsPerPx < TINY_PX))
+      bar(strip, start, from, "connecting", "queue");
+  }
+  if (isTiny) {
     const step = socket && gist(socket);
     const { role, form } = step ? look(step) : ({ role: "idle", form: "line" } as const);
     bar(strip, from, until, role, form);
@@ -159,10 +166,6 @@ export function drawDescriptor(
     bar(strip, from, until, "idle", "line");
     label(strip, from, until, fileName(descriptor), undefined);
   } else {
-    if (descriptor.opened_by === "accept" && socket.queued !== null) {
-      const start = Math.max(socket.queued, before?.closed ?? socket.queued);
-      if (start < from) bar(strip, start, from, "connecting", "queue");
-    }
     steps(socket, from, until, (step, a, b) => {
       const { role, form } = look(step);
       bar(strip, a, b, role, form);

@@ -3,9 +3,9 @@ import { pathToFileURL } from "node:url";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Line } from "../../src/protocol/types.gen.ts";
-import { answersOf, trouble } from "../fake/answers.ts";
 import { nginx, type Story } from "../fake/nginx.ts";
 import { FakeSession, T0_NS } from "../fake/session.ts";
+import { answersOf, trouble } from "../fake/trouble.ts";
 import { findings } from "./axe.ts";
 import { Browser, type Opened, open, RESULTS } from "./browser.ts";
 
@@ -106,7 +106,7 @@ test("the queues view tells percentiles, drops, a stuck acceptor and who waits",
     await says(
       page,
       "This queue",
-      `EMFILE, 12 times: 3 connections waited for up to 9.50 s, and nothing was accepted for 14.7 s · event ${failed}`,
+      `EMFILE, 12 times: 3 connections have waited for up to 9.50 s, and nothing was accepted for 14.7 s · event ${failed}`,
       "Accept queue 3?, limit 511 (holds 512; asked for 511) at ",
       "Accepted 14 of 17 queued",
       `Waited p50 144 µs, p90 250 µs, p99 900 ms, p99.9 900 ms, max 900 ms · event ${slowest}`,

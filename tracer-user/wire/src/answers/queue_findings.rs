@@ -31,8 +31,10 @@ pub struct QueueFinding {
 
 impl QueueFinding {
     pub(super) fn new(finding: &Finding, terms: &Terms<'_>) -> Self {
-        let connections = |count: usize| {
-            if count == 1 { "1 connection".to_owned() } else { format!("{count} connections") }
+        let wait = |count: usize, oldest_ns: u64| {
+            let who =
+                if count == 1 { "1 connection has".to_owned() } else { format!("{count} connections have") };
+            format!("{who} waited for up to {}", duration(oldest_ns))
         };
         let many = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         match finding {
@@ -50,11 +52,7 @@ impl QueueFinding {
                 let evidence = failing.map(|(_, times)| times.last).or(accepted.map(|(moment, _)| moment));
                 Self {
                     kind: "stuck".to_owned(),
-                    text: format!(
-                        "{why}: {} waited for up to {}, and nothing was accepted {since}",
-                        connections(*overdue),
-                        duration(*oldest_ns)
-                    ),
+                    text: format!("{why}: {}, and nothing was accepted {since}", wait(*overdue, *oldest_ns)),
                     count: many(*overdue),
                     oldest_ns: Some(*oldest_ns),
                     error: failing.map(|(error, _)| errno::name(error).into_owned()),
@@ -63,11 +61,7 @@ impl QueueFinding {
             }
             Finding::Slow { overdue, oldest_ns, queued } => Self {
                 kind: "slow".to_owned(),
-                text: format!(
-                    "accepting is behind: {} waited for up to {}",
-                    connections(*overdue),
-                    duration(*oldest_ns)
-                ),
+                text: format!("accepting is behind: {}", wait(*overdue, *oldest_ns)),
                 count: many(*overdue),
                 oldest_ns: Some(*oldest_ns),
                 error: None,

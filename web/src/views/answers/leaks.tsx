@@ -24,8 +24,8 @@ export function LeaksOf({ process }: { readonly process: string }) {
         const own = of(leaks, process);
         return isNothing(own) ? (
           <p>
-            Nothing{leaks.basis.caveats.length > 0 && " was seen"}: no kind of descriptor only grows, and no
-            connection is forgotten.
+            {leaks.basis.caveats.length > 0 ? "Nothing, as far as is known" : "Nothing"}: no kind of
+            descriptor only grows, and no connection is forgotten.
           </p>
         ) : (
           <Left leaks={own} />

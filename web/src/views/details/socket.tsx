@@ -117,8 +117,9 @@ export function OfSocket({
   );
 }
 
-/** Its states, one after the other. */
+/** Its states, one after the other. What its calls failed with is told beside: an error here is the socket's own. */
 export function Life({ socket }: { readonly socket: Socket }) {
+  const failed = socket.steps.some(({ error }) => error);
   return (
     <div class="card">
       <table>
@@ -129,7 +130,7 @@ export function Life({ socket }: { readonly socket: Socket }) {
             <th scope="col">Became</th>
             <th scope="col">Kernel state</th>
             <th scope="col">Lasted</th>
-            <th scope="col">Error</th>
+            {failed && <th scope="col">Socket error</th>}
           </tr>
         </thead>
         <tbody>
@@ -145,7 +146,9 @@ export function Life({ socket }: { readonly socket: Socket }) {
                 </td>
                 <td class="muted">{step.state ?? "not known"}</td>
                 <td class="num">{next ? duration(next.t - step.t) : <span class="muted">still</span>}</td>
-                <td class={step.error ? "bad" : "muted"}>{step.error ? visible(step.error) : "none"}</td>
+                {failed && (
+                  <td class={step.error ? "bad" : "muted"}>{step.error ? visible(step.error) : "none"}</td>
+                )}
               </tr>
             );
           })}
