@@ -281,25 +281,23 @@ fn what_was_queued_before_tracing_has_no_start() -> Result<()> {
     Ok(())
 }
 
-/// Two listeners in whose queues as many wait as `somaxconn` allows by itself (listen(2)).
+/// Listeners in whose queues as many wait as `somaxconn` allows by itself (listen(2)).
 const CROWDED: &str = "
 import json, os, resource, socket, sys
-resource.setrlimit(resource.RLIMIT_NOFILE, (16384, 16384))
+resource.setrlimit(resource.RLIMIT_NOFILE, (17000, 17000))
 many = min(4096, int(open('/proc/sys/net/core/somaxconn').read()))
-listener, named = socket.socket(), socket.socket(socket.AF_UNIX)
-listener.bind(('127.0.0.1', 0))
-name = '\\0sockreel-test-%d' % os.getpid()
-named.bind(name)
-for one in listener, named:
-    one.listen(many)
-clients = []
-for _ in range(many):
-    clients.append(socket.create_connection(listener.getsockname()))
-    client = socket.socket(socket.AF_UNIX)
-    client.connect(name)
-    clients.append(client)
-ports = [client.getsockname()[1] for client in clients[::2]]
-print(json.dumps({'inodes': [os.fstat(one.fileno()).st_ino for one in (listener, named)], 'ports': ports}), flush=True)
+listeners, clients = [socket.socket()] + [socket.socket(socket.AF_UNIX) for _ in range(3)], []
+for place, listener in enumerate(listeners):
+    unix = listener.family == socket.AF_UNIX
+    listener.bind('\\0sockreel-test-%d-%d' % (os.getpid(), place) if unix else ('127.0.0.1', 0))
+    listener.listen(many)
+    for _ in range(many):
+        client = socket.socket(listener.family)
+        client.connect(listener.getsockname())
+        clients.append(client)
+ports = [client.getsockname()[1] for client in clients[:many]]
+inodes = [os.fstat(listener.fileno()).st_ino for listener in listeners]
+print(json.dumps({'port': listeners[0].getsockname()[1], 'inodes': inodes, 'ports': ports}), flush=True)
 sys.stdin.readline()
 ";
 
@@ -322,13 +320,25 @@ fn a_long_queue_that_was_there_before_tracing_is_told_whole() -> Result<()> {
             .filter(|line| line["event"] == "queued" && line["listener"] == *listener)
             .collect::<Vec<_>>()
     };
-    let tcp = waiting(&listening(&said["inodes"][0])?);
-    let peers: Vec<u64> =
-        tcp.iter().filter_map(|line| line["peer"].as_str()?.rsplit(':').next()?.parse().ok()).collect();
+    let inodes = said["inodes"].as_array().context("no inodes")?;
+    let told = inodes.iter().map(|inode| Ok(waiting(&listening(inode)?))).collect::<Result<Vec<_>>>()?;
+    let port = |line: &&Value| line["peer"].as_str()?.rsplit(':').next()?.parse().ok();
+    let peers: Vec<u64> = told[0].iter().filter_map(port).collect();
     let ports: Vec<u64> = serde_json::from_value(said["ports"].clone())?;
     ensure!(peers == ports, "{} of {} are told: {peers:?}", peers.len(), ports.len());
-    let named = waiting(&listening(&said["inodes"][1])?);
-    ensure!(named.len() == ports.len(), "{} of {} are told of the unix socket", named.len(), ports.len());
+    let counts: Vec<usize> = told.iter().map(Vec::len).collect();
+    ensure!(counts == vec![ports.len(); inodes.len()], "{counts:?} are told");
+    // The same without a trace, from a snapshot.
+    let now = Sockreel::run(dir.path(), "queues", ["queues", "--json"])?;
+    ensure!(now.code == 0, "{}: {}", now.code, now.err);
+    let answer: Value = serde_json::from_str(&now.out)?;
+    let queues = answer["queues"].as_array().into_iter().flatten();
+    let ours = queues.filter(|queue| {
+        inodes.iter().any(|inode| queue["socket"]["ino"].as_str() == Some(inode.to_string().as_str()))
+    });
+    let counts: Vec<Option<u64>> = ours.map(|queue| queue["queued"].as_u64()).collect();
+    let all = u64::try_from(ports.len())?;
+    ensure!(counts == vec![Some(all); inodes.len()], "{counts:?} are told of {all} each");
     Ok(())
 }
 

@@ -118,7 +118,6 @@ struct Walk {
     /// Where the walk ends: 0, or the address of a unix socket's queue, which is a ring.
     end: u64,
     is_unix: bool,
-    failed: bool,
 }
 
 /// Reads the listener with the key that user space passes into the row, and the first time tells what waits in its queue. 1 where
@@ -149,17 +148,18 @@ extern "C" fn listener_row(ctx: *const bpf_raw_tracepoint_args) -> i32 {
     (row.sock.queue_len, row.sock.queue_limit) = sock::queue(listener.sk);
     let is_unix = row.sock.family == sock::AF_UNIX;
     row.drops = if is_unix { 0 } else { field(listener.sk, offset!(sk_drops)).unwrap_or(0) };
-    if listener.flags & LISTENER_LISTED == 0 && list(&listener, is_unix) {
+    if listener.flags & LISTENER_LISTED == 0 {
         // SAFETY: as above; nobody else changes the flags of a listener that was found.
         unsafe { (*known).flags |= LISTENER_LISTED };
+        list(&listener, is_unix);
     }
     1
 }
 
-/// Tells the connections that wait; whether all of them could be told.
+/// Tells the connections that wait.
 #[inline(always)]
-fn list(listener: &Listener, is_unix: bool) -> bool {
-    let Some(sock) = WAITING.get_ptr_mut(0) else { return false };
+fn list(listener: &Listener, is_unix: bool) {
+    let Some(sock) = WAITING.get_ptr_mut(0) else { return };
     let queue = listener.sk + u64::from(offset!(sk_receive_queue));
     let mut walk = Walk {
         listener,
@@ -171,17 +171,15 @@ fn list(listener: &Listener, is_unix: bool) -> bool {
         },
         end: if is_unix { queue } else { 0 },
         is_unix,
-        failed: false,
     };
     // SAFETY: the callback has the signature that the helper asks for, and `walk` outlives the call.
     unsafe { bpf_loop(MOST, waiting as *const () as *mut c_void, (&raw mut walk).cast(), 0) };
-    !walk.failed
 }
 
 /// One step of the walk: tells a connection that waits. 1 ends the walk. Others may change the queue meanwhile, so what is
 /// found must be a connection that no file has.
 extern "C" fn waiting(_index: u32, walk: *mut Walk) -> i64 {
-    // SAFETY: the helper passes the pointer that `list` gave it; the room is this CPU's, and nothing else runs here until the
+    // SAFETY: the helper passes the pointer that `list` gave it; the room is this CPU's, where no other task runs until the
     // program has ended (`get_cpu` in `bpf_prog_test_run_raw_tp`).
     let (walk, listener, sock) = unsafe { (&mut *walk, &*(*walk).listener, &mut *(*walk).sock) };
     let at = walk.next;
@@ -203,7 +201,7 @@ extern "C" fn waiting(_index: u32, walk: *mut Walk) -> i64 {
         sock::track(sock, listener.pid, listener.start, 0, 0);
     }
     let header = header(listener, emit::now());
-    let told = emit::record_or_part::<Queued>(Kind::WAITING, &header, false, |record| {
+    emit::record::<Queued>(Kind::WAITING, &header, |record| {
         // SAFETY: the ring buffer gave room for a whole record.
         unsafe {
             (*record).listener = listener.sk;
@@ -211,10 +209,5 @@ extern "C" fn waiting(_index: u32, walk: *mut Walk) -> i64 {
             copy(&raw mut (*record).sock, &raw const *sock);
         }
     });
-    if !told {
-        // What there was no room for is told the next time.
-        walk.failed = true;
-        return 1;
-    }
     0
 }

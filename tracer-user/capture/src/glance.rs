@@ -4,13 +4,14 @@ use crate::{
     AttachError, CaptureError, Selection, Settings,
     capture::{rows, run_of_snapshot},
     clock::{boot_now, epoch_minus_boot_ns},
+    health::Health,
     look,
     numbering::numbering,
     pod::PodOf,
     programs::{self, Programs},
     sampler::Sampler,
 };
-use aya::maps::{Array, MapData, RingBuf};
+use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use nix::sched::{CloneFlags, setns};
 use std::{
     collections::BTreeMap,
@@ -26,7 +27,7 @@ use tracer_model::{
     input::{Body, Input, LossCause, Lost, Reason, Sock},
 };
 
-/// Room for the lists of the file tables of io_urings, which come as records.
+/// Room for the lists of the file tables of io_urings, and for what waits in queues, which come as records.
 const RING_BYTES: u32 = 4 << 20;
 /// How long the connections of one network namespace may take.
 const NAMESPACE_NS: u64 = 1_000_000_000;
@@ -37,6 +38,9 @@ const NAMESPACES: usize = 256;
 pub struct Glance {
     programs: Programs,
     ring: RingBuf<MapData>,
+    health: Health,
+    /// Records that had no room when the tables were read last.
+    without_room: u64,
     wanted: Array<MapData, PodOf<LookWanted>>,
 }
 
@@ -61,7 +65,8 @@ impl Glance {
         };
         let ring = RingBuf::try_from(programs.take_map("EVENTS")?).map_err(refused)?;
         let wanted = Array::try_from(programs.take_map("LOOK_WANTED")?).map_err(refused)?;
-        Ok(Self { programs, ring, wanted })
+        let counters = PerCpuArray::try_from(programs.take_map("COUNTERS")?).map_err(refused)?;
+        Ok(Self { programs, ring, health: Health::new(counters), without_room: 0, wanted })
     }
 
     /// Every table of the selected processes: inputs in order, as a session takes them.
@@ -81,9 +86,13 @@ impl Glance {
         let anchor = |ts| note(ts, Body::Anchor { epoch_minus_boot_ns: epoch_minus_boot_ns() });
         let mut inputs = vec![anchor(began), note(began, Body::SnapshotBegin(Reason::Start))];
         inputs.append(&mut found);
-        if !whole {
-            let lost = Lost { count: 1, cause: LossCause::Malformed, cpu: None };
-            inputs.push(note(ended, Body::Lost(lost)));
+        let without_room = self.health.without_room();
+        let lost = [
+            (u64::from(!whole), LossCause::Malformed),
+            (without_room - std::mem::replace(&mut self.without_room, without_room), LossCause::RingFull),
+        ];
+        for (count, cause) in lost.into_iter().filter(|(count, _)| *count > 0) {
+            inputs.push(note(ended, Body::Lost(Lost { count, cause, cpu: None })));
         }
         inputs.push(note(ended, Body::SnapshotEnd(Reason::Start)));
         inputs.append(&mut queues);

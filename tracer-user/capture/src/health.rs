@@ -73,13 +73,18 @@ impl Health {
         losses
     }
 
+    /// Records for which the ring buffer had no room so far.
+    pub(crate) fn without_room(&self) -> u64 {
+        self.total(Counter::RING_FULL)
+    }
+
     /// What the kernel counted so far.
     pub(crate) fn counted(&self, programs: &Programs) -> Counted {
         let mut beside = vec![(LossCause::ProgramSkipped, skipped_runs(programs))];
         beside.extend(TABLES.iter().map(|(counter, cause)| (*cause, self.total(*counter))));
         Counted {
             attempted: self.total(Counter::SEQ) + self.total(Counter::PARTS),
-            without_room: self.total(Counter::RING_FULL),
+            without_room: self.without_room(),
             beside,
         }
     }

@@ -88,8 +88,8 @@ export function Queues() {
             { title: "Limit", key: ({ listener }) => limitAt(listener, at) ?? -1 },
             { title: "Accepted", key: (queue) => acceptedOf(queue) },
             ...PARTS.map(([part, words]) => ({
-              title: `${words} wait`,
-              says: `${words} wait of those accepted`,
+              title: `${words} waited`,
+              says: `${words} that accepted ones waited`,
               key: (queue: Queue) => wait(queue, part) ?? -1,
             })),
             { title: "Backlog", key: ({ listener }) => listener.backlog ?? -1 },
