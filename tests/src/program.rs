@@ -167,7 +167,7 @@ pub enum Op {
     },
     Listen {
         fd: Pick,
-        backlog: u8,
+        backlog: i8,
     },
     /// `accept`, or `accept4` with flags.
     Accept {

@@ -26,7 +26,7 @@ fn made(nth: u8) -> Pick {
 }
 
 fn server() -> impl Strategy<Value = Vec<Op>> {
-    (families(), flags(), 0..4_u8, any::<bool>(), 0..4_u8).prop_map(
+    (families(), flags(), 0..4_u8, any::<bool>(), -1..4_i8).prop_map(
         |(family, flags, number, named, backlog)| {
             let ty = Type::Stream;
             let to = match family {
@@ -133,7 +133,7 @@ fn op() -> impl Strategy<Value = Op> {
         8 => (families(), types(), flags()).prop_map(|(family, ty, flags)| Op::Socket { family, ty, flags }),
         3 => (types(), flags()).prop_map(|(ty, flags)| Op::Socketpair { ty, flags }),
         7 => (pick(Want::Socket), address()).prop_map(|(fd, to)| Op::Bind { fd, to }),
-        7 => (pick(Want::Socket), 0..4_u8).prop_map(|(fd, backlog)| Op::Listen { fd, backlog }),
+        7 => (pick(Want::Socket), -1..4_i8).prop_map(|(fd, backlog)| Op::Listen { fd, backlog }),
         7 => (pick(Want::Listener), proptest::option::of(flags())).prop_map(|(fd, flags)| Op::Accept { fd, flags }),
         8 => (pick(Want::Socket), destination()).prop_map(|(fd, to)| Op::Connect { fd, to }),
         2 => (pick(Want::Socket), 0..4_u8).prop_map(|(fd, how)| Op::Shutdown { fd, how }),

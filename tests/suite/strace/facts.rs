@@ -177,7 +177,7 @@ fn says(call: &Call, sets: &Sets) -> Result<Option<BTreeMap<&'static str, Value>
         "listen" => {
             says.insert("fd", json!(number(0)?));
             // A C int to strace, an unsigned one to the kernel (`__sys_listen`, net/socket.c).
-            says.insert("backlog", json!(number(1)?.rem_euclid(1 << 32)));
+            says.insert("backlog", json!(number(1)?));
         }
         "accept" | "accept4" => {
             says.insert("fd", json!(number(0)?));

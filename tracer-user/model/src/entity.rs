@@ -394,7 +394,7 @@ pub struct Socket {
     /// For a listener: how many children it has had.
     pub children: u64,
     /// For a listener: the backlog that `listen` was called with, where that was seen.
-    pub backlog: Option<u32>,
+    pub backlog: Option<i32>,
     /// For a listener: its accept queue, as it was read last.
     pub queue: Option<Box<AcceptQueue>>,
     /// For a child: when it entered the queue, where that was seen.

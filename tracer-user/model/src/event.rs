@@ -321,7 +321,7 @@ pub struct Event {
     /// `listen`, `snapshot`, `repair`: what is set of the socket's options.
     pub options: Option<Options>,
     /// The backlog that `listen` was called with.
-    pub backlog: Option<u32>,
+    pub backlog: Option<i32>,
     /// Accept queue: length.
     pub queue_len: Option<u32>,
     /// Accept queue: limit.

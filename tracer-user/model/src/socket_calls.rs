@@ -32,7 +32,7 @@ impl Session {
         event.fd = Some(number(call.args[0]));
         let is_bind = call.call.class() == Class::BIND;
         match doing.kind {
-            EventKind::Listen => event.backlog = Some(call.args[1]),
+            EventKind::Listen => event.backlog = Some(call.args[1].cast_signed()),
             EventKind::Shutdown => event.how = Some(call.args[1]),
             EventKind::Setsockopt => event.set_option = Some(set_option(call)),
             _ => {}
@@ -46,7 +46,9 @@ impl Session {
         match doing.kind {
             // A send that failed has bound all the same.
             EventKind::Bind if doing.done() || !is_bind => self.bound(id, doing.ts),
-            EventKind::Listen if doing.done() => self.listens(id, (doing.began(), doing.ts), call.args[1]),
+            EventKind::Listen if doing.done() => {
+                self.listens(id, (doing.began(), doing.ts), call.args[1].cast_signed());
+            }
             EventKind::Connect => self.connects(doing, id, event.error),
             EventKind::Shutdown if doing.done() => self.shut_down(doing, id),
             _ => {}
@@ -139,7 +141,7 @@ impl Session {
     ) {
         match class {
             Class::BIND => self.bound(id, ts),
-            Class::LISTEN => self.listens(id, (began, ts), second),
+            Class::LISTEN => self.listens(id, (began, ts), second.cast_signed()),
             Class::CONNECT if !self.told(id, began) => self.step(id, ts, Phase::Connected, None),
             _ => {}
         }
@@ -151,7 +153,7 @@ impl Session {
         }
     }
 
-    fn listens(&mut self, id: SocketId, (began, ts): (BootNs, BootNs), backlog: u32) {
+    fn listens(&mut self, id: SocketId, (began, ts): (BootNs, BootNs), backlog: i32) {
         if !self.told(id, began) {
             self.step(id, ts, Phase::Listening, None);
         }

@@ -145,7 +145,7 @@ impl Session {
         if let Done::Socket { id, args, asked } = one.done {
             event.asked = asked;
             match one.kind {
-                EventKind::Listen => event.backlog = Some(args[1]),
+                EventKind::Listen => event.backlog = Some(args[1].cast_signed()),
                 EventKind::Shutdown => event.how = Some(args[1]),
                 _ => {}
             }

@@ -280,8 +280,8 @@ pub struct Socket {
     pub inferred: bool,
     /// For a listener: children so far.
     pub children: u64,
-    /// For a listener: the backlog asked for.
-    pub backlog: Option<u32>,
+    /// For a listener: the backlog asked for. One below 0 asks for as much as there may be (`__sys_listen`, net/socket.c).
+    pub backlog: Option<i32>,
     /// For a listener: accept queue length when last read.
     pub queue_len: Option<u32>,
     /// For a listener: its limit.

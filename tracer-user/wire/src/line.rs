@@ -106,8 +106,8 @@ pub struct Line {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[ts(as = "Option<Vec<String>>")]
     pub options: Vec<String>,
-    /// The backlog that `listen` was called with.
-    pub backlog: Option<u32>,
+    /// The backlog that `listen` was called with. One below 0 asks for as much as there may be (`__sys_listen`, net/socket.c).
+    pub backlog: Option<i32>,
     /// Accept queue: length.
     pub queue_len: Option<u32>,
     /// Accept queue: limit, min of backlog and somaxconn (listen(2)).

@@ -169,7 +169,7 @@ fn stands(event: &Event) -> String {
 
 fn listening(event: &Event) -> String {
     let on = set(event.local.as_ref()).map(|local| format!(" on {local}")).unwrap_or_default();
-    let backlog = event.backlog.map(|backlog| format!("backlog {}", backlog.cast_signed()));
+    let backlog = event.backlog.map(|backlog| format!("backlog {backlog}"));
     let limit = event.queue_limit.map(|limit| format!("queue limit {limit}"));
     join(&join(&join(&format!("{} listening{on}", slot(event)), backlog), limit), options(event))
 }

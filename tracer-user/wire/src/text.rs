@@ -119,7 +119,7 @@ fn call(event: &Event) -> String {
         EventKind::Listen => {
             arguments.extend(fd);
             // Shown signed, as the caller passed it: listen(2) takes an int.
-            arguments.extend(event.backlog.map(|backlog| backlog.cast_signed().to_string()));
+            arguments.extend(event.backlog.map(|backlog| backlog.to_string()));
         }
         EventKind::Shutdown => {
             arguments.extend(fd);
@@ -282,7 +282,7 @@ mod tests {
                 "listen(3, 511) = 0                    fd 3 listening on 127.0.0.1:80, backlog 511, queue limit 128",
             ),
             (
-                Event { backlog: Some(u32::MAX), ..call(EventKind::Listen, Syscall::Listen, 3, 0) },
+                Event { backlog: Some(-1), ..call(EventKind::Listen, Syscall::Listen, 3, 0) },
                 "listen(3, -1) = 0                     fd 3 listening, backlog -1",
             ),
             (

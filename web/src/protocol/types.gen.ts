@@ -1159,7 +1159,7 @@ value?: number,
  */
 options?: Array<string>,
 /**
- * The backlog that `listen` was called with.
+ * The backlog that `listen` was called with. One below 0 asks for as much as there may be (`__sys_listen`, net/socket.c).
  */
 backlog?: number,
 /**
@@ -2207,7 +2207,7 @@ inferred: boolean,
  */
 children: number,
 /**
- * For a listener: the backlog asked for.
+ * For a listener: the backlog asked for. One below 0 asks for as much as there may be (`__sys_listen`, net/socket.c).
  */
 backlog: number | null,
 /**

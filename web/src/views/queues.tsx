@@ -88,11 +88,11 @@ export function Queues() {
             { title: "Limit", key: ({ listener }) => limitAt(listener, at) ?? -1 },
             { title: "Accepted", key: (queue) => acceptedOf(queue) },
             ...PARTS.map(([part, words]) => ({
-              title: `${words} waited`,
-              says: `${words} that accepted ones waited`,
+              title: `${words} wait`,
+              says: `${words} wait of those accepted`,
               key: (queue: Queue) => wait(queue, part) ?? -1,
             })),
-            { title: "Backlog", key: ({ listener }) => listener.backlog ?? -1 },
+            { title: "Backlog", key: ({ listener }) => listener.backlog ?? Number.NEGATIVE_INFINITY },
           ]}
           row={(queue) => <Line queue={queue} at={at} />}
         />

@@ -125,15 +125,15 @@ test("the queues view tells percentiles, drops, a stuck acceptor and who waits",
       Waiting: "3?",
       "Oldest waits": "9.50 s",
       Accepted: "14",
-      "Median waited": "144 µs",
-      "Max waited": "900 ms",
+      "Median wait": "144 µs",
+      "Max wait": "900 ms",
       "Full queue": "4 to 6",
       "Other drops": "3 to 5",
       Limit: "511",
       Backlog: "511",
     });
     // Who waits still may wait for longer than all who were accepted: the head says whose waits these are.
-    await page.getByRole("columnheader", { name: "Max that accepted ones waited" }).waitFor();
+    await page.getByRole("columnheader", { name: "Max wait of those accepted" }).waitFor();
     expect(server.asked).toContain("queues");
     // Evidence leads to its event.
     await card(page, "This queue").getByRole("button", { name: failed, exact: true }).first().click();

@@ -50,7 +50,7 @@ pub struct Queue {
     /// and a limit that listen(2) lowered leaves those that wait.
     pub holds: Option<u64>,
     /// The backlog that `listen` was called with, where that was seen.
-    pub asked: Option<u32>,
+    pub asked: Option<i32>,
     /// The longest that the queue was.
     pub longest: Option<u32>,
     /// When.
@@ -308,8 +308,7 @@ impl Queue {
         let mut text = listener_line(&self.socket, &self.owners) + "\n";
         let mut facts: Vec<String> = Vec::new();
         if let (Some(len), Some(limit)) = (self.len, self.limit) {
-            let asked =
-                self.asked.map(|asked| format!("; asked for {}", asked.cast_signed())).unwrap_or_default();
+            let asked = self.asked.map(|asked| format!("; asked for {asked}")).unwrap_or_default();
             let holds = u64::from(limit) + 1;
             facts.push(format!("queue {len}, limit {limit} (holds {holds}{asked})"));
             let more = u64::from(len).saturating_sub(holds);

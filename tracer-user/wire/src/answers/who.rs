@@ -324,7 +324,7 @@ impl Held {
         facts.extend(since("gone", self.ended));
         facts.push(format!("inode {}", socket.ino));
         facts.push(format!("network namespace {}", socket.netns));
-        facts.extend(socket.backlog.map(|backlog| format!("backlog {}", backlog.cast_signed())));
+        facts.extend(socket.backlog.map(|backlog| format!("backlog {backlog}")));
         if let (Some(len), Some(limit)) = (socket.queue_len, socket.queue_limit) {
             facts.push(format!("accept queue {len}, limit {limit}"));
         }

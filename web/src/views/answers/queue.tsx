@@ -50,7 +50,7 @@ function Known({ queue, period }: { readonly queue: Queue; readonly period: numb
             <Doubt process={session.entities.processes.get(owners[0]?.process ?? "")} />, limit {count(limit)}{" "}
             <span class="muted">
               (holds {holds === undefined ? "?" : count(holds)}
-              {asked !== undefined && `; asked for ${asked | 0}`})
+              {asked !== undefined && `; asked for ${asked}`})
             </span>
             {holds !== undefined && len !== undefined && len > holds && (
               <span class="bad">, {count(len - holds)} more than it holds</span>
