@@ -117,7 +117,8 @@ export function Grid() {
           ))}
         </select>
         <span data-span={app.state.span.value} data-cursor={app.state.cursor.value} title="Time in sight">
-          {duration(app.state.span.value)} in sight
+          <span>{duration(app.state.span.value)} </span>
+          <span>in sight</span>
         </span>
         {above && <Above app={app} row={above} />}
       </div>

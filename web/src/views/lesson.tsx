@@ -362,7 +362,9 @@ function Questions({ subject }: { readonly subject: Subject }) {
     <div class="questions">
       <h2>Questions that this record answers</h2>
       {lost > 0 && (
-        <p class="doubt">{count(lost)} events were lost: what they told is in none of these answers.</p>
+        <p class="doubt">
+          {count(lost)} events were lost: what they would have told is in none of these answers.
+        </p>
       )}
       {answers(subject).map(({ question, answer, evidence, known }) => (
         <details key={question} open={known}>

@@ -69,7 +69,7 @@ export function Starts() {
         <button
           type="button"
           data-start="errors"
-          title={`The most failed calls${doubt(lost)}`}
+          title={`The most errors: failed calls, and what ended connections${doubt(lost)}`}
           onClick={() => {
             app.selecting.wholeProcess(errors.process);
             app.listEvents(`pid:${errors.process.pid} ${WRONG}`);

@@ -399,7 +399,7 @@ test("the places to start from say that records were lost, and which table is do
     await expect.poll(() => start(page, "errors").textContent()).toBe("1? failed in nginx 811");
     await expect
       .poll(() => start(page, "errors").getAttribute("title"))
-      .toBe("The most failed calls. Records were lost: it may be wrong");
+      .toBe("The most errors: failed calls, and what ended connections. Records were lost: it may be wrong");
   });
 });
 

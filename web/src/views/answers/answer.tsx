@@ -9,7 +9,7 @@ import type { About, Answers, Question } from "../../net/answers.ts";
 import { keyOf } from "../../net/answers.ts";
 import type { Basis, When } from "../../protocol/types.gen.ts";
 import { useApp } from "../context.ts";
-import { Evidence } from "../details/facts.tsx";
+import { Evidence, MayBeWrong } from "../details/facts.tsx";
 
 /** About everything that is followed. */
 export const ALL: About = {};
@@ -101,11 +101,16 @@ export function Finding({
   readonly evidence?: When | undefined;
   readonly children?: ComponentChildren;
 }) {
+  const app = useApp();
+  const lost = app.session.lostUntil(app.instant);
   return (
     <p class="finding" data-finding={kind}>
       <b aria-hidden="true">!</b> {children}
       {children !== undefined && ": "}
       <bdi>{visible(text)}</bdi>
+      {lost > 0 && (
+        <MayBeWrong why={`${count(lost)} events were lost: what they would have told may undo this`} />
+      )}
       <Evidence when={evidence} />
     </p>
   );
