@@ -39,13 +39,14 @@ const NUMBERS = {
 type Numbered = keyof typeof NUMBERS;
 const NUMBERED = Object.keys(NUMBERS) as Numbered[];
 
-type Columns = Record<Numbered | Text, Float64Array | Int32Array | Uint32Array | Uint8Array>;
+type Columns = Record<Numbered | Text, Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array>;
 
 /** Columns for a number of events, which begin with those of `from`. */
 function columns(capacity: number, from?: Columns): Columns {
   const made = {} as Columns;
   for (const name of NUMBERED) made[name] = new NUMBERS[name][1](capacity);
-  for (const name of TEXTS) made[name] = new Uint32Array(capacity);
+  // A full chunk has room for 40,960 texts.
+  for (const name of TEXTS) made[name] = new Uint16Array(capacity);
   for (const name in from) made[name as Numbered].set(from[name as Numbered]);
   return made;
 }

@@ -285,6 +285,19 @@ describe("event log", () => {
     ]);
   });
 
+  test("events that have no text in common come back as they were told", () => {
+    const log = new EventLog();
+    const texts = ["call", "error", "comm", "process", "socket", "listener", "local", "peer"] as const;
+    const own = (seq: number) => Object.fromEntries(texts.map((name) => [name, `${name} of ${seq}`]));
+    // A whole chunk and the begin of another.
+    log.add(lines(1, 5000).map((line) => ({ ...line, ...own(line.seq), event: `event of ${line.seq}` })));
+    for (const seq of [1, 4095, 4096, 4097, 5000]) {
+      const row = log.find(seq);
+      expect(Object.fromEntries(texts.map((name) => [name, row?.text(name)]))).toEqual(own(seq));
+      expect([row?.text("event"), row?.text("detail")]).toEqual([`event of ${seq}`, `/x/${seq}`]);
+    }
+  });
+
   test("behind a filter, missing numbers are no holes", () => {
     const log = new EventLog(100, false);
     log.add([...lines(1, 1), ...lines(7, 7), ...lines(9, 9)]);
