@@ -112,6 +112,28 @@ describe("the life of a slot", () => {
     expect(drawn.scene?.marks.map(({ shape }) => shape)).toEqual(["cross"]);
   });
 
+  test("before a life of a few pixels, a wait in the queue is drawn where it is longer than that", () => {
+    const fake = new FakeSession();
+    const server = fake.process(1, "server");
+    const listener = fake.listen(server, 3, "127.0.0.1:80");
+    for (const waited of [500, 30]) {
+      fake.pass(1000);
+      const child = fake.queue(listener, "127.0.0.1:1000");
+      fake.pass(waited);
+      fake.accept(server, listener, child, 4, 3);
+      fake.pass(30);
+      const held = [...fake.descriptors.values()].find((one) => one.socket === child.id);
+      if (held) fake.close(server, held, "local");
+    }
+    fake.pass(5000);
+    const bars = draw(fake).bars();
+    expect(bars.filter((bar) => bar.endsWith("@136+24"))).toEqual([
+      "connecting queue 100..150 @136+24",
+      "connected solid 150..153 @136+24",
+      "connected solid 257..260 @136+24",
+    ]);
+  });
+
   test("lives that are too short to be told apart are one bar with a count", () => {
     const fake = new FakeSession();
     const server = fake.process(1, "server");

@@ -157,7 +157,7 @@ export class EventLog {
   #chunks: Chunk[] = [];
   #length = 0;
 
-  /** @param limit Events to keep: with 100,000 sockets and as many descriptors they take less than 150 MB. @param dense Whether missing numbers are holes (not so behind a filter). */
+  /** @param limit Events to keep, of some 150 bytes each. @param dense Whether missing numbers are holes (not so behind a filter). */
   constructor(
     readonly limit = 160_000,
     readonly dense = true,
