@@ -31,22 +31,25 @@ export function heldAt({ rows, index }: Rows, held: readonly Held[], scroll: num
 
 /** Rows of the first level that came below what is in sight, so that nobody sees them come. */
 export class Arrivals {
-  readonly #known = new Set<string>();
+  /** Rows of the last look. */
+  #known: ReadonlySet<string> = new Set();
   #below: string[] = [];
 
   clear(): void {
-    this.#known.clear();
+    this.#known = new Set();
     this.#below = [];
   }
 
   /** Takes note of what there is. @param still Whether what is new is no news; at the first look it never is. */
   look({ rows }: Rows, bottom: number, still: boolean): void {
     const quiet = still || this.#known.size === 0;
+    const now = new Set<string>();
     for (const { level, key, y } of rows) {
-      if (level !== 1 || this.#known.has(key)) continue;
-      this.#known.add(key);
-      if (!quiet && y >= bottom) this.#below.push(key);
+      if (level !== 1) continue;
+      now.add(key);
+      if (!quiet && y >= bottom && !this.#known.has(key)) this.#below.push(key);
     }
+    this.#known = now;
   }
 
   /** Those that have not been in sight since they came. */

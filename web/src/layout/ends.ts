@@ -1,21 +1,21 @@
 import type { Socket } from "../protocol/types.gen.ts";
 import type { Entities } from "../store/entities.ts";
+import { Worked } from "./worked.ts";
 
-const others = new WeakMap<Socket, { readonly revision: number; readonly other: Socket | undefined }>();
+const others = new Worked<Socket, { readonly other: Socket | undefined }>();
 
 /** The socket at the other end of a connection, where that is on this host and known. */
 export function otherEnd(entities: Entities, socket: Socket): Socket | undefined {
   if (socket.other_end !== undefined) return entities.sockets.get(socket.other_end);
   if (!isNamed(socket) || socket.peer === null) return undefined;
-  const known = others.get(socket);
-  if (known?.revision === entities.revision) return known.other;
+  const known = others.at(entities.revision, socket);
+  if (known) return known.other;
   let other: Socket | undefined;
   for (const one of entities.sockets.values()) {
     if (one === socket || one.local !== socket.peer || one.peer !== socket.local) continue;
     if (one.netns === socket.netns && together(one, socket)) other = one;
   }
-  others.set(socket, { revision: entities.revision, other });
-  return other;
+  return others.keep(entities.revision, socket, { other }).other;
 }
 
 /** When a socket was first seen. */

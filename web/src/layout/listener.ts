@@ -6,6 +6,7 @@ import type { Strip } from "./life.ts";
 import { MARK_PX, merged, mergedFrom, numbered, widthOf } from "./merge.ts";
 import { type Levels, levels, limitsOf, peaks, roomOf } from "./queue.ts";
 import type { TimeScale } from "./timescale.ts";
+import { Worked } from "./worked.ts";
 
 /** Of accepts that are one mark, so many are looked at for one of the row's own. */
 const LOOKED = 32;
@@ -120,7 +121,6 @@ function drawQueue(strip: Strip, listener: Socket, from: number): void {
 }
 
 interface Remembered {
-  readonly revision: number;
   readonly from: number;
   readonly to: number;
   readonly levels: Levels;
@@ -128,20 +128,18 @@ interface Remembered {
   readonly accepts: readonly Socket[];
 }
 
-const known = new WeakMap<Socket, Remembered>();
+const known = new Worked<Socket, Remembered>();
 
 /** What there was around the time in sight: looked for anew only when something came or the view left that. */
 function remembered(entities: Entities, listener: Socket, scale: TimeScale): Remembered {
   const { revision } = entities;
   const since = mergedFrom(scale);
-  const before = known.get(listener);
-  if (before?.revision === revision && before.from <= since && before.to >= scale.end) return before;
+  const before = known.at(revision, listener);
+  if (before && before.from <= since && before.to >= scale.end) return before;
   const span = scale.end - scale.start;
   const [from, to] = [since - span, scale.end + span];
   const children = entities.children(listener.id);
   const accepts = children.filter((child) => accepted(child) >= from && accepted(child) <= to);
   accepts.sort((a, b) => accepted(a) - accepted(b));
-  const found = { revision, from, to, levels: levels(children, from, to), accepts };
-  known.set(listener, found);
-  return found;
+  return known.keep(revision, listener, { from, to, levels: levels(children, from, to), accepts });
 }

@@ -98,7 +98,9 @@ export class Matching implements Watcher {
     this.#fitting.delete(process.id);
     this.#alone.delete(process.id);
     this.#seen.delete(process.id);
-    for (const owners of this.#owners.values()) owners.delete(process);
+    for (const [table, owners] of this.#owners) {
+      if (owners.delete(process) && owners.size === 0) this.#owners.delete(table);
+    }
     if (!here) return;
     this.#own(process);
     for (const { held } of this.entities.slots(process.table)) {

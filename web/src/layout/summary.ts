@@ -5,6 +5,7 @@ import type { Slot } from "../store/entities.ts";
 import { drawSlot, type Strip } from "./life.ts";
 import { counted, type Levels, peaks } from "./queue.ts";
 import type { ProcessRow } from "./rows.ts";
+import { Worked } from "./worked.ts";
 
 /** What a process's own row does not give to the lives of its slots (pixels): its edges, and its own life below them. */
 const FRAME_PX = 10;
@@ -59,26 +60,24 @@ function drawOpen(strip: Strip, row: ProcessRow, room: number): void {
 }
 
 interface Remembered {
-  readonly revision: number;
-  readonly slots: readonly Slot[];
+  readonly slots: number;
   readonly from: number;
   readonly to: number;
   readonly levels: Levels;
 }
 
-const known = new WeakMap<Process, Remembered>();
+const known = new Worked<Process, Remembered>();
 
 /** Counts around the time in sight: anew only when something came, other slots are asked for, or the view left them. */
 function remembered({ entities, scale }: Strip, { process, slots }: ProcessRow): Levels {
   const { revision } = entities;
-  const before = known.get(process);
-  const same = before?.revision === revision && before.slots.length === slots.length;
+  const before = known.at(revision, process);
+  const same = before?.slots === slots.length;
   if (before && same && before.from <= scale.start && before.to >= scale.end) return before.levels;
   const span = scale.end - scale.start;
   const [from, to] = [scale.start - span, scale.end + span];
   const levels = counted(heldWithin(slots, from, to), opened, closed, from, to);
-  known.set(process, { revision, slots, from, to, levels });
-  return levels;
+  return known.keep(revision, process, { slots: slots.length, from, to, levels }).levels;
 }
 
 const opened = (one: Descriptor) => one.opened;

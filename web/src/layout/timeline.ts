@@ -11,6 +11,7 @@ import { drawListener, drawOverflows, type Held, overflowsWhile } from "./listen
 import { LEGIBLE, type Row } from "./rows.ts";
 import { drawSummary } from "./summary.ts";
 import { type TimeScale, ticks } from "./timescale.ts";
+import { Worked } from "./worked.ts";
 
 export const RULER_HEIGHT = 32;
 /** Room between two ticks, enough for a time of day with nine decimals. */
@@ -40,6 +41,7 @@ export interface View {
 /** The scene of everything that the lanes show at one moment. */
 export function layScene(view: View): Scene {
   const { scale, entities, edge } = view;
+  Worked.letGo(entities.revision);
   const scene = new Scene(scale.width, view.height, RULER_HEIGHT);
   const isNarrow = scale.width < NARROW && scale.nsPerPx * NARROW_TICK_GAP > 1e9;
   const gap = isNarrow ? NARROW_TICK_GAP : scale.nsPerPx * TICK_GAP < 1e6 ? FINE_TICK_GAP : TICK_GAP;

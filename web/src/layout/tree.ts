@@ -92,21 +92,26 @@ interface Packing {
   lanes: Socket[][];
 }
 
-const packings = new WeakMap<Entities, Map<string, Packing>>();
+const packings = new WeakMap<Entities, WeakMap<Socket, Packing>>();
+
+/** Nobody looks at lanes any more: they would hold on to children that are forgotten. */
+export function forgetLanes(entities: Entities): void {
+  packings.delete(entities);
+}
 
 /** The lanes of a listener's children; only those that joined since the last time are packed anew. */
 export function lanesOf(entities: Entities, listener: Socket): readonly (readonly Socket[])[] {
   let known = packings.get(entities);
   if (!known) {
-    known = new Map();
+    known = new WeakMap();
     packings.set(entities, known);
   }
   const children = entities.children(listener.id);
-  let packing = known.get(listener.id);
+  let packing = known.get(listener);
   const goesOn = packing && packing.first === children[0] && packing.last === children[packing.packed - 1];
   if (!packing || !goesOn) {
     packing = { first: children[0], last: undefined, packed: 0, lanes: [] };
-    known.set(listener.id, packing);
+    known.set(listener, packing);
   }
   for (const child of children.slice(packing.packed)) {
     const from = joined(child);

@@ -137,7 +137,9 @@ export class Entities {
   slots(table: string): readonly Slot[] {
     let sorted = this.#sorted.get(table);
     if (!sorted) {
-      sorted = [...(this.#tables.get(table)?.values() ?? [])].sort((a, b) => a.fd - b.fd);
+      const slots = this.#tables.get(table);
+      if (!slots) return [];
+      sorted = [...slots.values()].sort((a, b) => a.fd - b.fd);
       this.#sorted.set(table, sorted);
     }
     return sorted;

@@ -91,7 +91,7 @@ export class Failures {
 
   evictSocket(id: string): void {
     for (const failure of [...this.ofSocket(id)]) this.#drop(failure);
-    for (const index of [this.#sockets, this.#about]) index.delete(id);
+    this.#about.delete(id);
   }
 
   find(seq: number): Failure | undefined {
@@ -125,22 +125,33 @@ export class Failures {
   }
 
   /** Where one stands: a call with its process, its slot and its socket, what the kernel told by itself with its socket. */
-  #lists({ process, call, fd, socket }: Failure): Failure[][] {
-    if (call === undefined) return [listed(this.#sockets, socket ?? "")];
-    const lists = [listed(this.#processes, process)];
-    if (fd !== undefined) lists.push(listed(this.#slots, `${process}/${fd}`));
-    if (socket !== undefined) lists.push(listed(this.#about, socket));
-    return lists;
+  *#places({ process, call, fd, socket }: Failure): Iterable<readonly [Map<string, Failure[]>, string]> {
+    if (call === undefined) {
+      yield [this.#sockets, socket ?? ""];
+      return;
+    }
+    yield [this.#processes, process];
+    if (fd !== undefined) yield [this.#slots, `${process}/${fd}`];
+    if (socket !== undefined) yield [this.#about, socket];
   }
 
   #index(failure: Failure): void {
     const { process, call } = failure;
-    for (const list of this.#lists(failure)) place(list, failure);
+    for (const [lists, key] of this.#places(failure)) {
+      const list = lists.get(key);
+      if (list) place(list, failure);
+      else lists.set(key, [failure]);
+    }
     if (call !== undefined) this.counts.set(process, (this.counts.get(process) ?? 0) + 1);
   }
 
   #drop(failure: Failure): void {
-    for (const list of [this.#all, ...this.#lists(failure)]) take(list, failure);
+    take(this.#all, failure);
+    for (const [lists, key] of this.#places(failure)) {
+      const list = lists.get(key) ?? [];
+      take(list, failure);
+      if (list.length === 0) lists.delete(key);
+    }
   }
 }
 
@@ -150,12 +161,6 @@ export function isWithin(t: number, { t: end, dur_ns = 0 }: Failure): boolean {
 }
 
 const bySeq = ({ seq }: Failure) => seq;
-
-function listed(lists: Map<string, Failure[]>, key: string): Failure[] {
-  const found = lists.get(key) ?? [];
-  lists.set(key, found);
-  return found;
-}
 
 /** Puts a failure in its place; false where it is there already. */
 function place(list: Failure[], failure: Failure): boolean {
