@@ -40,7 +40,7 @@ fn what_nobody_told_is_found_and_marked() -> Result<()> {
     let pid = says("the child's number", 0)?;
     let reel = dir.path().join("reel");
     let mut args: Vec<OsString> =
-        ["serve", "--check", "100ms", "--listen", "127.0.0.1:0"].map(Into::into).into();
+        ["serve", "--check", "300ms", "--listen", "127.0.0.1:0"].map(Into::into).into();
     args.extend(["--record".into(), reel.clone().into(), "-p".into(), pid.to_string().into()]);
     let mut serve = Sockreel::start(dir.path(), "serve", args)?;
     let api = serve.api()?;
@@ -140,7 +140,7 @@ fn watched(verb: &str, work: impl FnOnce(&mut Sockreel) -> Result<()>) -> Result
     let log = dir.path().join("strace.log");
     let mut command = Command::new("strace");
     command.args(["-f", "-q", "-y", "-s", "4096", "-e", "trace=%file,bpf", "-o"]).arg(&log);
-    command.arg(Sockreel::program()?).args([verb, "--check", "100ms"]);
+    command.arg(Sockreel::program()?).args([verb, "--check", "300ms"]);
     match verb {
         "serve" => command.args(["--listen", "127.0.0.1:0"]),
         _ => command.args(["--json", "-o"]).arg(dir.path().join("out.jsonl")),

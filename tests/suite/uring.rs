@@ -197,7 +197,7 @@ fn requests_that_waited_before_tracing_are_told_in_full() -> Result<()> {
 fn a_check_confirms_what_told_nothing() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (log, out) = (dir.path().join("log.json"), dir.path().join("out.jsonl"));
-    let mut args: Vec<OsString> = ["trace", "--json", "--check", "100ms", "-o"].map(OsString::from).into();
+    let mut args: Vec<OsString> = ["trace", "--json", "--check", "300ms", "-o"].map(OsString::from).into();
     args.extend([out.clone().into(), "--".into(), SERVER.into(), log.clone().into(), "hold".into()]);
     let sockreel = Sockreel::start(dir.path(), "trace", args)?;
     wait_for("the server's log", || log.exists().then_some(()).context("not written"))?;
@@ -239,7 +239,7 @@ fn a_check_confirms_what_told_nothing() -> Result<()> {
 fn a_check_finds_what_was_made_without_a_completion() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (log, out) = (dir.path().join("log.json"), dir.path().join("out.jsonl"));
-    let mut args: Vec<OsString> = ["trace", "--json", "--check", "100ms", "-o"].map(OsString::from).into();
+    let mut args: Vec<OsString> = ["trace", "--json", "--check", "300ms", "-o"].map(OsString::from).into();
     args.extend([out.clone().into(), "--".into(), SERVER.into(), log.clone().into(), "unseen".into()]);
     let sockreel = Sockreel::start(dir.path(), "trace", args)?;
     wait_for("the server's log", || log.exists().then_some(()).context("not written"))?;

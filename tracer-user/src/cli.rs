@@ -107,8 +107,8 @@ fn interval(text: &str) -> Result<Interval, String> {
     }
 }
 
-/// The shortest time between two checks: a check is judged 50 ms after it was read.
-const SHORTEST: Duration = Duration::from_millis(100);
+/// The shortest time between two checks: a check is judged 300 ms after it was read, and then the next is read.
+const SHORTEST: Duration = Duration::from_millis(300);
 
 /// A size in bytes, or with K, M or G in units of 1024 bytes and so on: what the kernel takes for a ring buffer.
 fn size(text: &str) -> Result<u32, String> {
@@ -406,7 +406,7 @@ mod tests {
         for (check, milliseconds, buffer, bytes) in [
             ("10s", Some(10_000), "4K", 4096),
             ("off", None, "16M", 16 << 20),
-            ("100ms", Some(100), "8192", 8192),
+            ("300ms", Some(300), "8192", 8192),
         ] {
             let cli =
                 Cli::try_parse_from(["sockreel", "trace", "--check", check, "--buffer", buffer]).unwrap();
@@ -426,7 +426,7 @@ mod tests {
             &["trace", "--comm", ""],
             &["trace", "--comm", "sixteen-bytes-xx"],
             &["trace", "--for", "soon"],
-            &["trace", "--check", "1ms"],
+            &["trace", "--check", "299ms"],
             &["trace", "--check", "never"],
             &["trace", "--buffer", "3M"],
             &["trace", "--buffer", "2K"],

@@ -30,9 +30,9 @@ use tracer_serve::{Answer, Handle, Question, Settings};
 const ANSWER_WITHIN: Duration = Duration::from_millis(20);
 /// Questions that are answered before inputs have their turn again.
 const ANSWERS_AT_A_TIME: usize = 64;
-/// How long an answer waits for what the kernel says of open connections: a snapshot is judged 50 ms after it was read, and may
-/// have to wait for the one before.
-const FRESH_WITHIN: Duration = Duration::from_millis(400);
+/// How long an answer waits for what the kernel says of open connections: a snapshot is judged 300 ms after it was read, and
+/// may have to wait for the one before.
+const FRESH_WITHIN: Duration = Duration::from_millis(800);
 /// Answers that wait for it; the others are given as it was last read.
 const FRESH_AT_A_TIME: usize = 64;
 

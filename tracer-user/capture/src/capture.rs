@@ -43,8 +43,9 @@ const HEALTH_EVERY_NS: u64 = 1_000_000_000;
 /// A repair waits until nothing has been lost for this long.
 const QUIET_NS: u64 = 50_000_000;
 /// Rows of a repair or a check are judged this long after they were read: a call that was under way then has returned,
-/// and has told what it did.
-const JUDGE_NS: u64 = 50_000_000;
+/// and has told what it did, also where its thread was kept from a processor on the way out, or its processor from the
+/// machine by what else the host runs.
+const JUDGE_NS: u64 = 300_000_000;
 /// A check costs at most one part in so many of the time.
 const CHECK_SHARE: u64 = 1000;
 /// Snapshots that are asked for cost at most one part in so many of the time.

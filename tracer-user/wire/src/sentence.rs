@@ -162,9 +162,20 @@ fn stands(event: &Event) -> String {
             let (count, what) = (stands.repaired, one_of("difference", stands.repaired));
             format!("the table is right again, {count} {what} repaired so far")
         }
-        Trust::Doubtful => format!("the table is doubtful: {}", stands.why.as_deref().unwrap_or("?")),
+        Trust::Doubtful => {
+            format!("the table is doubtful: {}", doubt(stands.why.as_deref().unwrap_or("unknown")))
+        }
     };
     join(&what, since)
+}
+
+/// Why a table is doubtful, from its name: that nobody has read it or told of a file in it, or the cause of a loss.
+pub(crate) fn doubt(why: &str) -> String {
+    match why {
+        "unread" => "it was not read".to_owned(),
+        "unknown_file" => "nothing told of one of its files".to_owned(),
+        cause => format!("records were lost ({cause})"),
+    }
 }
 
 fn listening(event: &Event) -> String {

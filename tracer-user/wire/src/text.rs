@@ -334,7 +334,7 @@ mod tests {
                     stands: Some(Box::new(stands(Trust::Doubtful, 0, Some("ring_full"), 1_250_000))),
                     ..event(EventKind::Standing)
                 },
-                "standing                              the table is doubtful: ring_full, since 1.2 ms before",
+                "standing                              the table is doubtful: records were lost (ring_full), since 1.2 ms before",
             ),
             (
                 call(EventKind::Accept, Syscall::Accept, 6, -512),

@@ -14,7 +14,13 @@ pub mod sockets;
 mod stack;
 pub mod who;
 
-use crate::{api::Socket, escape::Escaped, line::lossy, number::offset, sentence::duration};
+use crate::{
+    api::Socket,
+    escape::Escaped,
+    line::lossy,
+    number::offset,
+    sentence::{self, duration},
+};
 use columns::columns;
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
@@ -266,7 +272,7 @@ impl<'a> Terms<'a> {
                  keeps no read position"
             ),
             Caveat::Doubtful { processes, why, since } => {
-                let since = self.bare(*since).utc();
+                let (since, why) = (self.bare(*since).utc(), sentence::doubt(why));
                 let party = |(key, comm): &(ProcessKey, String)| format!("{} ({comm})", key.pid);
                 let names: Vec<_> = processes.iter().take(NAMED).map(party).collect();
                 let names = names.join(", ");
