@@ -3,7 +3,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/browser/**/*.test.ts"],
-    fileParallelism: false,
+    // Two at a time, as fast as two processors go; each has a Chromium and servers of its own.
+    maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 60_000,
     // What a page shows comes when it comes: nothing that may still change is read once.

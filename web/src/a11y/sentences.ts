@@ -178,11 +178,16 @@ export function childSentence(entities: Entities, child: Socket, edge: number): 
   return parts.join(", ");
 }
 
-/** Why a table is doubtful, in words; any other cause is one of a loss. */
+/** Any other cause is one of a loss. */
 const DOUBTS: Readonly<Record<string, string>> = {
   unread: "its table was not read",
   unknown_file: "nothing told of one of its files",
 };
+
+/** Why a table is doubtful, in words. */
+export function doubtWord(why: string | null | undefined): string {
+  return DOUBTS[why ?? ""] ?? "records were lost";
+}
 
 /** Whether a process's table may be wrong at an instant. */
 export function isDoubtful({ standing, since }: Process, at: number): boolean {
@@ -195,7 +200,7 @@ export function standing({ standing: word, repaired, why }: Process): string {
     const n = repaired ?? 0;
     return `repaired (${count(n)} ${n === 1 ? "difference" : "differences"})`;
   }
-  return word === "doubtful" ? `doubtful: ${DOUBTS[why ?? ""] ?? "records were lost"}` : word;
+  return word === "doubtful" ? `doubtful: ${doubtWord(why)}` : word;
 }
 
 /** The same, with since when. */

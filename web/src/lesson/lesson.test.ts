@@ -220,7 +220,7 @@ describe("sentences", () => {
     ],
     [
       { event: "standing", standing: "doubtful", why: "ring_full", since_ns: 7 },
-      "What is told of the table may be wrong: ring_full.",
+      "What is told of the table may be wrong: records were lost.",
     ],
   ])("%o", (told, sentence) => {
     expect(tell(line(told)).what).toBe(sentence);

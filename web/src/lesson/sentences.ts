@@ -1,4 +1,4 @@
-import { exitWord } from "../a11y/sentences.ts";
+import { doubtWord, exitWord } from "../a11y/sentences.ts";
 import { visible } from "../base/escape.ts";
 import { count, duration } from "../base/time.ts";
 import type { Line } from "../protocol/types.gen.ts";
@@ -161,7 +161,7 @@ const TELL: Readonly<Record<string, (line: Line) => Told>> = {
         ? "What is told of the table is certain again."
         : line.standing === "repaired"
           ? `What is told of the table is right again; ${count(line.repaired ?? 0)} differences were found so far.`
-          : `What is told of the table may be wrong: ${visible(line.why ?? "why is not known")}.`,
+          : `What is told of the table may be wrong: ${doubtWord(line.why)}.`,
       "The table is compared with the kernel's own after every loss, and from time to time.",
     ),
   register: (line) =>

@@ -174,12 +174,13 @@ function Line({ connection, at }: { readonly connection: Connection; readonly at
         <States connection={connection} at={at} />
       </span>
       <span role="cell" class="num">
-        {waitOf(connection, at)?.words}
+        {server ? waitOf(connection, at)?.words : <NotKnown />}
       </span>
       <span role="cell" class="num">
         {duration((ended ?? at) - since)}
       </span>
       <span role="cell" data-first={first?.who}>
+        {!first && ended !== undefined && <NotKnown />}
         {first && (
           <button
             type="button"
@@ -234,7 +235,7 @@ function Address({ end, other }: { readonly end: End | undefined; readonly other
 function Owner({ end }: { readonly end: End | undefined }) {
   return (
     <span role="cell">
-      {end?.process && <bdi>{processName(end.process)}</bdi>}
+      {end?.process ? <bdi>{processName(end.process)}</bdi> : <NotKnown />}
       {end && end.others > 0 && (
         <span class="muted" title={`${count(end.others)} more have the listener, too`}>
           {" "}

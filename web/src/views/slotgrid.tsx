@@ -97,7 +97,7 @@ export function SlotGrid({ process, table, at }: Props) {
         </div>
       </div>
       <p class="legend muted">
-        {doubtful && <b class="doubt">?: {standingSince(process, app.session.clock)}. </b>}
+        {doubtful && <b class="doubt">? {standingSince(process, app.session.clock)}. </b>}
         {process.fd_limit !== null && (
           <b data-limit={process.fd_limit}>
             {numbers < process.fd_limit && `The first ${count(numbers)} are drawn; `}

@@ -71,7 +71,7 @@ function doubts(session: FakeSession): string[] {
     .filter(({ standing }) => standing === "doubtful")
     .map(({ pid, comm, since, why }) => {
       const at = new Date((Number(T0_NS) + (since ?? 0)) / 1e6).toISOString().replace("T", " ");
-      return `the table of ${pid} (${comm}) may be wrong since ${at}: ${why}`;
+      return `the table of ${pid} (${comm}) may be wrong since ${at}: ${why === "unread" ? "it was not read" : `records were lost (${why})`}`;
     });
 }
 

@@ -1,0 +1,3 @@
+import { looks } from "./looks.ts";
+
+looks("dark");
