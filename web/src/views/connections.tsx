@@ -174,7 +174,7 @@ function Line({ connection, at }: { readonly connection: Connection; readonly at
         <States connection={connection} at={at} />
       </span>
       <span role="cell" class="num">
-        {server ? waitOf(connection, at)?.words : <NotKnown />}
+        {server || client?.socket.type === "dgram" ? waitOf(connection, at)?.words : <NotKnown />}
       </span>
       <span role="cell" class="num">
         {duration((ended ?? at) - since)}

@@ -181,7 +181,7 @@ test("the connections: both ends, the rows' filter, another instant", async () =
     const cells = page.locator(".connectionrows .spacer [role=row] [role=cell]");
     await expect
       .poll(async () => (await cells.allTextContents()).slice(0, 5))
-      .toEqual(["127.0.0.1:51213", "", "127.0.0.1:80", "nginx 812 fd 10", "connected"]);
+      .toEqual(["127.0.0.1:51213", "–", "127.0.0.1:80", "nginx 812 fd 10", "connected"]);
     // How long it waited; still; and not known of one that was accepted before tracing began.
     const waited = async () => (await cells.allTextContents())[5];
     await expect.poll(waited).toBe("252 µs");
@@ -281,7 +281,7 @@ test("connections of every kind: bytes and round trip where the kernel counts th
         "10.0.0.2:50123",
         "gateway 1990 fd 9",
         "10.0.0.53:53",
-        "",
+        "–",
         "connected",
         "",
         "",
@@ -395,7 +395,7 @@ test("what may be wrong is marked wherever it is told, with why and since when",
     await page.keyboard.press("2");
     await expect.poll(() => marks('[data-table-fd="6"]')).toEqual([why]);
     await page.getByRole("button", { name: "Cells" }).click();
-    await expect.poll(() => page.locator(".legend").textContent()).toContain(`?: ${why}. `);
+    await expect.poll(() => page.locator(".legend").textContent()).toContain(`? ${why}. `);
     await page.keyboard.press("3");
     await expect.poll(() => marks("[data-waiting]")).toEqual([why]);
     // Before the loss nothing was doubtful.
