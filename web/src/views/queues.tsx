@@ -194,6 +194,7 @@ function Line({ queue, at }: { readonly queue: Queue; readonly at: number }) {
       <span role="cell" class="num">
         {oldest?.atLeast && "≥ "}
         {long(oldest?.ns)}
+        {oldest && <Doubt process={process} />}
       </span>
       <span role="cell" class={drops?.queue_full_max ? "num bad" : "num"}>
         {/* Of a unix socket nothing is counted, and of others not before the first sample, or the server was not heard. */}
@@ -207,6 +208,7 @@ function Line({ queue, at }: { readonly queue: Queue; readonly at: number }) {
       </span>
       <span role="cell" class="num">
         {count(acceptedOf(queue))}
+        <Doubt process={process} />
       </span>
       {PARTS.map(([part]) => (
         <span role="cell" class="num" key={part}>

@@ -8,6 +8,7 @@ import type { Descriptor, Process } from "../protocol/types.gen.ts";
 import { Patterns } from "../render/bars.ts";
 import { CELL_PX, drawGrid } from "../render/slotgrid.ts";
 import { useApp } from "./context.ts";
+import { Doubt } from "./details/facts.tsx";
 
 interface Props {
   readonly process: Process;
@@ -101,7 +102,9 @@ export function SlotGrid({ process, table, at }: Props) {
         {process.fd_limit !== null && (
           <b data-limit={process.fd_limit}>
             {numbers < process.fd_limit && `The first ${count(numbers)} are drawn; `}
-            {limitWords(process.fd_limit, table.length)}.{" "}
+            {limitWords(process.fd_limit, table.length)}
+            {doubtful && " "}
+            <Doubt process={process} />.{" "}
           </b>
         )}
         {told ||
